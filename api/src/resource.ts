@@ -1,0 +1,45 @@
+import type { Position, ResourceRef } from '@seine/kit'
+
+/** The metadata every object has. Defaults are filled in: `namespace` is empty for cluster-scoped kinds. */
+export interface ObjectMeta {
+  readonly name: string
+  readonly namespace: string
+  readonly labels: Readonly<Record<string, string>>
+  readonly annotations: Readonly<Record<string, string>>
+  /** RFC 3339; Istio lets the oldest of two colliding resources win. */
+  readonly creationTimestamp?: string
+  readonly resourceVersion?: string
+  readonly generation?: number
+}
+
+/** Where a resource was read from, and where each of its fields stands there. */
+export interface Origin {
+  readonly file: string
+  /** The line its document starts on, from 1. */
+  readonly line: number
+  /** The position of a field path such as `spec.http[0].route`, or of its nearest ancestor that is there. */
+  locate(path: string): Position
+}
+
+/**
+ * One configuration object, validated. For kinds whose body is not under `spec` in Kubernetes
+ * (EndpointSlice, Secret, ConfigMap, ServiceAccount), `spec` holds the body's own fields.
+ */
+export interface Resource<K extends string, S> {
+  readonly apiVersion: string
+  readonly kind: K
+  readonly metadata: ObjectMeta
+  readonly spec: S
+  readonly status?: unknown
+  readonly origin?: Origin
+}
+
+/** The object's name for people and for problems. */
+export function refOf(resource: Resource<string, unknown>): ResourceRef {
+  return { kind: resource.kind, namespace: resource.metadata.namespace, name: resource.metadata.name }
+}
+
+/** A key unique among all objects of a mesh: `VirtualService/default/reviews`. */
+export function keyOf(ref: ResourceRef): string {
+  return `${ref.kind}/${ref.namespace}/${ref.name}`
+}
