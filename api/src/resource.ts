@@ -10,6 +10,8 @@ export interface ObjectMeta {
   readonly creationTimestamp?: string
   readonly resourceVersion?: string
   readonly generation?: number
+  /** What made this object: a pod's ReplicaSet, a ReplicaSet's Deployment. */
+  readonly ownerReferences?: readonly { readonly kind: string; readonly name: string }[]
 }
 
 /** Where a resource was read from, and where each of its fields stands there. */

@@ -1,1 +1,7 @@
-export {}
+export * from './endpoint.ts'
+export * from './host.ts'
+export * from './mesh-model.ts'
+export * from './protocol.ts'
+export * from './service.ts'
+export * from './snapshot.ts'
+export * from './workload.ts'

@@ -1,0 +1,58 @@
+import { z } from 'zod'
+import { labelsField, portField } from '../fields.ts'
+import type { Resource } from '../resource.ts'
+
+const envVar = z.looseObject({ name: z.string(), value: z.string().optional() })
+
+const container = z.looseObject({
+  name: z.string(),
+  image: z.string().optional(),
+  command: z.array(z.string()).optional(),
+  args: z.array(z.string()).optional(),
+  env: z.array(envVar).optional(),
+  ports: z.array(z.looseObject({ name: z.string().optional(), containerPort: portField, protocol: z.string().optional() })).optional(),
+})
+
+/** A Kubernetes pod's `spec`: what the mesh reads of it. */
+export const podSpec = z.looseObject({
+  serviceAccountName: z.string().optional(),
+  hostNetwork: z.boolean().optional(),
+  nodeName: z.string().optional(),
+  initContainers: z.array(container).optional(),
+  containers: z.array(container).min(1, 'needs at least one container'),
+})
+
+/** A Kubernetes pod's `status`: what the mesh reads of it. */
+export const podStatus = z.looseObject({
+  podIP: z.string().optional(),
+  podIPs: z.array(z.looseObject({ ip: z.string() })).optional(),
+  phase: z.string().optional(),
+  conditions: z.array(z.looseObject({ type: z.string(), status: z.string() })).optional(),
+})
+
+const template = z.looseObject({
+  metadata: z.looseObject({ labels: labelsField.optional(), annotations: z.record(z.string(), z.string()).optional() }).optional(),
+  spec: podSpec,
+})
+
+/** A Kubernetes `Deployment`: what the mesh and the local runtime read of it. */
+export const deploymentSpec = z.looseObject({
+  replicas: z.int().min(0).optional(),
+  selector: z.looseObject({ matchLabels: labelsField.optional() }).optional(),
+  template,
+})
+
+/** A kind of which nothing but its metadata is read. */
+export const metadataOnly = z.looseObject({})
+
+export type PodSpec = z.infer<typeof podSpec>
+export type PodStatus = z.infer<typeof podStatus>
+export type Container = z.infer<typeof container>
+/** A pod with its status, as the API server or the local runtime reports it. */
+export interface Pod extends Resource<'Pod', PodSpec> {
+  readonly status?: PodStatus
+}
+export type DeploymentSpec = z.infer<typeof deploymentSpec>
+export type Deployment = Resource<'Deployment', DeploymentSpec>
+export type Namespace = Resource<'Namespace', z.infer<typeof metadataOnly>>
+export type ServiceAccount = Resource<'ServiceAccount', z.infer<typeof metadataOnly>>

@@ -1,0 +1,129 @@
+import { err, errorMessage, ok, type Position, type Problem, type Result } from '@seine/kit'
+import { type Document, isMap, isScalar, isSeq, LineCounter, type Node, parseAllDocuments } from 'yaml'
+import { defaultMeshConfig, type MeshConfig, meshConfigSchema } from '../mesh/mesh-config.ts'
+import type { MeshResource } from '../kinds.ts'
+import type { Origin } from '../resource.ts'
+import { formatPath, parentPath } from './field-path.ts'
+import { parseObject } from './object.ts'
+
+/** The largest file that is read, in bytes. */
+export const MAX_FILE_BYTES = 16 << 20
+
+/** What a file of YAML documents held: the resources that are valid, and the problems of those that are not. */
+export interface ParsedFile {
+  readonly resources: readonly MeshResource[]
+  readonly problems: readonly Problem[]
+}
+
+/**
+ * Reads YAML (or JSON) with any number of documents. A broken document is reported and the others are
+ * read. `file` is what positions name.
+ */
+export function parseYaml(text: string, file: string): ParsedFile {
+  if (text.length > MAX_FILE_BYTES) {
+    return { resources: [], problems: [{ severity: 'error', code: 'yaml-syntax', message: 'the file is larger than 16 MiB: split it', position: { file, line: 1 } }] }
+  }
+  const lines = new LineCounter()
+  const resources: MeshResource[] = []
+  const problems: Problem[] = []
+  const documents = parseAllDocuments(text, { lineCounter: lines, uniqueKeys: true, merge: true })
+  for (const document of Array.isArray(documents) ? documents : []) {
+    const read = readDocument(document, lines, file)
+    resources.push(...read.resources)
+    problems.push(...read.problems)
+  }
+  return { resources, problems }
+}
+
+function readDocument(document: Document.Parsed, lines: LineCounter, file: string): ParsedFile {
+  const problems: Problem[] = document.errors.map(error => {
+    const at = lines.linePos(error.pos[0])
+    return { severity: 'error', code: 'yaml-syntax', message: firstLine(error.message), position: { file, line: at.line, column: at.col } }
+  })
+  if (problems.length > 0) return { resources: [], problems }
+  let value: unknown
+  try {
+    value = document.toJS({ maxAliasCount: 1000 })
+  } catch (failure) {
+    return { resources: [], problems: [{ severity: 'error', code: 'yaml-syntax', message: errorMessage(failure), position: { file, line: lines.linePos(document.range[0]).line } }] }
+  }
+  if (value === null || value === undefined) return { resources: [], problems: [] }
+  const positions = positionsOf(document.contents, lines)
+  return readObject(value, originIn(positions, file, ''), path => originIn(positions, file, path))
+}
+
+function readObject(value: unknown, origin: Origin, originAt: (path: string) => Origin): ParsedFile {
+  const items = listItems(value)
+  if (!items) {
+    const parsed = parseObject(value, origin)
+    return parsed.ok ? { resources: [parsed.value], problems: [] } : { resources: [], problems: parsed.error }
+  }
+  const parts = items.map((item, index) => readObject(item, originAt(`items[${index}]`), originAt))
+  return { resources: parts.flatMap(part => part.resources), problems: parts.flatMap(part => part.problems) }
+}
+
+/** The items of a `kind: List`. */
+function listItems(value: unknown): unknown[] | undefined {
+  if (typeof value !== 'object' || value === null || !('kind' in value) || value.kind !== 'List' || !('items' in value)) return undefined
+  return Array.isArray(value.items) ? value.items : undefined
+}
+
+type Positions = ReadonlyMap<string, readonly [line: number, column: number]>
+
+/** The position of every field of a document: of the key for a map's entries, of the value for a list's. */
+function positionsOf(root: unknown, lines: LineCounter): Positions {
+  const found = new Map<string, readonly [number, number]>()
+  const note = (path: readonly PropertyKey[], node: Node) => {
+    const at = lines.linePos(node.range?.[0] ?? 0)
+    found.set(formatPath(path), [at.line, at.col])
+  }
+  const visit = (node: unknown, path: readonly PropertyKey[]): void => {
+    if (isMap(node)) {
+      for (const pair of node.items) {
+        if (!isScalar(pair.key)) continue
+        const inner = [...path, String(pair.key.value)]
+        note(inner, pair.key)
+        visit(pair.value, inner)
+      }
+    } else if (isSeq<Node>(node)) {
+      for (const [index, item] of node.items.entries()) {
+        const inner = [...path, index]
+        note(inner, item)
+        visit(item, inner)
+      }
+    }
+  }
+  if (isMap(root)) note([], root)
+  visit(root, [])
+  return found
+}
+
+function originIn(positions: Positions, file: string, base: string): Origin {
+  const locate = (path: string): Position => {
+    const full = base === '' ? path : path === '' ? base : `${base}.${path}`
+    for (let at: string | undefined = full; at !== undefined; at = parentPath(at)) {
+      const found = positions.get(at)
+      if (found) return { file, line: found[0], column: found[1] }
+    }
+    return { file, line: positions.get('')?.[0] ?? 1 }
+  }
+  return { file, line: locate('').line, locate }
+}
+
+function firstLine(message: string): string {
+  const line = message.split('\n')[0] ?? message
+  return line.replace(/ at line \d+, column \d+:?$/, '')
+}
+
+/** Reads the mesh-wide settings from the YAML that a ConfigMap holds; an empty text gives the defaults. */
+export function parseMeshConfig(text: string, at?: { readonly origin?: Origin; readonly path: string }): Result<MeshConfig, Problem[]> {
+  const position = at?.origin ? { position: at.origin.locate(at.path) } : {}
+  const problem = (path: string, message: string): Problem => ({ severity: 'error', code: 'mesh-config', message, path, ...position })
+  const [document] = parseAllDocuments(text)
+  if (!document || !('contents' in document)) return ok(defaultMeshConfig)
+  const syntax = document.errors[0]
+  if (syntax) return err([problem(at?.path ?? '', firstLine(syntax.message))])
+  const parsed = meshConfigSchema.safeParse(document.toJS() ?? {})
+  if (parsed.success) return ok(parsed.data)
+  return err(parsed.error.issues.map(issue => problem(formatPath(issue.path), issue.message)))
+}

@@ -1,0 +1,50 @@
+import type { AuthorizationPolicy, DestinationRule, MeshConfig, PeerAuthentication, VirtualService } from '@seine/api'
+import type { Problem } from '@seine/kit'
+import type { ServiceEndpoints } from './endpoint.ts'
+import type { MeshService } from './service.ts'
+import type { Workload } from './workload.ts'
+
+/**
+ * Everything the mesh knows at one moment. Immutable: a change makes a new snapshot that shares whatever
+ * did not change, so identity of a part means it is the same.
+ */
+export interface MeshSnapshot {
+  /** Grows by one with each change. */
+  readonly version: number
+  readonly config: MeshConfig
+  /** Labels of each namespace that was declared. */
+  readonly namespaces: ReadonlyMap<string, Readonly<Record<string, string>>>
+  /** By hostname. */
+  readonly services: ReadonlyMap<string, MeshService>
+  /** By hostname of the service. */
+  readonly endpoints: ReadonlyMap<string, ServiceEndpoints>
+  /** By `namespace/name`. */
+  readonly workloads: ReadonlyMap<string, Workload>
+  /** By `namespace/name`. */
+  readonly virtualServices: ReadonlyMap<string, VirtualService>
+  /** By `namespace/name`. */
+  readonly destinationRules: ReadonlyMap<string, DestinationRule>
+  /** By `namespace/name`. */
+  readonly peerAuthentications: ReadonlyMap<string, PeerAuthentication>
+  /** By `namespace/name`. */
+  readonly authorizationPolicies: ReadonlyMap<string, AuthorizationPolicy>
+  /** What is wrong between resources, such as two that claim one host. */
+  readonly problems: readonly Problem[]
+}
+
+/** What differs between a snapshot and the one before it. Sets hold the keys of the maps of the same names. */
+export interface ChangeSet {
+  readonly config: boolean
+  readonly services: ReadonlySet<string>
+  readonly endpoints: ReadonlySet<string>
+  readonly workloads: ReadonlySet<string>
+  readonly virtualServices: ReadonlySet<string>
+  readonly destinationRules: ReadonlySet<string>
+  readonly peerAuthentications: ReadonlySet<string>
+  readonly authorizationPolicies: ReadonlySet<string>
+}
+
+/** Whether anything changed at all. */
+export function isEmpty(changes: ChangeSet): boolean {
+  return !changes.config && Object.values(changes).every(value => typeof value === 'boolean' || value.size === 0)
+}

@@ -1,0 +1,92 @@
+import { type Pod, refOf, type WorkloadEntry } from '@seine/api'
+import type { ResourceRef } from '@seine/kit'
+
+/** The label Istio's injector puts on what can take mutual TLS. */
+export const TLS_MODE_LABEL = 'security.istio.io/tlsMode'
+
+/** Something that runs: a pod, or a machine that a WorkloadEntry describes. */
+export interface Workload {
+  /** The pod's name, or the entry's. */
+  readonly name: string
+  readonly namespace: string
+  /** What people deployed: the Deployment's name for a pod. */
+  readonly workloadName: string
+  /** Istio's canonical service and revision. */
+  readonly app: string
+  readonly version: string
+  readonly labels: Readonly<Record<string, string>>
+  readonly serviceAccount: string
+  readonly addresses: readonly string[]
+  readonly ready: boolean
+  /** Has a sidecar and can take mutual TLS. */
+  readonly meshed: boolean
+  readonly namedPorts: ReadonlyMap<string, number>
+  readonly weight: number
+  readonly ref: ResourceRef
+}
+
+/** The workload that a pod is, or undefined while it has no address or when it has ended. */
+export function fromPod(pod: Pod): Workload | undefined {
+  const { metadata, spec, status } = pod
+  const addresses = status?.podIPs?.map(({ ip }) => ip) ?? (status?.podIP ? [status.podIP] : [])
+  if (addresses.length === 0 || status?.phase === 'Succeeded' || status?.phase === 'Failed') return undefined
+  const namedPorts = new Map<string, number>()
+  for (const container of spec.containers) {
+    for (const port of container.ports ?? []) if (port.name) namedPorts.set(port.name, port.containerPort)
+  }
+  return {
+    name: metadata.name,
+    namespace: metadata.namespace,
+    workloadName: ownerName(pod),
+    ...canonical(metadata.labels, ownerName(pod)),
+    labels: metadata.labels,
+    serviceAccount: spec.serviceAccountName ?? 'default',
+    addresses,
+    ready: status?.conditions?.some(condition => condition.type === 'Ready' && condition.status === 'True') ?? status?.phase === 'Running',
+    meshed: metadata.labels[TLS_MODE_LABEL] === 'istio',
+    namedPorts,
+    weight: 1,
+    ref: refOf(pod),
+  }
+}
+
+/** The workload that a `WorkloadEntry` describes, or undefined when it gives no address. */
+export function fromWorkloadEntry(entry: WorkloadEntry): Workload | undefined {
+  const { metadata, spec } = entry
+  if (!spec.address) return undefined
+  const labels = { ...metadata.labels, ...spec.labels }
+  return {
+    name: metadata.name,
+    namespace: metadata.namespace,
+    workloadName: metadata.name,
+    ...canonical(labels, metadata.name),
+    labels,
+    serviceAccount: spec.serviceAccount ?? 'default',
+    addresses: [spec.address],
+    ready: true,
+    meshed: labels[TLS_MODE_LABEL] === 'istio',
+    namedPorts: new Map(Object.entries(spec.ports ?? {})),
+    weight: spec.weight ?? 1,
+    ref: refOf(entry),
+  }
+}
+
+/** The Deployment of a pod: its ReplicaSet's name without the hash, else its owner, else itself. */
+function ownerName(pod: Pod): string {
+  const owner = pod.metadata.ownerReferences?.[0]
+  if (!owner) return pod.metadata.name
+  const hash = pod.metadata.labels['pod-template-hash']
+  return owner.kind === 'ReplicaSet' && hash && owner.name.endsWith(`-${hash}`) ? owner.name.slice(0, -hash.length - 1) : owner.name
+}
+
+function canonical(labels: Readonly<Record<string, string>>, fallback: string): { app: string; version: string } {
+  return {
+    app: labels['service.istio.io/canonical-name'] ?? labels['app.kubernetes.io/name'] ?? labels['app'] ?? fallback,
+    version: labels['service.istio.io/canonical-revision'] ?? labels['app.kubernetes.io/version'] ?? labels['version'] ?? 'latest',
+  }
+}
+
+/** Whether the labels hold all of the selector's; an empty selector holds for everything. */
+export function selects(selector: Readonly<Record<string, string>> | undefined, labels: Readonly<Record<string, string>>): boolean {
+  return Object.entries(selector ?? {}).every(([name, value]) => labels[name] === value)
+}
