@@ -36,7 +36,7 @@ const PLAIN = {
 } as const
 
 type PlainMap = (typeof PLAIN)[keyof typeof PLAIN]
-type MutableChanges = { [K in keyof ChangeSet]: ChangeSet[K] extends ReadonlySet<string> ? Set<string> : boolean }
+type MutableChanges = { -readonly [K in keyof ChangeSet]: ChangeSet[K] extends ReadonlySet<string> ? Set<string> : boolean }
 
 /**
  * Turns resource changes into snapshots. It recomputes only what a change touches: the endpoints of the

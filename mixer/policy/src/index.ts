@@ -1,1 +1,2 @@
-export {}
+export { authorizationPlugin } from './authorization.ts'
+export { supportsCondition } from './authorization-rules.ts'

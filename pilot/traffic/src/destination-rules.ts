@@ -1,0 +1,75 @@
+import type { DestinationRule, PortTrafficPolicy, Subset, TrafficPolicy } from '@seine/api'
+import { exportScopes, hostCovers, type MeshSnapshot, resolveHost, visibleIn } from '@seine/model'
+
+/**
+ * The rule for a host as a client in `namespace` sees it. As in Istio, a rule of the client's own namespace
+ * comes before one of the service's, and that before one of the root namespace; an exact host before a
+ * wildcard, a longer wildcard before a shorter one.
+ */
+export function destinationRuleFor(index: DestinationRuleIndex, hostname: string, serviceNamespace: string, namespace: string, rootNamespace: string): DestinationRule | undefined {
+  const candidates = index.covering(hostname)
+  for (const owner of [namespace, serviceNamespace, rootNamespace]) {
+    const found = candidates.find(
+      rule => rule.metadata.namespace === owner && visibleIn(exportScopes(rule.spec.exportTo), rule.metadata.namespace, namespace),
+    )
+    if (found) return found
+  }
+  return undefined
+}
+
+/** The destination rules of a snapshot, by host. */
+export class DestinationRuleIndex {
+  readonly #exact = new Map<string, DestinationRule[]>()
+  readonly #wildcards: [host: string, rule: DestinationRule][] = []
+
+  constructor(snapshot: MeshSnapshot) {
+    for (const rule of snapshot.destinationRules.values()) {
+      const host = resolveHost(rule.spec.host, rule.metadata.namespace)
+      if (host.startsWith('*')) this.#wildcards.push([host, rule])
+      else this.#exact.set(host, [...(this.#exact.get(host) ?? []), rule])
+    }
+    this.#wildcards.sort((a, b) => b[0].length - a[0].length)
+  }
+
+  /** Rules that cover the host, the most specific first. */
+  covering(hostname: string): readonly DestinationRule[] {
+    const exact = this.#exact.get(hostname) ?? []
+    const wildcards = this.#wildcards.filter(([host]) => hostCovers(host, hostname)).map(([, rule]) => rule)
+    return wildcards.length === 0 ? exact : [...exact, ...wildcards]
+  }
+}
+
+/** A traffic policy for one port, with the field path each part came from. */
+export interface EffectivePolicy extends PortTrafficPolicy {
+  readonly paths: readonly string[]
+}
+
+/**
+ * What applies to a port of a subset: the subset's policy over the rule's, and a port-level setting in place
+ * of the whole policy it stands in, as Istio has it.
+ */
+export function effectivePolicy(rule: DestinationRule | undefined, subset: Subset | undefined, port: number): EffectivePolicy {
+  const subsetIndex = subset ? (rule?.spec.subsets ?? []).indexOf(subset) : -1
+  const base = forPort(rule?.spec.trafficPolicy, 'spec.trafficPolicy', port)
+  if (!subset?.trafficPolicy) return base
+  const own = forPort(subset.trafficPolicy, `spec.subsets[${subsetIndex}].trafficPolicy`, port)
+  const { paths, ...rest } = own
+  return { ...base, ...defined(rest), paths: [...base.paths, ...paths] }
+}
+
+function forPort(policy: TrafficPolicy | undefined, path: string, port: number): EffectivePolicy {
+  if (!policy) return { paths: [] }
+  const index = (policy.portLevelSettings ?? []).findIndex(setting => setting.port.number === port)
+  const setting = policy.portLevelSettings?.[index]
+  if (setting) {
+    const { port: _port, ...rest } = setting
+    return { ...rest, paths: [`${path}.portLevelSettings[${index}]`] }
+  }
+  const { loadBalancer, connectionPool, outlierDetection, tls } = policy
+  return { ...defined({ loadBalancer, connectionPool, outlierDetection, tls }), paths: [path] }
+}
+
+/** The object without its undefined fields, so that spreading it does not erase what it is spread over. */
+function defined(policy: PortTrafficPolicy): PortTrafficPolicy {
+  return Object.fromEntries(Object.entries(policy).filter(([, value]) => value !== undefined)) as PortTrafficPolicy
+}

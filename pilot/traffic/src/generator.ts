@@ -1,0 +1,319 @@
+import { type EncodedResource, TypeUrl } from '@seine/envoy'
+import { type ChangeSet, hostCovers, type MeshSnapshot, resolveHost } from '@seine/model'
+import { DestinationRuleIndex } from './destination-rules.ts'
+import { type IndexedSnapshot, OutboundScope, type ScopeChanges, type ScopeKey } from './outbound-scope.ts'
+import type { TrafficPlugin } from './plugin.ts'
+import type { Proxy } from './proxy.ts'
+import { inboundResources, isServedBy, outboundListeners, routeConfiguration } from './proxy-resources.ts'
+import { ResourceCache } from './resource-cache.ts'
+import { nameTable, NAME_TABLE_TYPE } from './name-table.ts'
+import { destinationsOf, VirtualServiceIndex, virtualServiceHosts } from './virtual-services.ts'
+
+/** Names per resource type that may differ after an update; `all` where names are not worth counting. */
+export type ChangedNames = ReadonlyMap<string, ReadonlySet<string> | 'all'>
+
+/** What one proxy gets. Look-ups are cheap: everything is made and encoded already. */
+export interface ProxyConfiguration {
+  get(type: string, name: string): EncodedResource | undefined
+  /** The names a subscription to everything gets; with `prefix`, the virtual hosts of that route configuration. */
+  names(type: string, prefix?: string): Iterable<string>
+}
+
+/**
+ * Keeps the configuration of all proxies. It is a cache of pure functions: the same snapshot gives the same
+ * bytes, whatever happened before; an update makes again only what its changes touch.
+ */
+export class TrafficGenerator {
+  readonly #plugins: readonly TrafficPlugin[]
+  readonly #cache = new ResourceCache()
+  readonly #scopes = new Map<string, OutboundScope>()
+  readonly #proxies = new Map<string, ProxyState>()
+  #indexed: IndexedSnapshot
+  #sourceLabelNames: readonly string[]
+  /** What each update made again, by resource type: tests assert on it. */
+  lastRefreshed: readonly string[] = []
+
+  constructor(snapshot: MeshSnapshot, plugins: readonly TrafficPlugin[]) {
+    this.#plugins = plugins
+    this.#indexed = index(snapshot)
+    this.#sourceLabelNames = sourceLabelNames(snapshot)
+  }
+
+  get snapshot(): MeshSnapshot {
+    return this.#indexed.snapshot
+  }
+
+  /** Takes a new snapshot in. @returns which resources proxies may have to be sent again. */
+  update(snapshot: MeshSnapshot, changes: ChangeSet): ChangedNames {
+    const before = this.#indexed
+    this.#indexed = index(snapshot, before, changes)
+    const labels = changes.virtualServices.size > 0 ? sourceLabelNames(snapshot) : this.#sourceLabelNames
+    if (changes.config || labels.join() !== this.#sourceLabelNames.join()) return this.#rebuild(labels)
+    const hosts = affectedHosts(before, this.#indexed, changes)
+    this.lastRefreshed = [...hosts].sort()
+    const merged: ScopeChanges = { clusters: new Set(), endpoints: new Set(), virtualHosts: new Set(), listeners: false }
+    const listenersOf = new Set<OutboundScope>()
+    for (const scope of this.#scopes.values()) {
+      const changed = scope.refresh(this.#indexed, hosts)
+      for (const part of ['clusters', 'endpoints', 'virtualHosts'] as const) for (const name of changed[part]) merged[part].add(name)
+      if (changed.listeners) listenersOf.add(scope)
+    }
+    const inbound = this.#refreshInbound(before.snapshot, changes)
+    const listeners = this.#refreshOutboundListeners(listenersOf)
+    return hints(merged, [...listeners, ...inbound.listeners], inbound.clusters, changes)
+  }
+
+  /** The configuration of a proxy from now on; it follows updates. Call {@link forget} when the proxy is gone. */
+  configurationOf(proxy: Proxy): ProxyConfiguration {
+    const state = this.#stateOf(proxy)
+    return { get: (type, name) => this.#get(state, type, name), names: (type, prefix) => this.#names(state, type, prefix) }
+  }
+
+  /** Drops what is kept for a proxy. */
+  forget(proxyId: string): void {
+    const state = this.#proxies.get(proxyId)
+    if (!state) return
+    this.#proxies.delete(proxyId)
+    const stillUsed = [...this.#proxies.values()].some(other => other.scope === state.scope)
+    if (!stillUsed) this.#scopes.delete(scopeName(state.scope.key))
+  }
+
+  #stateOf(proxy: Proxy): ProxyState {
+    const known = this.#proxies.get(proxy.id)
+    if (known?.proxy === proxy) return known
+    const scope = this.#scopeFor(proxy)
+    const inbound = inboundResources(this.#indexed.snapshot, proxy, this.#plugins)
+    const state: ProxyState = {
+      proxy,
+      scope,
+      inboundListener: inbound.listener,
+      inboundClusters: byName(inbound.clusters),
+      outboundListeners: this.#outboundListenersOf(scope, proxy),
+    }
+    this.#proxies.set(proxy.id, state)
+    return state
+  }
+
+  #scopeFor(proxy: Proxy): OutboundScope {
+    const sourceLabels = Object.fromEntries(this.#sourceLabelNames.flatMap(name => (proxy.labels[name] === undefined ? [] : [[name, proxy.labels[name]]])))
+    const key: ScopeKey = { namespace: proxy.namespace, sourceLabels }
+    const found = this.#scopes.get(scopeName(key))
+    if (found) return found
+    const scope = new OutboundScope(key, this.#cache)
+    scope.refresh(this.#indexed, allHosts(this.#indexed))
+    this.#scopes.set(scopeName(key), scope)
+    return scope
+  }
+
+  /** Replicas of one workload have the same outbound listeners: what differs, their address, is not in them. */
+  #outboundListenersOf(scope: OutboundScope, proxy: Proxy): ReadonlyMap<string, EncodedResource> {
+    for (const other of this.#proxies.values()) {
+      if (other.scope === scope && sameWorkload(other.proxy, proxy)) return other.outboundListeners
+    }
+    return byName(outboundListeners(this.#indexed, scope, proxy, this.#plugins))
+  }
+
+  #rebuild(labels: readonly string[]): ChangedNames {
+    this.#sourceLabelNames = labels
+    this.lastRefreshed = ['*']
+    const proxies = [...this.#proxies.values()]
+    this.#scopes.clear()
+    this.#proxies.clear()
+    for (const state of proxies) Object.assign(state, this.#stateOf(state.proxy))
+    for (const state of proxies) this.#proxies.set(state.proxy.id, state)
+    const types = [TypeUrl.cluster, TypeUrl.endpoint, TypeUrl.listener, TypeUrl.route, TypeUrl.virtualHost, NAME_TABLE_TYPE]
+    return new Map(types.map(type => [type, 'all']))
+  }
+
+  #refreshInbound(before: MeshSnapshot, changes: ChangeSet): { listeners: Set<string>; clusters: Set<string> } {
+    const listeners = new Set<string>()
+    const clusters = new Set<string>()
+    const policies = [...touchedPolicies(before, changes), ...touchedPolicies(this.#indexed.snapshot, changes)]
+    for (const state of this.#proxies.values()) {
+      const { proxy } = state
+      const served = [...changes.services].some(host => [before, this.#indexed.snapshot].some(({ services }) => isServed(services.get(host), proxy)))
+      const judged = policies.some(namespace => namespace === proxy.namespace || namespace === before.config.rootNamespace)
+      const named = changes.workloads.has(`${proxy.namespace}/${proxy.name}`)
+      if (!served && !judged && !named) continue
+      const inbound = inboundResources(this.#indexed.snapshot, proxy, this.#plugins)
+      if (inbound.listener.version !== state.inboundListener.version) listeners.add(inbound.listener.name)
+      const next = byName(inbound.clusters)
+      for (const name of new Set([...next.keys(), ...state.inboundClusters.keys()])) {
+        if (next.get(name)?.version !== state.inboundClusters.get(name)?.version) clusters.add(name)
+      }
+      state.inboundListener = inbound.listener
+      state.inboundClusters = next
+    }
+    return { listeners, clusters }
+  }
+
+  #refreshOutboundListeners(scopes: ReadonlySet<OutboundScope>): Set<string> {
+    const changed = new Set<string>()
+    if (scopes.size === 0) return changed
+    const made = new Map<string, ReadonlyMap<string, EncodedResource>>()
+    for (const state of this.#proxies.values()) {
+      if (!scopes.has(state.scope)) continue
+      const key = `${scopeName(state.scope.key)} ${workloadKey(state.proxy)}`
+      const next = made.get(key) ?? byName(outboundListeners(this.#indexed, state.scope, state.proxy, this.#plugins))
+      made.set(key, next)
+      for (const name of new Set([...next.keys(), ...state.outboundListeners.keys()])) {
+        if (next.get(name)?.version !== state.outboundListeners.get(name)?.version) changed.add(name)
+      }
+      state.outboundListeners = next
+    }
+    return changed
+  }
+
+  #get(state: ProxyState, type: string, name: string): EncodedResource | undefined {
+    switch (type) {
+      case TypeUrl.cluster:
+        return state.inboundClusters.get(name) ?? state.scope.clusters.get(name)
+      case TypeUrl.endpoint:
+        return state.scope.endpoints.get(name)
+      case TypeUrl.listener:
+        return name === state.inboundListener.name ? state.inboundListener : state.outboundListeners.get(name)
+      case TypeUrl.route:
+        return routeConfiguration(this.#indexed, state.scope, name, !state.proxy.virtualHostDiscovery)
+      case TypeUrl.virtualHost:
+        return state.scope.virtualHosts.get(name)
+      case NAME_TABLE_TYPE:
+        return nameTable(this.#indexed.snapshot, state.proxy.namespace)
+      default:
+        return undefined
+    }
+  }
+
+  #names(state: ProxyState, type: string, prefix?: string): Iterable<string> {
+    switch (type) {
+      case TypeUrl.cluster:
+        return [...state.inboundClusters.keys(), ...state.scope.clusters.keys()]
+      case TypeUrl.endpoint:
+        return state.scope.endpoints.keys()
+      case TypeUrl.listener:
+        return [state.inboundListener.name, ...state.outboundListeners.keys()]
+      case TypeUrl.route:
+        return [...state.scope.httpPorts.keys()].map(String)
+      case TypeUrl.virtualHost:
+        if (prefix === undefined) return state.scope.virtualHosts.keys()
+        return [...(state.scope.httpPorts.get(Number(prefix)) ?? [])].map(host => `${prefix}/${host}`)
+      case NAME_TABLE_TYPE:
+        return ['nametable']
+      default:
+        return []
+    }
+  }
+}
+
+interface ProxyState {
+  readonly proxy: Proxy
+  scope: OutboundScope
+  inboundListener: EncodedResource
+  inboundClusters: ReadonlyMap<string, EncodedResource>
+  outboundListeners: ReadonlyMap<string, EncodedResource>
+}
+
+/** Indexes are made again only when what they index changed. */
+function index(snapshot: MeshSnapshot, before?: IndexedSnapshot, changes?: ChangeSet): IndexedSnapshot {
+  const rules = before && changes?.destinationRules.size === 0 ? before.rules : new DestinationRuleIndex(snapshot)
+  const virtualServices = before && changes?.virtualServices.size === 0 ? before.virtualServices : new VirtualServiceIndex(snapshot)
+  const addressOwners = before && changes?.services.size === 0 ? before.addressOwners : ownersByAddress(snapshot)
+  return { snapshot, rules, virtualServices, addressOwners }
+}
+
+function ownersByAddress({ services }: MeshSnapshot): Map<string, string> {
+  const owners = new Map<string, string>()
+  for (const { hostname, addresses } of services.values()) {
+    for (const address of addresses) {
+      const owner = owners.get(address)
+      if (owner === undefined || hostname < owner) owners.set(address, hostname)
+    }
+  }
+  return owners
+}
+
+function allHosts({ snapshot, virtualServices }: IndexedSnapshot): Set<string> {
+  return new Set([...snapshot.services.keys(), ...virtualServices.hosts()])
+}
+
+/** The hosts whose resources a change can touch. */
+function affectedHosts(before: IndexedSnapshot, after: IndexedSnapshot, changes: ChangeSet): Set<string> {
+  const hosts = new Set<string>([...changes.services, ...changes.endpoints])
+  const add = (patterns: Iterable<string>) => {
+    for (const pattern of patterns) {
+      if (!pattern.startsWith('*')) hosts.add(pattern)
+      else for (const host of allHosts(after)) if (hostCovers(pattern, host)) hosts.add(host)
+    }
+  }
+  const ruleHosts = new Set<string>()
+  for (const { snapshot } of [before, after]) {
+    for (const key of changes.virtualServices) {
+      const service = snapshot.virtualServices.get(key)
+      if (service) add(virtualServiceHosts(service))
+    }
+    for (const key of changes.destinationRules) {
+      const rule = snapshot.destinationRules.get(key)
+      if (rule) ruleHosts.add(resolveHost(rule.spec.host, rule.metadata.namespace))
+    }
+  }
+  add(ruleHosts)
+  // Routes name the ports and hash policies of the services they send to.
+  if (changes.services.size > 0 || ruleHosts.size > 0) {
+    for (const service of after.snapshot.virtualServices.values()) {
+      const touched = destinationsOf(service).some(({ host }) => changes.services.has(host) || [...ruleHosts].some(rule => hostCovers(rule, host)))
+      if (touched) add(virtualServiceHosts(service))
+    }
+  }
+  return hosts
+}
+
+/** The namespaces of the policies that changed. */
+function touchedPolicies(snapshot: MeshSnapshot, changes: ChangeSet): string[] {
+  const found = [...changes.peerAuthentications].map(key => snapshot.peerAuthentications.get(key))
+  const more = [...changes.authorizationPolicies].map(key => snapshot.authorizationPolicies.get(key))
+  return [...found, ...more].filter(policy => policy !== undefined).map(policy => policy.metadata.namespace)
+}
+
+function hints(scope: ScopeChanges, listeners: readonly string[], inboundClusters: ReadonlySet<string>, changes: ChangeSet): ChangedNames {
+  const found = new Map<string, ReadonlySet<string> | 'all'>()
+  const put = (type: string, names: ReadonlySet<string>) => {
+    if (names.size > 0) found.set(type, names)
+  }
+  put(TypeUrl.cluster, new Set([...scope.clusters, ...inboundClusters]))
+  put(TypeUrl.endpoint, scope.endpoints)
+  put(TypeUrl.listener, new Set(listeners))
+  put(TypeUrl.virtualHost, scope.virtualHosts)
+  const tables = new Set([...scope.virtualHosts].map(name => name.slice(0, name.indexOf('/'))))
+  put(TypeUrl.route, tables)
+  if (changes.services.size > 0) found.set(NAME_TABLE_TYPE, 'all')
+  return found
+}
+
+function sourceLabelNames(snapshot: MeshSnapshot): string[] {
+  const names = new Set<string>()
+  for (const { spec } of snapshot.virtualServices.values()) {
+    for (const route of [...(spec.http ?? []), ...(spec.tcp ?? []), ...(spec.tls ?? [])]) {
+      for (const match of route.match ?? []) for (const name of Object.keys(match.sourceLabels ?? {})) names.add(name)
+    }
+  }
+  return [...names].sort()
+}
+
+function scopeName(key: ScopeKey): string {
+  return `${key.namespace} ${JSON.stringify(key.sourceLabels)}`
+}
+
+function workloadKey({ namespace, workloadName, app, version, serviceAccount, clusterId, type, labels }: Proxy): string {
+  return JSON.stringify([namespace, workloadName, app, version, serviceAccount, clusterId, type, labels])
+}
+
+function sameWorkload(a: Proxy, b: Proxy): boolean {
+  return workloadKey(a) === workloadKey(b)
+}
+
+function isServed(service: MeshSnapshot['services'] extends ReadonlyMap<string, infer S> ? S | undefined : never, proxy: Proxy): boolean {
+  return service !== undefined && isServedBy(service, proxy)
+}
+
+function byName(resources: readonly EncodedResource[]): ReadonlyMap<string, EncodedResource> {
+  return new Map(resources.map(resource => [resource.name, resource]))
+}

@@ -1,0 +1,93 @@
+import type { Any } from '@bufbuild/protobuf/wkt'
+import type { Init } from '../init.ts'
+import { any, duration, type Provenance } from '@seine/envoy'
+import { CorsSchema } from '@seine/envoy/envoy/extensions/filters/http/cors/v3/cors'
+import { HTTPFaultSchema } from '@seine/envoy/envoy/extensions/filters/http/fault/v3/fault'
+import { RouterSchema } from '@seine/envoy/envoy/extensions/filters/http/router/v3/router'
+import { HttpInspectorSchema } from '@seine/envoy/envoy/extensions/filters/listener/http_inspector/v3/http_inspector'
+import { OriginalDstSchema } from '@seine/envoy/envoy/extensions/filters/listener/original_dst/v3/original_dst'
+import { TlsInspectorSchema } from '@seine/envoy/envoy/extensions/filters/listener/tls_inspector/v3/tls_inspector'
+import {
+  HttpConnectionManager_ForwardClientCertDetails as ForwardClientCert,
+  HttpConnectionManagerSchema,
+} from '@seine/envoy/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager'
+import { TcpProxySchema, UpstreamConnectMode } from '@seine/envoy/envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy'
+import type { FilterChainContext, HttpFilterInit, NetworkFilterInit, TrafficPlugin } from '../plugin.ts'
+
+type HcmInit = Init<typeof HttpConnectionManagerSchema>
+type TcpProxyInit = Init<typeof TcpProxySchema>
+
+/** Filters of a chain with what shaped them. */
+export interface BuiltFilters {
+  readonly filters: NetworkFilterInit[]
+  readonly provenance: Provenance[]
+}
+
+function typed(name: string, config: Any): { name: string; configType: { case: 'typedConfig'; value: Any } } {
+  return { name, configType: { case: 'typedConfig', value: config } }
+}
+
+/** The listener filters by which a captured connection tells where it was going and what it speaks. */
+export const listenerFilters = {
+  originalDst: typed('envoy.filters.listener.original_dst', any(OriginalDstSchema, {})),
+  tlsInspector: typed('envoy.filters.listener.tls_inspector', any(TlsInspectorSchema, {})),
+  httpInspector: typed('envoy.filters.listener.http_inspector', any(HttpInspectorSchema, {})),
+} as const
+
+/** The network filters of a chain that takes HTTP: the plugins' and a connection manager with `routing`. */
+export function httpChain(context: FilterChainContext, plugins: readonly TrafficPlugin[], routing: Pick<HcmInit, 'routeSpecifier' | 'statPrefix'>): BuiltFilters {
+  const collected = collect(context, plugins)
+  const inbound = context.direction === 'inbound'
+  const tracing = plugins.map(plugin => plugin.tracing?.(context)).find(found => found !== undefined)
+  const hcm: HcmInit = {
+    ...routing,
+    httpFilters: [...collected.http, ...trailingHttpFilters(inbound)],
+    accessLog: collected.accessLogs,
+    useRemoteAddress: false,
+    generateRequestId: true,
+    normalizePath: true,
+    mergeSlashes: false,
+    appendXForwardedPort: false,
+    upgradeConfigs: [{ upgradeType: 'websocket' }],
+    streamIdleTimeout: duration(0),
+    requestTimeout: duration(0),
+    http2ProtocolOptions: { allowConnect: true },
+    serverName: 'istio-envoy',
+    ...(tracing ? { tracing: tracing.value } : {}),
+    ...(inbound ? { forwardClientCertDetails: ForwardClientCert.SANITIZE_SET, setCurrentClientCertDetails: { subject: true, dns: true, uri: true } } : {}),
+  }
+  const connectionManager = typed('envoy.filters.network.http_connection_manager', any(HttpConnectionManagerSchema, hcm))
+  return { filters: [...collected.network, connectionManager], provenance: [...collected.provenance, ...(tracing?.provenance ?? [])] }
+}
+
+/** The network filters of a chain that takes TCP: the plugins' and a TCP proxy to `destination`. */
+export function tcpChain(context: FilterChainContext, plugins: readonly TrafficPlugin[], destination: Pick<TcpProxyInit, 'clusterSpecifier' | 'statPrefix' | 'idleTimeout' | 'maxDownstreamConnectionDuration'>): BuiltFilters {
+  const collected = collect(context, plugins)
+  const proxy = typed('envoy.filters.network.tcp_proxy', any(TcpProxySchema, { ...destination, accessLog: collected.accessLogs, accessLogOptions: { flushAccessLogOnConnected: true }, ...connectMode(context) }))
+  return { filters: [...collected.network, proxy], provenance: collected.provenance }
+}
+
+/** Over mutual TLS the caller is known only after the handshake; what is logged when the connection opens should name it. */
+function connectMode({ direction, security }: FilterChainContext): Pick<TcpProxyInit, 'upstreamConnectMode' | 'maxEarlyDataBytes'> {
+  if (direction !== 'inbound' || security !== 'mutual_tls') return {}
+  return { upstreamConnectMode: UpstreamConnectMode.ON_DOWNSTREAM_TLS_HANDSHAKE, maxEarlyDataBytes: 64 * 1024 }
+}
+
+function trailingHttpFilters(inbound: boolean): HttpFilterInit[] {
+  const router = typed('envoy.filters.http.router', any(RouterSchema, {}))
+  if (inbound) return [router]
+  return [typed('envoy.filters.http.fault', any(HTTPFaultSchema, {})), typed('envoy.filters.http.cors', any(CorsSchema, {})), router]
+}
+
+function collect(context: FilterChainContext, plugins: readonly TrafficPlugin[]) {
+  const network = plugins.flatMap(plugin => plugin.networkFilters?.(context) ?? [])
+  const http = context.protocol === 'http' ? plugins.flatMap(plugin => plugin.httpFilters?.(context) ?? []) : []
+  const accessLogs = plugins.flatMap(plugin => plugin.accessLogs?.(context) ?? [])
+  return {
+    network: network.map(({ value }) => value),
+    http: http.map(({ value }) => value),
+    accessLogs: accessLogs.map(({ value }) => value),
+    provenance: [...network, ...http, ...accessLogs].flatMap(({ provenance }) => provenance),
+  }
+}
+

@@ -1,0 +1,166 @@
+import { durationMs, type MtlsMode } from '@seine/api'
+import { duration, type EncodedResource, type Provenance } from '@seine/envoy'
+import { TrafficDirection } from '@seine/envoy/envoy/config/core/v3/base'
+import { ListenerSchema } from '@seine/envoy/envoy/config/listener/v3/listener'
+import type { FilterChainSchema } from '@seine/envoy/envoy/config/listener/v3/listener_components'
+import { isHttp, type MeshService, type MeshSnapshot, type Protocol } from '@seine/model'
+import { inboundTlsSocket } from '../clusters/transport-security.ts'
+import { encode } from '../encode.ts'
+import type { Init } from '../init.ts'
+import { BLACK_HOLE_CLUSTER, INBOUND_PASSTHROUGH_CLUSTER, inboundClusterName, MESH_ALPN, SidecarPort, TELEMETRY_METADATA, VIRTUAL_INBOUND } from '../names.ts'
+import { type InboundMtls, inboundMtls } from '../peer-authentication.ts'
+import type { FilterChainContext, TrafficPlugin } from '../plugin.ts'
+import type { Proxy } from '../proxy.ts'
+import { httpChain, listenerFilters, tcpChain } from './filters.ts'
+import { socketAddress } from './outbound.ts'
+
+type ChainInit = Init<typeof FilterChainSchema>
+
+/** A port that the workload serves, and the service it serves it for. */
+export interface InboundPort {
+  readonly port: number
+  readonly protocol: Protocol
+  readonly service: MeshService
+  readonly provenance: Provenance
+}
+
+/** What the inbound listener of one workload is made from. */
+export interface InboundContext {
+  readonly snapshot: MeshSnapshot
+  readonly proxy: Proxy
+  readonly plugins: readonly TrafficPlugin[]
+  readonly ports: readonly InboundPort[]
+}
+
+/**
+ * The listener that takes all captured inbound connections. Each port has a chain for mutual TLS and, unless
+ * it is STRICT, one for plaintext; ports that no service declares pass to the workload under the same rule.
+ */
+export function virtualInbound(context: InboundContext): EncodedResource {
+  const { snapshot, proxy } = context
+  const mtls = inboundMtls(snapshot, proxy)
+  const built = [...context.ports.flatMap(port => portChains(context, port, mtls)), ...passthroughChains(context, mtls)]
+  return encode(
+    ListenerSchema,
+    VIRTUAL_INBOUND,
+    {
+      name: VIRTUAL_INBOUND,
+      address: socketAddress('0.0.0.0', SidecarPort.inbound),
+      trafficDirection: TrafficDirection.INBOUND,
+      listenerFilters: [listenerFilters.originalDst, listenerFilters.tlsInspector, listenerFilters.httpInspector],
+      listenerFiltersTimeout: duration(durationMs(snapshot.config.protocolDetectionTimeout)),
+      continueOnListenerFiltersTimeout: true,
+      filterChains: [blackHole(), ...built.map(({ chain }) => chain)],
+    },
+    [...mtls.provenance, ...context.ports.map(port => port.provenance), ...built.flatMap(({ provenance }) => provenance)],
+  )
+}
+
+interface BuiltChain {
+  readonly chain: ChainInit
+  readonly provenance: readonly Provenance[]
+}
+
+/** A connection that really goes to 15006 would be handed on to itself for ever. */
+function blackHole(): ChainInit {
+  const context = { direction: 'inbound', protocol: 'tcp' } as FilterChainContext
+  const built = tcpChain(context, [], { statPrefix: BLACK_HOLE_CLUSTER, clusterSpecifier: { case: 'cluster', value: BLACK_HOLE_CLUSTER } })
+  return { name: 'virtualInbound-blackhole', filterChainMatch: { destinationPort: SidecarPort.inbound }, filters: built.filters }
+}
+
+function portChains(context: InboundContext, port: InboundPort, mtls: InboundMtls): BuiltChain[] {
+  const name = inboundClusterName(port.port)
+  const mode = mtls.modeOf(port.port)
+  const chains: BuiltChain[] = []
+  if (mode !== 'DISABLE') chains.push(meshChain(context, port, name))
+  if (mode !== 'STRICT') chains.push(...plaintextChains(context, port, name))
+  return chains
+}
+
+function meshChain(context: InboundContext, port: InboundPort, name: string): BuiltChain {
+  const http = isHttp(port.protocol) && port.protocol !== 'auto'
+  const built = chainFilters(context, port, name, 'mutual_tls', http)
+  return {
+    chain: {
+      name: `${name}mtls`,
+      filterChainMatch: { destinationPort: port.port, transportProtocol: 'tls', applicationProtocols: [MESH_ALPN] },
+      transportSocket: inboundTlsSocket(context.snapshot.config.trustDomain, http),
+      filters: built.filters,
+    },
+    provenance: built.provenance,
+  }
+}
+
+/** Plaintext, and TLS that the application itself ends, which passes as bytes. */
+function plaintextChains(context: InboundContext, port: InboundPort, name: string): BuiltChain[] {
+  const http = isHttp(port.protocol)
+  const detected = port.protocol === 'auto'
+  const asHttp = chainFilters(context, port, name, 'none', true)
+  const asTcp = chainFilters(context, port, name, 'none', false)
+  const tls: BuiltChain = { chain: { name: `${name}tls-passthrough`, filterChainMatch: { destinationPort: port.port, transportProtocol: 'tls' }, filters: asTcp.filters }, provenance: [] }
+  const raw = { destinationPort: port.port, transportProtocol: 'raw_buffer' }
+  const chains: BuiltChain[] = [tls]
+  if (http) {
+    const filterChainMatch = detected ? { ...raw, applicationProtocols: ['http/1.1', 'h2c'] } : raw
+    chains.push({ chain: { name: `${name}plaintext-http`, filterChainMatch, filters: asHttp.filters }, provenance: asHttp.provenance })
+  }
+  if (!http || detected) chains.push({ chain: { name: `${name}plaintext`, filterChainMatch: raw, filters: asTcp.filters }, provenance: asTcp.provenance })
+  return chains
+}
+
+function chainFilters(context: InboundContext, port: InboundPort, name: string, security: FilterChainContext['security'], http: boolean) {
+  const chain: FilterChainContext = {
+    snapshot: context.snapshot,
+    proxy: context.proxy,
+    direction: 'inbound',
+    protocol: http ? 'http' : 'tcp',
+    security,
+    service: port.service,
+    port: port.port,
+  }
+  if (!http) return tcpChain(chain, context.plugins, { statPrefix: name, clusterSpecifier: { case: 'cluster', value: name } })
+  return httpChain(chain, context.plugins, {
+    statPrefix: `inbound_0.0.0.0_${port.port}`,
+    routeSpecifier: {
+      case: 'routeConfig',
+      value: {
+        name,
+        validateClusters: false,
+        virtualHosts: [
+          {
+            name: `inbound|http|${port.port}`,
+            domains: ['*'],
+            routes: [
+              {
+                name: 'default',
+                match: { pathSpecifier: { case: 'prefix', value: '/' } },
+                metadata: { filterMetadata: { [TELEMETRY_METADATA]: { destination_service: port.service.hostname } } },
+                action: { case: 'route', value: { clusterSpecifier: { case: 'cluster', value: name }, timeout: duration(0) } },
+              },
+            ],
+          },
+        ],
+      },
+    },
+  })
+}
+
+/** Ports that no service declares. */
+function passthroughChains(context: InboundContext, mtls: InboundMtls): BuiltChain[] {
+  const filters = (security: FilterChainContext['security']) => {
+    const chain: FilterChainContext = { snapshot: context.snapshot, proxy: context.proxy, direction: 'inbound', protocol: 'tcp', security, service: undefined, port: 0 }
+    return tcpChain(chain, context.plugins, { statPrefix: INBOUND_PASSTHROUGH_CLUSTER, clusterSpecifier: { case: 'cluster', value: INBOUND_PASSTHROUGH_CLUSTER } })
+  }
+  const chains: BuiltChain[] = []
+  const mode: MtlsMode = mtls.default
+  if (mode !== 'DISABLE') {
+    const built = filters('mutual_tls')
+    const transportSocket = inboundTlsSocket(context.snapshot.config.trustDomain, false)
+    chains.push({ chain: { name: 'virtualInbound-mtls', filterChainMatch: { transportProtocol: 'tls', applicationProtocols: [MESH_ALPN] }, transportSocket, filters: built.filters }, provenance: built.provenance })
+  }
+  if (mode !== 'STRICT') {
+    const built = filters('none')
+    chains.push({ chain: { name: 'virtualInbound', filters: built.filters }, provenance: built.provenance })
+  }
+  return chains
+}

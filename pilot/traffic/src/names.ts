@@ -1,0 +1,32 @@
+/** `outbound|80|v1|reviews.default.svc.cluster.local`, Istio's name for a client's cluster; `subset` may be empty. */
+export function outboundClusterName(port: number, subset: string, hostname: string): string {
+  return `outbound|${port}|${subset}|${hostname}`
+}
+
+/** `inbound|8080||`, Istio's name for the cluster of the workload's own port. */
+export function inboundClusterName(port: number): string {
+  return `inbound|${port}||`
+}
+
+/** The server name that one sidecar's TLS offers another: `outbound_.80_.v1_.reviews.default.svc.cluster.local`. */
+export function sniOf(port: number, subset: string, hostname: string): string {
+  return `outbound_.${port}_.${subset}_.${hostname}`
+}
+
+export const PASSTHROUGH_CLUSTER = 'PassthroughCluster'
+export const BLACK_HOLE_CLUSTER = 'BlackHoleCluster'
+export const INBOUND_PASSTHROUGH_CLUSTER = 'InboundPassthroughCluster'
+export const VIRTUAL_OUTBOUND = 'virtualOutbound'
+export const VIRTUAL_INBOUND = 'virtualInbound'
+
+/** Ports of a sidecar, as Istio assigns them. */
+export const SidecarPort = { outbound: 15001, inbound: 15006 } as const
+
+/** Endpoints in Envoy's metadata name what they can take under this key. */
+export const TLS_MODE_KEY = 'tlsMode'
+
+/** The ALPN that tells a sidecar that its peer is one too. It is offered, never negotiated. */
+export const MESH_ALPN = 'istio'
+
+/** Metadata namespace for what telemetry reads from routes, clusters and endpoints. */
+export const TELEMETRY_METADATA = 'istio'

@@ -1,0 +1,69 @@
+import { err, ok, type Result } from '@seine/kit'
+
+/** The proxy that configuration is made for: who it is and what it can do. */
+export interface Proxy {
+  /** Istio's node id: `sidecar~<ip>~<pod>.<namespace>~<domain>`. */
+  readonly id: string
+  readonly type: 'sidecar' | 'router'
+  readonly addresses: readonly string[]
+  readonly name: string
+  readonly namespace: string
+  readonly workloadName: string
+  readonly app: string
+  readonly version: string
+  readonly serviceAccount: string
+  readonly labels: Readonly<Record<string, string>>
+  readonly clusterId: string
+  /** Takes virtual hosts one by one (VHDS), which needs delta xDS; others get whole route tables. */
+  readonly virtualHostDiscovery: boolean
+}
+
+/** What a node says of itself, as Istio's agents and ours put it into the node's metadata. */
+export interface ProxyMetadata {
+  readonly LABELS?: unknown
+  readonly NAMESPACE?: unknown
+  readonly WORKLOAD_NAME?: unknown
+  readonly SERVICE_ACCOUNT?: unknown
+  readonly INSTANCE_IPS?: unknown
+  readonly CLUSTER_ID?: unknown
+}
+
+/**
+ * Reads a node id of the form `<type>~<ip>~<name>.<namespace>~<domain>` and the node's metadata.
+ *
+ * @returns the proxy, or what is wrong with the id.
+ */
+export function parseProxy(id: string, metadata: ProxyMetadata = {}, virtualHostDiscovery = true): Result<Proxy, string> {
+  const [type, ip, fullName, domain, ...rest] = id.split('~')
+  if (!ip || !fullName || !domain || rest.length > 0 || (type !== 'sidecar' && type !== 'router')) {
+    return err(`node id "${id}" is not of the form sidecar~<ip>~<name>.<namespace>~<domain>`)
+  }
+  const dot = fullName.lastIndexOf('.')
+  if (dot <= 0) return err(`node id "${id}" names no namespace: its third part is <name>.<namespace>`)
+  const labels = readLabels(metadata.LABELS)
+  const name = fullName.slice(0, dot)
+  const workloadName = text(metadata.WORKLOAD_NAME) ?? name
+  return ok({
+    id,
+    type,
+    addresses: text(metadata.INSTANCE_IPS)?.split(',') ?? [ip],
+    name,
+    namespace: text(metadata.NAMESPACE) ?? fullName.slice(dot + 1),
+    workloadName,
+    app: labels['service.istio.io/canonical-name'] ?? labels['app.kubernetes.io/name'] ?? labels['app'] ?? workloadName,
+    version: labels['service.istio.io/canonical-revision'] ?? labels['app.kubernetes.io/version'] ?? labels['version'] ?? 'latest',
+    serviceAccount: text(metadata.SERVICE_ACCOUNT) ?? 'default',
+    labels,
+    clusterId: text(metadata.CLUSTER_ID) ?? 'Kubernetes',
+    virtualHostDiscovery,
+  })
+}
+
+function text(value: unknown): string | undefined {
+  return typeof value === 'string' && value !== '' ? value : undefined
+}
+
+function readLabels(value: unknown): Record<string, string> {
+  if (typeof value !== 'object' || value === null) return {}
+  return Object.fromEntries(Object.entries(value).filter((entry): entry is [string, string] => typeof entry[1] === 'string'))
+}
