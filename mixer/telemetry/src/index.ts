@@ -1,1 +1,5 @@
-export {}
+export { accessLogPlugin } from './access-log.ts'
+export { PeerState, standardLabels } from './labels.ts'
+export { metricsPlugin } from './metrics.ts'
+export { addTraceReceiver, decodeSpans, type ReceivedSpan } from './otlp-receiver.ts'
+export { tracingPlugin } from './tracing.ts'

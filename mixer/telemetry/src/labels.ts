@@ -121,7 +121,7 @@ function input() {
 }
 
 function replaceBy(newTagValue: string) {
-  const config = any(TransformStatSchema, { action: { case: 'updateTag', value: { newTagValue } } })
+  const config = any(TransformStatSchema, { updateTag: { newTagValue } })
   return { onMatch: { case: 'action' as const, value: { name: 'replace', typedConfig: config } } }
 }
 

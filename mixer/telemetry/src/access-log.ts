@@ -1,0 +1,59 @@
+import type { JsonObject } from '@bufbuild/protobuf'
+import { any } from '@seine/envoy'
+import { FileAccessLogSchema } from '@seine/envoy/envoy/extensions/access_loggers/file/v3/file'
+import { StdoutAccessLogSchema } from '@seine/envoy/envoy/extensions/access_loggers/stream/v3/stream'
+import type { FilterChainContext, TrafficPlugin } from '@seine/pilot-traffic'
+
+/** Istio's default fields, and who called whom. */
+const FIELDS: JsonObject = {
+  start_time: '%START_TIME%',
+  method: '%REQ(:METHOD)%',
+  path: '%REQ(X-ENVOY-ORIGINAL-PATH?:PATH)%',
+  protocol: '%PROTOCOL%',
+  response_code: '%RESPONSE_CODE%',
+  response_flags: '%RESPONSE_FLAGS%',
+  response_code_details: '%RESPONSE_CODE_DETAILS%',
+  connection_termination_details: '%CONNECTION_TERMINATION_DETAILS%',
+  upstream_transport_failure_reason: '%UPSTREAM_TRANSPORT_FAILURE_REASON%',
+  bytes_received: '%BYTES_RECEIVED%',
+  bytes_sent: '%BYTES_SENT%',
+  duration: '%DURATION%',
+  upstream_service_time: '%RESP(X-ENVOY-UPSTREAM-SERVICE-TIME)%',
+  x_forwarded_for: '%REQ(X-FORWARDED-FOR)%',
+  user_agent: '%REQ(USER-AGENT)%',
+  request_id: '%REQ(X-REQUEST-ID)%',
+  trace_id: '%TRACE_ID%',
+  authority: '%REQ(:AUTHORITY)%',
+  upstream_host: '%UPSTREAM_HOST%',
+  upstream_cluster: '%UPSTREAM_CLUSTER_RAW%',
+  upstream_local_address: '%UPSTREAM_LOCAL_ADDRESS%',
+  downstream_local_address: '%DOWNSTREAM_LOCAL_ADDRESS%',
+  downstream_remote_address: '%DOWNSTREAM_REMOTE_ADDRESS%',
+  requested_server_name: '%REQUESTED_SERVER_NAME%',
+  route_name: '%ROUTE_NAME%',
+  downstream_peer: '%DOWNSTREAM_PEER_URI_SAN%',
+  upstream_peer: '%UPSTREAM_PEER_URI_SAN%',
+}
+
+const TEXT =
+  '[%START_TIME%] "%REQ(:METHOD)% %REQ(X-ENVOY-ORIGINAL-PATH?:PATH)% %PROTOCOL%" %RESPONSE_CODE% %RESPONSE_FLAGS% %RESPONSE_CODE_DETAILS% ' +
+  '%CONNECTION_TERMINATION_DETAILS% "%UPSTREAM_TRANSPORT_FAILURE_REASON%" %BYTES_RECEIVED% %BYTES_SENT% %DURATION% ' +
+  '%RESP(X-ENVOY-UPSTREAM-SERVICE-TIME)% "%REQ(X-FORWARDED-FOR)%" "%REQ(USER-AGENT)%" "%REQ(X-REQUEST-ID)%" "%REQ(:AUTHORITY)%" "%UPSTREAM_HOST%" ' +
+  '%UPSTREAM_CLUSTER_RAW% %UPSTREAM_LOCAL_ADDRESS% %DOWNSTREAM_LOCAL_ADDRESS% %DOWNSTREAM_REMOTE_ADDRESS% %REQUESTED_SERVER_NAME% %ROUTE_NAME%\n'
+
+/** A line for each request and connection, where the mesh's settings ask for it. */
+export const accessLogPlugin: TrafficPlugin = {
+  name: 'access-log',
+  accessLogs: ({ snapshot }: FilterChainContext) => {
+    const { accessLogFile, accessLogEncoding } = snapshot.config
+    if (accessLogFile === '') return []
+    const format = accessLogEncoding === 'JSON' ? { format: { case: 'jsonFormat' as const, value: FIELDS } } : { format: { case: 'textFormatSource' as const, value: { specifier: { case: 'inlineString' as const, value: TEXT } } } }
+    // Envoy writes its own stdout directly: opening /dev/stdout again fails for its user when the agent holds the pipe.
+    const config =
+      accessLogFile === '/dev/stdout'
+        ? any(StdoutAccessLogSchema, { accessLogFormat: { case: 'logFormat', value: format } })
+        : any(FileAccessLogSchema, { path: accessLogFile, accessLogFormat: { case: 'logFormat', value: format } })
+    const name = accessLogFile === '/dev/stdout' ? 'envoy.access_loggers.stdout' : 'envoy.access_loggers.file'
+    return [{ value: { name, configType: { case: 'typedConfig', value: config } }, provenance: [] }]
+  },
+}
