@@ -1,0 +1,56 @@
+import { err, ok, type Result } from '@seine/kit'
+
+/** The pods' network: one flat bridge, its gateway the host's side, where the control plane listens. */
+export const POD_NETWORK = { prefix: '10.77', bits: 16, gateway: '10.77.0.1', bridge: 'seine0' } as const
+
+const FIRST = 10
+const LAST = 0xfffe
+
+/** Hands out pod addresses: the lowest that is free, or a fixed one that a manifest asks for. */
+export class AddressPool {
+  readonly #taken = new Set<number>()
+  /** Addresses that manifests ask for, so that no other pod gets them first. */
+  readonly #reserved: ReadonlySet<number>
+
+  constructor(reserved: readonly string[] = []) {
+    this.#reserved = new Set(reserved.map(numberOf).filter(number => number !== undefined))
+  }
+
+  allocate(fixed?: string): Result<string, string> {
+    if (fixed !== undefined) return this.#allocateFixed(fixed)
+    for (let number = FIRST; number <= LAST; number += 1) {
+      if (this.#taken.has(number) || this.#reserved.has(number)) continue
+      this.#taken.add(number)
+      return ok(addressOf(number))
+    }
+    return err(`the pod network ${POD_NETWORK.prefix}.0.0/${POD_NETWORK.bits} is full`)
+  }
+
+  release(address: string): void {
+    const number = numberOf(address)
+    if (number !== undefined) this.#taken.delete(number)
+  }
+
+  #allocateFixed(address: string): Result<string, string> {
+    const number = numberOf(address)
+    if (number === undefined)
+      return err(
+        `${address} is not in ${POD_NETWORK.prefix}.0.0/${POD_NETWORK.bits} from ${addressOf(FIRST)} on`,
+      )
+    if (this.#taken.has(number)) return err(`${address} is taken by another pod`)
+    this.#taken.add(number)
+    return ok(address)
+  }
+}
+
+function addressOf(number: number): string {
+  return `${POD_NETWORK.prefix}.${number >> 8}.${number & 0xff}`
+}
+
+function numberOf(address: string): number | undefined {
+  const match = /^10\.77\.(\d{1,3})\.(\d{1,3})$/.exec(address)
+  if (match === null) return undefined
+  const [high, low] = [Number(match[1]), Number(match[2])]
+  const number = (high << 8) | low
+  return high > 255 || low > 255 || number < FIRST || number > LAST ? undefined : number
+}

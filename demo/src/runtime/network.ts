@@ -1,0 +1,136 @@
+import { createHash } from 'node:crypto'
+import { ok, type Result } from '@seine/kit'
+import { POD_NETWORK } from './addresses.ts'
+import { run } from './command.ts'
+import { formatOwner, isAlive, type Owner, parseOwner } from './owner.ts'
+
+/** Names of our network namespaces start with this; whose they are stands in their loopback's alias. */
+const NAMESPACE_PREFIX = 'seine-'
+const BRIDGE = POD_NETWORK.bridge
+
+/** `seine-<pod>`. */
+export function namespaceOf(pod: string): string {
+  return `${NAMESPACE_PREFIX}${pod}`
+}
+
+/** The host's end of a pod's cable: interface names hold 15 characters. */
+export function vethOf(pod: string): string {
+  return `sv${createHash('sha256').update(pod).digest('hex').slice(0, 10)}`
+}
+
+/** Makes the bridge with the gateway's address. */
+export function createBridge(owner: Owner): Promise<Result<string, string>> {
+  const lines = [
+    `link add ${BRIDGE} type bridge`,
+    `link set ${BRIDGE} alias "${formatOwner(owner)}"`,
+    `addr add ${POD_NETWORK.gateway}/${POD_NETWORK.bits} dev ${BRIDGE}`,
+    `link set ${BRIDGE} up`,
+  ]
+  return run('ip', ['-batch', '-'], lines.join('\n'))
+}
+
+/** Makes a pod's network namespace and its cable to the bridge. */
+export async function createPodNetwork(
+  pod: string,
+  ip: string,
+  owner: Owner,
+): Promise<Result<string, string>> {
+  const namespace = namespaceOf(pod)
+  const veth = vethOf(pod)
+  const steps: readonly (readonly [args: readonly string[], lines: readonly string[]])[] = [
+    [[], [`netns add ${namespace}`]],
+    [
+      ['-n', namespace],
+      [`link set lo alias "${formatOwner(owner)}"`, 'link set lo up'],
+    ],
+    [
+      [],
+      [
+        `link add ${veth} type veth peer name eth0 netns ${namespace}`,
+        `link set ${veth} master ${BRIDGE} up`,
+      ],
+    ],
+    [
+      ['-n', namespace],
+      [
+        `addr add ${ip}/${POD_NETWORK.bits} dev eth0`,
+        'link set eth0 up',
+        `route add default via ${POD_NETWORK.gateway}`,
+      ],
+    ],
+  ]
+  for (const [args, lines] of steps) {
+    const done = await run('ip', [...args, '-batch', '-'], lines.join('\n'))
+    if (!done.ok) return done
+  }
+  return ok(namespace)
+}
+
+/** Loads capture rules (`iptables-restore` input) into a pod's namespace. */
+export function loadRules(pod: string, rules: string): Promise<Result<string, string>> {
+  return run('ip', ['netns', 'exec', namespaceOf(pod), 'iptables-restore', '--wait', '10'], rules)
+}
+
+/** Removes a pod's namespace; its cable goes with it. */
+export function removePodNetwork(pod: string): Promise<Result<string, string>> {
+  return run('ip', ['netns', 'del', namespaceOf(pod)])
+}
+
+/** Removes the bridge. */
+export function removeBridge(): Promise<Result<string, string>> {
+  return run('ip', ['link', 'del', BRIDGE])
+}
+
+/** What earlier runs left behind, and what a live process holds. */
+export interface Leftovers {
+  readonly namespaces: readonly string[]
+  readonly bridge: boolean
+  /** A live process, or a stranger without a name, that holds the bridge. */
+  readonly heldBy?: Owner | 'unknown'
+}
+
+/** Looks for namespaces and the bridge of runs that are dead. Those of live processes and of strangers are left out. */
+export async function findLeftovers(): Promise<Leftovers> {
+  const namespaces: string[] = []
+  for (const name of await namespaceNames()) {
+    const owner = parseOwner(await aliasOf('lo', ['-n', name]))
+    if (owner.ok && !isAlive(owner.value)) namespaces.push(name)
+  }
+  const exists = await run('ip', ['link', 'show', 'dev', BRIDGE])
+  if (!exists.ok) return { namespaces, bridge: false }
+  const owner = parseOwner(await aliasOf(BRIDGE, []))
+  if (!owner.ok) return { namespaces, bridge: false, heldBy: 'unknown' }
+  return isAlive(owner.value)
+    ? { namespaces, bridge: false, heldBy: owner.value }
+    : { namespaces, bridge: true }
+}
+
+/** Removes what {@link findLeftovers} found. */
+export async function removeLeftovers(found: Leftovers): Promise<readonly string[]> {
+  const failures: string[] = []
+  for (const name of found.namespaces) {
+    const removed = await run('ip', ['netns', 'del', name])
+    if (!removed.ok) failures.push(removed.error)
+  }
+  if (found.bridge) {
+    const removed = await removeBridge()
+    if (!removed.ok) failures.push(removed.error)
+  }
+  return failures
+}
+
+async function namespaceNames(): Promise<readonly string[]> {
+  const listed = await run('ip', ['netns', 'list'])
+  if (!listed.ok) return []
+  return listed.value
+    .split('\n')
+    .map(line => line.split(' ')[0] ?? '')
+    .filter(name => name.startsWith(NAMESPACE_PREFIX))
+}
+
+async function aliasOf(link: string, scope: readonly string[]): Promise<string | undefined> {
+  const shown = await run('ip', [...scope, '-j', 'link', 'show', 'dev', link])
+  if (!shown.ok) return undefined
+  const links = JSON.parse(shown.value) as readonly { readonly ifalias?: string }[]
+  return links[0]?.ifalias
+}
