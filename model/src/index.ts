@@ -1,3 +1,4 @@
+export * from './destinations.ts'
 export * from './endpoint.ts'
 export * from './host.ts'
 export * from './mesh-model.ts'

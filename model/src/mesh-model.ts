@@ -7,10 +7,12 @@ import {
   type MeshResource,
   parseMeshConfig,
   refOf,
+  type VirtualService,
 } from '@seine/api'
 import { formatRef, type Problem, type ResourceRef } from '@seine/kit'
 import { AddressAllocator } from './address-allocator.ts'
 import { type EndpointInputs, endpointsOf, type ServiceEndpoints } from './endpoint.ts'
+import { brokenReferences } from './reference-gate.ts'
 import { type ChangeSet, isEmpty, type MeshSnapshot } from './snapshot.ts'
 import { fromKubernetesService, fromServiceEntry, type MeshService } from './service.ts'
 import { fromPod, fromWorkloadEntry, type Workload } from './workload.ts'
@@ -52,6 +54,10 @@ export class MeshModel {
   readonly #workloadsOf = new Map<string, Map<string, Workload>>()
   readonly #slicesOf = new Map<string, Map<string, EndpointSlice>>()
   readonly #configProblems: Problem[] = []
+  /** Virtual services as they were last written, whether or not they are in force. */
+  readonly #candidates = new Map<string, VirtualService>()
+  /** What is wrong with the references of virtual services, by key. */
+  readonly #broken = new Map<string, readonly Problem[]>()
   #snapshot: MeshSnapshot = emptySnapshot()
 
   /** The newest snapshot. */
@@ -71,8 +77,12 @@ export class MeshModel {
     for (const resource of change.upserts) this.#upsert(resource, update)
     this.#refreshServices(update)
     this.#refreshEndpoints(update)
-    if (isEmpty(update.changes)) return { snapshot: this.#snapshot, changes: update.changes }
-    this.#snapshot = update.finish([...this.#collisions(), ...this.#configProblems])
+    this.#admit(update)
+    const problems = [...this.#collisions(), ...this.#configProblems, ...[...this.#broken.values()].flat()]
+    if (isEmpty(update.changes) && JSON.stringify(problems) === JSON.stringify(this.#snapshot.problems)) {
+      return { snapshot: this.#snapshot, changes: update.changes }
+    }
+    this.#snapshot = update.finish(problems)
     return { snapshot: this.#snapshot, changes: update.changes }
   }
 
@@ -101,6 +111,9 @@ export class MeshModel {
     const key = `${namespace}/${name}`
     switch (resource.kind) {
       case 'VirtualService':
+        this.#candidates.set(key, resource)
+        update.dirtyCandidates.add(key)
+        return
       case 'DestinationRule':
       case 'PeerAuthentication':
       case 'AuthorizationPolicy':
@@ -140,6 +153,10 @@ export class MeshModel {
     const key = `${namespace}/${name}`
     switch (resource.kind) {
       case 'VirtualService':
+        // A newer version that turns out broken must leave this one in force: see #admit.
+        this.#candidates.delete(key)
+        update.dirtyCandidates.add(key)
+        return
       case 'DestinationRule':
       case 'PeerAuthentication':
       case 'AuthorizationPolicy':
@@ -289,6 +306,26 @@ export class MeshModel {
     }
   }
 
+  /**
+   * Puts virtual services into force whose references lead somewhere. One that refers to a host or subset
+   * that is not there waits, with its last good version in force, until it is.
+   */
+  #admit(update: Update): void {
+    const targetsChanged = update.changes.services.size > 0 || update.changes.destinationRules.size > 0
+    for (const key of targetsChanged ? new Set([...this.#candidates.keys(), ...update.dirtyCandidates]) : update.dirtyCandidates) {
+      const candidate = this.#candidates.get(key)
+      if (!candidate) {
+        this.#broken.delete(key)
+        update.delete('virtualServices', key)
+        continue
+      }
+      const problems = brokenReferences(candidate, { services: update.current('services'), destinationRules: update.current('destinationRules') })
+      if (problems.length > 0) this.#broken.set(key, problems)
+      else this.#broken.delete(key)
+      if (problems.length === 0 && update.current('virtualServices').get(key) !== candidate) update.set('virtualServices', key, candidate)
+    }
+  }
+
   #collisions(): Problem[] {
     const problems: Problem[] = []
     for (const [hostname, claims] of this.#claims) {
@@ -324,6 +361,8 @@ class Update {
   }
   readonly dirtyServices = new Set<string>()
   readonly dirtyEndpoints = new Set<string>()
+  /** Keys of virtual services that were written or removed. */
+  readonly dirtyCandidates = new Set<string>()
   readonly #before: MeshSnapshot
   readonly #copies = new Map<keyof MeshSnapshot, Map<string, unknown>>()
   #config: MeshConfig | undefined
@@ -357,6 +396,11 @@ class Update {
 
   endpointsBefore(hostname: string): ServiceEndpoints | undefined {
     return this.#before.endpoints.get(hostname)
+  }
+
+  /** A map as it is so far in this change. */
+  current<K extends 'services' | 'destinationRules' | 'virtualServices'>(name: K): MeshSnapshot[K] {
+    return (this.#copies.get(name) ?? this.#before[name]) as MeshSnapshot[K]
   }
 
   workloads(): Map<string, Workload> {

@@ -5,6 +5,7 @@ import { podStatus } from '../kubernetes/workload.ts'
 import type { ObjectMeta, Origin } from '../resource.ts'
 import { formatPath } from './field-path.ts'
 import { suggest } from './suggest.ts'
+import { unsupportedFields } from './unsupported.ts'
 
 const NAME = /^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/
 
@@ -32,6 +33,7 @@ export function parseObject(input: unknown, origin?: Origin): Result<MeshResourc
   if (definition.body === 'spec') report.unknownKeys(object, ['apiVersion', 'kind', 'metadata', 'spec', 'status'], definition)
   const spec = definition.schema.safeParse(body)
   if (!spec.success) report.issues(spec.error.issues, prefix)
+  else for (const { path, message } of unsupportedFields(definition.kind, spec.data)) report.fail('unsupported', formatPath([...prefix, ...path]), message)
   const status = definition.kind === 'Pod' ? podStatus.optional().safeParse(object['status']) : undefined
   if (status && !status.success) report.issues(status.error.issues, ['status'])
   if (report.problems.length > 0 || !spec.success) return err(report.problems)

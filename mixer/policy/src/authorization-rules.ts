@@ -44,11 +44,6 @@ function isPrincipal({ key }: AuthorizationCondition): boolean {
   return key.startsWith('source.') || key.startsWith('request.headers') || key === 'remote.ip'
 }
 
-/** The keys of `when` that are translated; others are refused when the policy is read. */
-export function supportsCondition(key: string): boolean {
-  return /^(source\.(ip|namespace|principal)|remote\.ip|destination\.(ip|port)|connection\.sni|request\.headers\[[^\]]+\])$/.test(key)
-}
-
 function principalsFor(key: string, values: readonly string[]): Principal[] {
   if (key === 'source.principal') return values.map(value => authenticatedAs(spiffe(value)))
   if (key === 'source.namespace') return values.map(value => authenticatedAs(namespaceMatcher(value)))

@@ -1,2 +1,1 @@
 export { authorizationPlugin } from './authorization.ts'
-export { supportsCondition } from './authorization-rules.ts'

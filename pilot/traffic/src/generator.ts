@@ -1,5 +1,5 @@
 import { type EncodedResource, TypeUrl } from '@seine/envoy'
-import { type ChangeSet, hostCovers, type MeshSnapshot, resolveHost } from '@seine/model'
+import { type ChangeSet, destinationsOf, hostCovers, type MeshSnapshot, resolveHost, virtualServiceHosts } from '@seine/model'
 import { DestinationRuleIndex } from './destination-rules.ts'
 import { type IndexedSnapshot, OutboundScope, type ScopeChanges, type ScopeKey } from './outbound-scope.ts'
 import type { TrafficPlugin } from './plugin.ts'
@@ -7,7 +7,7 @@ import type { Proxy } from './proxy.ts'
 import { inboundResources, isServedBy, outboundListeners, routeConfiguration } from './proxy-resources.ts'
 import { ResourceCache } from './resource-cache.ts'
 import { nameTable, NAME_TABLE_TYPE } from './name-table.ts'
-import { destinationsOf, VirtualServiceIndex, virtualServiceHosts } from './virtual-services.ts'
+import { VirtualServiceIndex } from './virtual-services.ts'
 
 /** Names per resource type that may differ after an update; `all` where names are not worth counting. */
 export type ChangedNames = ReadonlyMap<string, ReadonlySet<string> | 'all'>
