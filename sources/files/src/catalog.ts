@@ -1,0 +1,107 @@
+import { keyOf, type MeshResource, refOf } from '@seine/api'
+import type { Problem } from '@seine/kit'
+import type { ResourceChange } from '@seine/model'
+import { duplicateProblem, positionOf } from './duplicates.ts'
+import type { FileState } from './file-state.ts'
+import { byPath } from './read.ts'
+
+/** All files' resources together: who wins where two files hold one object, and what changed. */
+export class Catalog {
+  readonly #files = new Map<string, FileState>()
+  /** Key → the files that hold the object. */
+  readonly #holders = new Map<string, Set<string>>()
+  readonly #served = new Map<string, MeshResource>()
+  readonly #contested = new Set<string>()
+  readonly #touched = new Set<string>()
+  #problems: readonly Problem[] = []
+  #problemsText = '[]'
+
+  /** What is wrong now, by file. */
+  get problems(): readonly Problem[] {
+    return this.#problems
+  }
+
+  get(path: string): FileState | undefined {
+    return this.#files.get(path)
+  }
+
+  /** The paths of the files it knows. */
+  paths(): string[] {
+    return [...this.#files.keys()]
+  }
+
+  /** Puts a file in the place of what was known of it; without a state the file is gone. */
+  set(path: string, state: FileState | undefined): void {
+    for (const key of this.#files.get(path)?.resources.keys() ?? []) {
+      this.#touched.add(key)
+      this.#holders.get(key)?.delete(path)
+    }
+    if (state) this.#files.set(path, state)
+    else this.#files.delete(path)
+    for (const key of state?.resources.keys() ?? []) {
+      this.#touched.add(key)
+      const holders = this.#holders.get(key)
+      if (holders) holders.add(path)
+      else this.#holders.set(key, new Set([path]))
+    }
+  }
+
+  /** What differs since the last call. `problems` tells whether those changed too. */
+  takeChange(extra: readonly Problem[]): { change: ResourceChange; problems: boolean } {
+    const upserts: MeshResource[] = []
+    const deletes: ResourceChange['deletes'][number][] = []
+    for (const key of this.#touched) {
+      const before = this.#served.get(key)
+      const after = this.#winner(key)
+      if (after && !(before && sameResource(before, after))) upserts.push(after)
+      if (after) this.#served.set(key, after)
+      else if (before) {
+        deletes.push(refOf(before))
+        this.#served.delete(key)
+      }
+    }
+    this.#touched.clear()
+    return { change: { upserts, deletes }, problems: this.#refreshProblems(extra) }
+  }
+
+  #winner(key: string): MeshResource | undefined {
+    const paths = [...(this.#holders.get(key) ?? [])].sort(byPath)
+    if (paths.length > 1) this.#contested.add(key)
+    else this.#contested.delete(key)
+    if (paths.length === 0) this.#holders.delete(key)
+    return this.#files.get(paths[0] ?? '')?.resources.get(key)
+  }
+
+  #refreshProblems(extra: readonly Problem[]): boolean {
+    const all = [...extra]
+    for (const path of this.paths().sort(byPath)) all.push(...(this.#files.get(path)?.problems ?? []))
+    for (const key of [...this.#contested].sort()) all.push(...this.#duplicatesOf(key))
+    const text = JSON.stringify(all)
+    if (text === this.#problemsText) return false
+    this.#problems = all
+    this.#problemsText = text
+    return true
+  }
+
+  #duplicatesOf(key: string): Problem[] {
+    const holders = [...(this.#holders.get(key) ?? [])].sort(byPath)
+    const resources = holders.flatMap(path => this.#files.get(path)?.resources.get(key) ?? [])
+    const [first, ...others] = resources
+    return first ? others.map(other => duplicateProblem(first, other)) : []
+  }
+}
+
+/** Equal in content and place. The place counts because problems name it. */
+function sameResource(a: MeshResource, b: MeshResource): boolean {
+  if (a === b) return true
+  const plain = (resource: MeshResource) =>
+    JSON.stringify([
+      resource.apiVersion,
+      keyOf(refOf(resource)),
+      resource.metadata,
+      resource.spec,
+      resource.status,
+      positionOf(resource),
+    ])
+  return plain(a) === plain(b)
+}
