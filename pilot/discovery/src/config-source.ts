@@ -1,0 +1,35 @@
+import type { EncodedResource } from '@seine/envoy'
+import type { Result } from '@seine/kit'
+
+/** A connected client as its first request describes it. */
+export interface NodeInfo {
+  readonly id: string
+  readonly cluster: string
+  readonly metadata: Readonly<Record<string, unknown>>
+  readonly protocol: 'delta' | 'state-of-the-world'
+  /** Who the client proved to be; absent where the port asks for no proof. */
+  readonly peerIdentity?: string
+}
+
+/** What one client may get. Look-ups are cheap: everything is encoded already and shared between clients. */
+export interface ProxyView {
+  get(type: string, name: string): EncodedResource | undefined
+  /** The names a subscription to everything of a type gets; with `prefix`, the virtual hosts of that route configuration. */
+  names(type: string, prefix?: string): Iterable<string>
+}
+
+/** A client's place with the source while its stream lasts. */
+export interface ProxySession {
+  readonly proxyId: string
+  readonly view: ProxyView
+  close(): void
+}
+
+/** Where configuration comes from. The ADS server knows nothing of meshes; this does. */
+export interface ConfigSource {
+  /** Admits a client, or says why not. */
+  open(node: NodeInfo): Result<ProxySession, string>
+}
+
+/** Names per type that may differ from before; `all` means look at everything. Streams compare versions themselves. */
+export type PushHint = ReadonlyMap<string, ReadonlySet<string> | 'all'>
