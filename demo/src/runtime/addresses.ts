@@ -9,6 +9,8 @@ const LAST = 0xfffe
 /** Hands out pod addresses: the lowest that is free, or a fixed one that a manifest asks for. */
 export class AddressPool {
   readonly #taken = new Set<number>()
+  /** No address below this one is free. */
+  #lowest = FIRST
   /** Addresses that manifests ask for, so that no other pod gets them first. */
   readonly #reserved: ReadonlySet<number>
 
@@ -18,17 +20,21 @@ export class AddressPool {
 
   allocate(fixed?: string): Result<string, string> {
     if (fixed !== undefined) return this.#allocateFixed(fixed)
-    for (let number = FIRST; number <= LAST; number += 1) {
+    for (let number = this.#lowest; number <= LAST; number += 1) {
       if (this.#taken.has(number) || this.#reserved.has(number)) continue
       this.#taken.add(number)
+      this.#lowest = number + 1
       return ok(addressOf(number))
     }
+    this.#lowest = LAST + 1
     return err(`the pod network ${POD_NETWORK.prefix}.0.0/${POD_NETWORK.bits} is full`)
   }
 
   release(address: string): void {
     const number = numberOf(address)
-    if (number !== undefined) this.#taken.delete(number)
+    if (number === undefined) return
+    this.#taken.delete(number)
+    this.#lowest = Math.min(this.#lowest, number)
   }
 
   #allocateFixed(address: string): Result<string, string> {

@@ -10,6 +10,7 @@ export function run(command: string, args: readonly string[], input = ''): Promi
     const child = spawn(command, args, {
       stdio: ['pipe', 'pipe', 'pipe'],
       env: { ...process.env, PATH: TOOL_PATH },
+      detached: true, // Ctrl-C is no reason to leave a command half done.
     })
     const out: Buffer[] = []
     const errors: Buffer[] = []

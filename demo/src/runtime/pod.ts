@@ -59,6 +59,7 @@ export class PodRunner {
   #sandbox: Child | undefined
   #hasNetwork = false
   #stopping = false
+  #starting: Promise<Result<void, string>> = Promise.resolve(ok(undefined))
   #since: string
   #ready = false
   #changed: () => void = () => undefined
@@ -102,7 +103,12 @@ export class PodRunner {
   }
 
   /** Network, capture rules, sandbox, proxy, and, once the proxy is ready, the application's containers. */
-  async start(): Promise<Result<void, string>> {
+  start(): Promise<Result<void, string>> {
+    this.#starting = this.#start()
+    return this.#starting
+  }
+
+  async #start(): Promise<Result<void, string>> {
     const prepared = await this.#prepare()
     if (!prepared.ok) return err(`${this.name}: ${prepared.error}`)
     const { containers } = this.spec.pod.spec
@@ -128,18 +134,22 @@ export class PodRunner {
   async stop(): Promise<readonly string[]> {
     this.#stopping = true
     for (const cancel of this.#cancels) cancel()
+    await this.#starting
     await Promise.all([...this.#children.values()].map(child => endChild(child, STOP_PATIENCE_MS)))
     if (this.#sandbox) {
       this.#sandbox.signal('SIGKILL')
       await this.#sandbox.ended
+      this.#sandbox = undefined
     }
     await rm(this.#folder, { recursive: true, force: true })
     if (!this.#hasNetwork) return []
+    this.#hasNetwork = false
     const removed = await removePodNetwork(this.name)
     return removed.ok ? [] : [removed.error]
   }
 
   async #prepare(): Promise<Result<void, string>> {
+    if (this.#stopping) return err('stopped')
     const { machine, rules, ip } = { machine: this.#machine, ...this.spec }
     mkdirSync(join(this.#folder, 'proxy'), { recursive: true, mode: 0o700 })
     if (machine.changeUser) chownSync(join(this.#folder, 'proxy'), PROXY_UID, PROXY_UID)

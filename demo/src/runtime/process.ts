@@ -28,10 +28,12 @@ const START_LIMIT_MS = 20_000
  * in front (nsenter, unshare) get SIGKILL from the kernel when this process dies, and pass it on.
  */
 export async function launch(what: Launch): Promise<Result<Child, string>> {
+  // A session of its own: a terminal's Ctrl-C is for this process, which stops the others in order.
   const stdio: StdioOptions = ['ignore', what.output, what.output, 'pipe']
   const child = spawn('setpriv', ['--pdeathsig', 'KILL', '--', ...what.command], {
     stdio,
     env: { PATH: TOOL_PATH, ...what.env },
+    detached: true,
   })
   const ended = endOf(child)
   const pid = await pidFrom(child, ended)

@@ -12,6 +12,8 @@ export const INSIDE = {
   root: '/mnt/seine',
   bin: '/mnt/bin',
   envoy: '/mnt/bin/envoy',
+  /** Envoy that marks its connections (SO_MARK): capture rules know it by that where there is one user id only. */
+  markedEnvoy: '/mnt/bin/envoy-marked',
   pod: '/mnt/pod',
   proxyRun: '/mnt/pod/proxy',
   token: '/mnt/pod/secrets/token',
@@ -44,10 +46,17 @@ mount -t tmpfs -o mode=755,size=16m seine /mnt
 mkdir /mnt/seine /mnt/bin /mnt/pod
 touch /mnt/bin/node /mnt/bin/envoy
 mount --bind "$root" /mnt/seine
-mount -o remount,bind,ro /mnt/seine
+# Read-only is a courtesy: inside a user namespace the kernel may refuse to change a mount's flags.
+mount -o remount,bind,ro /mnt/seine || echo "the checkout stays writable"
 mount --bind "$folder" /mnt/pod
 mount --bind "$node" /mnt/bin/node
 mount --bind "$envoy" /mnt/bin/envoy
+cat >/mnt/bin/envoy-marked <<'END'
+#!/bin/sh
+case $* in *--version*) exec /mnt/bin/envoy "$@" ;; esac
+exec /mnt/bin/envoy "$@" --config-yaml '{"cluster_manager":{"upstream_bind_config":{"socket_options":[{"description":"mark","level":1,"name":36,"int_value":1337,"state":"STATE_PREBIND"}]}}}'
+END
+chmod 755 /mnt/bin/envoy-marked
 printf 'nameserver %s\\nsearch %s\\noptions ndots:5 timeout:2\\n' "$server" "$search" >/mnt/resolv.conf
 printf 'nameserver %s\\noptions timeout:1 attempts:1\\n' "$upstream" >/mnt/resolv-proxy.conf
 target=$(readlink -f /etc/resolv.conf)
