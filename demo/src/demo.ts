@@ -141,7 +141,7 @@ export class Demo {
     }
     const runtime = new LocalRuntime({
       machine,
-      inject: await makeSidecar(changeUser),
+      inject: makeSidecar(changeUser),
       parallel: PARALLEL_STARTS,
     })
     this.#runtime = runtime

@@ -1,5 +1,6 @@
+import { type InjectOptions, injectPod, reasonToSkip } from '@seine/injector'
+import { err, formatProblem, ok } from '@seine/kit'
 import { POD_NETWORK } from './runtime/addresses.ts'
-import type { PlannedPod } from './runtime/expand.ts'
 import type { Machine } from './runtime/pod.ts'
 import type { Inject } from './runtime/runtime.ts'
 import { INSIDE } from './runtime/sandbox.ts'
@@ -16,9 +17,6 @@ export function sidecarMachine(changeUser: boolean): Pick<Machine, 'programs' | 
   return {
     programs: { 'seine-agent': ['node', `${INSIDE.root}/agent/bin/seine-agent.js`] },
     proxyEnv: {
-      CA_ADDR: `${GATEWAY}:15012`,
-      XDS_ADDR: `${GATEWAY}:15012`,
-      OTLP_ADDR: `${GATEWAY}:4317`,
       TOKEN_FILE: INSIDE.token,
       ROOT_CERT_FILE: INSIDE.rootCert,
       RUN_DIR: INSIDE.proxyRun,
@@ -45,36 +43,29 @@ export function rulesWithoutUsers(rules: string): string {
   )
 }
 
-/** The injector's two functions, as its contract has them. */
-interface Injector {
-  injectPod(
-    pod: Pick<PlannedPod, 'metadata' | 'spec'>,
-    options: InjectOptions,
-  ): Pick<PlannedPod, 'metadata' | 'spec'>
-  captureRules(options: InjectOptions): string
-}
-
-interface InjectOptions {
-  readonly workloadName: string
-  readonly trustDomain: string
-  readonly xdsAddress: string
-  readonly caAddress: string
-  readonly otlpAddress: string
-}
-
-/** Loads the injector. */
-export async function makeSidecar(changeUser: boolean): Promise<Inject> {
-  const injector = (await import('@seine/injector')) as unknown as Injector
-  return pod => {
-    const options: InjectOptions = {
-      workloadName: pod.workload,
-      trustDomain: 'cluster.local',
-      xdsAddress: `${GATEWAY}:15012`,
-      caAddress: `${GATEWAY}:15012`,
-      otlpAddress: `${GATEWAY}:4317`,
-    }
-    const injected = injector.injectPod({ metadata: pod.metadata, spec: pod.spec }, options)
-    const rules = injector.captureRules(options)
-    return { pod: { ...pod, ...injected }, rules: changeUser ? rules : rulesWithoutUsers(rules) }
+/** The injector, told where the local machine's control plane is. */
+export function makeSidecar(changeUser: boolean): Inject {
+  const options: InjectOptions = {
+    controlPlane: `${GATEWAY}:15012`,
+    otlp: `${GATEWAY}:4317`,
+    trustDomain: 'cluster.local',
+    clusterId: 'Kubernetes',
+    image: 'seine/proxy',
+    captureDns: true,
+  }
+  return (pod, namespaceLabels) => {
+    if (reasonToSkip(pod, namespaceLabels) !== undefined) return ok({ pod })
+    const injected = injectPod({ metadata: pod.metadata, spec: pod.spec }, options)
+    if (!injected.ok) return err(injected.error.map(formatProblem).join('; '))
+    const { metadata, spec } = injected.value.pod
+    const rules = changeUser ? injected.value.rules : rulesWithoutUsers(injected.value.rules)
+    return ok({
+      pod: {
+        ...pod,
+        metadata: { ...pod.metadata, ...metadata, ownerReferences: pod.metadata.ownerReferences },
+        spec,
+      },
+      rules,
+    })
   }
 }

@@ -14,9 +14,9 @@ function recommend(
   reply: sendUnaryData<RecommendReply>,
 ): void {
   const { productId } = call.request
-  if (bookOf(productId) === undefined)
-    return reply({ code: status.NOT_FOUND, details: `no product ${productId}` })
-  reply(null, { titles: recommendationsFor(productId).map(book => book.title), servedBy: workloadOf(self) })
+  if (bookOf(productId) === undefined) reply({ code: status.NOT_FOUND, details: `no product ${productId}` })
+  else
+    reply(null, { titles: recommendationsFor(productId).map(book => book.title), servedBy: workloadOf(self) })
 }
 
 const server = new Server()

@@ -1,9 +1,9 @@
 import { parseYaml } from '@seine/api'
 import { expect, it } from 'vitest'
-import { expandDeployment, wantsSidecar } from './expand.ts'
+import { expandDeployment } from './expand.ts'
 import { deploymentsOf } from './manifests.ts'
 
-function deployment(replicas: number, annotation = '', label = '') {
+function deployment(replicas: number, annotation = '') {
   const parsed = parseYaml(
     `apiVersion: apps/v1
 kind: Deployment
@@ -13,7 +13,7 @@ spec:
   selector: {matchLabels: {app: reviews}}
   template:
     metadata:
-      labels: {app: reviews, version: v1${label}}
+      labels: {app: reviews, version: v1}
       annotations: {${annotation}}
     spec:
       serviceAccountName: reviews
@@ -51,19 +51,4 @@ it('gives the same Deployment the same names, and a changed template others', ()
 
 it('runs no pod for zero replicas', () => {
   expect(expandDeployment(deployment(0))).toEqual([])
-})
-
-it.each([
-  { pod: deployment(1), namespace: { 'istio-injection': 'enabled' }, wants: true },
-  { pod: deployment(1), namespace: { 'istio-injection': 'disabled' }, wants: false },
-  { pod: deployment(1), namespace: undefined, wants: false },
-  {
-    pod: deployment(1, 'sidecar.istio.io/inject: "false"'),
-    namespace: { 'istio-injection': 'enabled' },
-    wants: false,
-  },
-  { pod: deployment(1, '', ', sidecar.istio.io/inject: "true"'), namespace: undefined, wants: true },
-])('decides on the sidecar by the pod first, then its namespace: %#', ({ pod, namespace, wants }) => {
-  const [planned] = expandDeployment(pod)
-  expect(planned && wantsSidecar(planned, namespace)).toBe(wants)
 })

@@ -47,15 +47,3 @@ export function expandDeployment(deployment: Deployment): readonly PlannedPod[] 
     workload: name,
   }))
 }
-
-/** Whether a pod gets a sidecar, by Istio's rules: the pod's own word first, then its namespace's label. */
-export function wantsSidecar(
-  pod: PlannedPod,
-  namespaceLabels: Readonly<Record<string, string>> | undefined,
-): boolean {
-  if (pod.spec.hostNetwork === true) return false
-  const own =
-    pod.metadata.labels['sidecar.istio.io/inject'] ?? pod.metadata.annotations['sidecar.istio.io/inject']
-  if (own !== undefined) return own === 'true'
-  return namespaceLabels?.['istio-injection'] === 'enabled'
-}

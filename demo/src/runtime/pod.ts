@@ -3,6 +3,7 @@ import { chmod, mkdir, rename, rm, writeFile } from 'node:fs/promises'
 import { get } from 'node:http'
 import { join } from 'node:path'
 import type { Container } from '@seine/api'
+import { PROXY_CONTAINER, PROXY_UID } from '@seine/injector'
 import { type Clock, err, type Logger, ok, type Result, type Secret } from '@seine/kit'
 import { containerEnv, expandReferences } from './environment.ts'
 import type { PlannedPod } from './expand.ts'
@@ -13,8 +14,6 @@ import { type Child, endChild } from './process.ts'
 import { INSIDE, startContainer, startSandbox } from './sandbox.ts'
 import type { PodState } from './status.ts'
 
-export const PROXY_CONTAINER = 'seine-proxy'
-const PROXY_UID = 1337
 const APP_UID = 1000
 const READY_PORT = 15021
 const STOP_PATIENCE_MS = 2_000

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import type { MeshResource } from '@seine/api'
 import { err, ok, type Result } from '@seine/kit'
 import { AddressPool, POD_NETWORK } from './addresses.ts'
-import { expandDeployment, type PlannedPod, wantsSidecar } from './expand.ts'
+import { expandDeployment, type PlannedPod } from './expand.ts'
 import { deploymentsOf, namespaceLabels } from './manifests.ts'
 import { createBridge, findLeftovers, removeBridge, removeLeftovers } from './network.ts'
 import { type Machine, PodRunner } from './pod.ts'
@@ -15,8 +15,11 @@ export const IP_ANNOTATION = 'demo.seine.dev/ip'
 /** Pods with a higher wave start when all of lower waves are ready: load generators. */
 export const WAVE_ANNOTATION = 'demo.seine.dev/wave'
 
-/** Adds the sidecar to a pod: the injector, seen from here. */
-export type Inject = (pod: PlannedPod, ip: string) => { readonly pod: PlannedPod; readonly rules: string }
+/** Adds the sidecar to a pod that wants one: the injector, seen from here. Without a sidecar there are no rules. */
+export type Inject = (
+  pod: PlannedPod,
+  namespaceLabels: Readonly<Record<string, string>>,
+) => Result<{ readonly pod: PlannedPod; readonly rules?: string }, string>
 
 export interface RuntimeOptions {
   readonly machine: Machine
@@ -121,10 +124,9 @@ export class LocalRuntime {
     for (const pod of planned) {
       const ip = addresses.allocate(pod.metadata.annotations[IP_ANNOTATION])
       if (!ip.ok) return err(`${pod.metadata.name}: ${ip.error}`)
-      const injected = wantsSidecar(pod, labels.get(pod.metadata.namespace))
-        ? this.#options.inject(pod, ip.value)
-        : { pod }
-      this.#pods.push(new PodRunner({ ...injected, ip: ip.value }, this.#options.machine))
+      const injected = this.#options.inject(pod, labels.get(pod.metadata.namespace) ?? {})
+      if (!injected.ok) return err(`${pod.metadata.name}: ${injected.error}`)
+      this.#pods.push(new PodRunner({ ...injected.value, ip: ip.value }, this.#options.machine))
     }
     return ok(undefined)
   }
