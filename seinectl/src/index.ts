@@ -1,1 +1,3 @@
-export {}
+export { type RenderedConfig, type RenderOutput, render } from './render.ts'
+export { run } from './run.ts'
+export { ExitCode, type Terminal } from './terminal.ts'

@@ -1,0 +1,213 @@
+import { Command, InvalidArgumentError, Option } from 'commander'
+import type { ApplyFlags } from './commands/apply.ts'
+import type { DashboardFlags } from './commands/dashboard.ts'
+import type { DeleteFlags } from './commands/delete.ts'
+import type { GetFlags } from './commands/get.ts'
+import type { ProxyConfigFlags } from './commands/proxy-config.ts'
+import type { ProxyStatusFlags } from './commands/proxy-status.ts'
+import type { RenderFlags } from './commands/render.ts'
+import type { VersionFlags } from './commands/version.ts'
+import type { ExitCode, Terminal } from './terminal.ts'
+
+/**
+ * The command line's grammar. Each command's module is loaded when the command is run: `version` does not
+ * wait for the parsers and messages that `render` needs.
+ */
+export function buildProgram(terminal: Terminal, exit: (code: ExitCode) => void): Command {
+  const program = new Command('seinectl')
+    .description('Configure and inspect a Seine mesh')
+    .showHelpAfterError('(seinectl --help lists the commands, seinectl COMMAND --help their flags)')
+    .helpCommand('help [command]', 'show help for a command')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  seinectl apply -f reviews.yaml\n  seinectl get virtualservices -A\n  seinectl proxy-status\n  seinectl proxy-config routes productpage --port 9080',
+    )
+  const commands = [
+    configurationCommands(terminal, exit),
+    proxyCommands(terminal, exit),
+    otherCommands(terminal, exit),
+  ].flat()
+  for (const command of commands) program.addCommand(command.copyInheritedSettings(program))
+  const completion = new Command('completion')
+    .description('Print a completion script for a shell')
+    .argument('<shell>', 'bash, zsh or fish')
+    .addHelpText('after', examples('source <(seinectl completion bash)', 'seinectl completion fish | source'))
+    .action(async (shell: string) =>
+      exit((await import('./commands/completion.ts')).completion(terminal, shell, program)),
+    )
+  return program.addCommand(completion.copyInheritedSettings(program))
+}
+
+function configurationCommands(terminal: Terminal, exit: (code: ExitCode) => void): Command[] {
+  const apply = withFolders(new Command('apply'))
+    .description('Write objects to the configuration folder: all, or none if one is wrong')
+    .requiredOption('-f, --filename <path>', 'a file, a folder, or - for standard input; repeatable', collect)
+    .option('-n, --namespace <name>', 'namespace of objects that name none')
+    .option('--dry-run', 'check everything and write nothing')
+    .addHelpText(
+      'after',
+      examples(
+        'seinectl apply -f reviews.yaml',
+        'seinectl apply -f config/ --dry-run',
+        'cat reviews.yaml | seinectl apply -f -',
+      ),
+    )
+    .action(async (flags: ApplyFlags) =>
+      exit(await (await import('./commands/apply.ts')).apply(terminal, flags)),
+    )
+  const get = withFolders(new Command('get'))
+    .description('Show objects of the configuration folder')
+    .argument('<kind>', 'a kind or several (vs,dr), KIND/NAME, or all')
+    .argument('[names...]', 'names of objects')
+    .option('-n, --namespace <name>', 'the namespace to look in (default: "default")')
+    .option('-A, --all-namespaces', 'look in all namespaces')
+    .addOption(output(['table', 'wide', 'json', 'yaml', 'name']))
+    .addHelpText(
+      'after',
+      examples(
+        'seinectl get vs',
+        'seinectl get destinationrule reviews -n shop -o yaml',
+        'seinectl get all -A -o wide',
+      ),
+    )
+    .action(async (kind: string, names: string[], flags: GetFlags) =>
+      exit(await (await import('./commands/get.ts')).get(terminal, kind, names, flags)),
+    )
+  const remove = withFolders(new Command('delete'))
+    .description('Remove objects from the configuration folder')
+    .argument('[kind]', 'a kind, or KIND/NAME')
+    .argument('[names...]', 'names of objects')
+    .option(
+      '-f, --filename <path>',
+      'delete the objects of a file or folder (- for standard input); repeatable',
+      collect,
+    )
+    .option('-n, --namespace <name>', 'the namespace of the objects (default: "default")')
+    .option('--ignore-not-found', 'what is not there is no error')
+    .addHelpText(
+      'after',
+      examples(
+        'seinectl delete vs reviews',
+        'seinectl delete vs/reviews dr/reviews -n shop',
+        'seinectl delete -f reviews.yaml',
+      ),
+    )
+    .action(async (kind: string | undefined, names: string[], flags: DeleteFlags) => {
+      const { deleteObjects } = await import('./commands/delete.ts')
+      exit(await deleteObjects(terminal, kind === undefined ? [] : [kind, ...names], flags))
+    })
+  return [apply, get, remove]
+}
+
+function proxyCommands(terminal: Terminal, exit: (code: ExitCode) => void): Command[] {
+  const status = withServer(new Command('proxy-status'))
+    .alias('ps')
+    .description('Show how far each connected proxy has come with its configuration')
+    .argument('[workload]', 'WORKLOAD[.NAMESPACE] or a pod; without it all')
+    .addOption(output(['table', 'json', 'yaml']))
+    .addHelpText(
+      'after',
+      examples('seinectl proxy-status', 'seinectl proxy-status reviews-v1.default -o json'),
+    )
+    .action(async (word: string | undefined, flags: ProxyStatusFlags) =>
+      exit(await (await import('./commands/proxy-status.ts')).proxyStatus(terminal, word, flags)),
+    )
+  const config = withServer(new Command('proxy-config'))
+    .alias('pc')
+    .description("Show the configuration of a workload's proxy")
+    .argument('<what>', 'listeners, routes, clusters, endpoints or secrets')
+    .argument('<workload>', 'WORKLOAD[.NAMESPACE] or a pod')
+    .addOption(output(['table', 'json', 'yaml']))
+    .option('--name <text>', 'only resources whose names contain this')
+    .option('--port <number>', 'only this port', portNumber)
+    .option('--fqdn <host>', 'only this host, such as reviews.default.svc.cluster.local')
+    .addHelpText(
+      'after',
+      examples(
+        'seinectl proxy-config routes productpage --port 9080',
+        'seinectl proxy-config clusters productpage.default --fqdn reviews -o yaml',
+      ),
+    )
+    .action(async (what: string, workload: string, flags: ProxyConfigFlags) =>
+      exit(await (await import('./commands/proxy-config.ts')).proxyConfig(terminal, what, workload, flags)),
+    )
+  const render = new Command('render')
+    .description('Print the Envoy configuration that files give a proxy, without a running mesh')
+    .requiredOption('--proxy <id>', 'sidecar~<ip>~<workload>.<ns>~<ns>.svc.cluster.local')
+    .option('--labels <k=v,...>', "the workload's labels (default: those of its pod in the files)", labelMap)
+    .requiredOption('-f, --filename <path>', 'a file, a folder, or - for standard input; repeatable', collect)
+    .addOption(output(['json', 'yaml']))
+    .addHelpText(
+      'after',
+      examples(
+        'seinectl render --proxy sidecar~10.0.0.1~web.shop~shop.svc.cluster.local --labels app=web -f config/ -o yaml',
+      ),
+    )
+    .action(async (flags: RenderFlags) =>
+      exit(await (await import('./commands/render.ts')).renderCommand(terminal, flags)),
+    )
+  return [status, config, render]
+}
+
+function otherCommands(terminal: Terminal, exit: (code: ExitCode) => void): Command[] {
+  const dashboard = withServer(new Command('dashboard'))
+    .description("Print the dashboard's address, or open it")
+    .option('--open', 'open it in the browser')
+    .addHelpText('after', examples('seinectl dashboard --open'))
+    .action(async (flags: DashboardFlags) =>
+      exit(await (await import('./commands/dashboard.ts')).dashboard(terminal, flags)),
+    )
+  const version = withServer(new Command('version'))
+    .description('Print the versions of seinectl and seined')
+    .option('--client', 'only that of seinectl')
+    .addOption(new Option('-o, --output <format>', 'output format').choices(['json', 'yaml']))
+    .addHelpText('after', examples('seinectl version', 'seinectl version --client -o json'))
+    .action(async (flags: VersionFlags) =>
+      exit(await (await import('./commands/version.ts')).version(terminal, flags)),
+    )
+  return [dashboard, version]
+}
+
+function withServer(command: Command): Command {
+  return command.option(
+    '--server <url>',
+    'address of seined (env SEINE_SERVER, default http://127.0.0.1:15080)',
+  )
+}
+
+function withFolders(command: Command): Command {
+  return withServer(command).option(
+    '--config <dir>',
+    'configuration folder; repeatable (env SEINE_CONFIG, default: those of the running seined, else ./config)',
+    collect,
+  )
+}
+
+function output(formats: readonly [string, ...string[]]): Option {
+  return new Option('-o, --output <format>', 'output format').choices(formats).default(formats[0])
+}
+
+function examples(...lines: readonly string[]): string {
+  return `\nExamples:\n${lines.map(line => `  ${line}`).join('\n')}`
+}
+
+function collect(value: string, before: readonly string[] = []): string[] {
+  return [...before, value]
+}
+
+function portNumber(value: string): number {
+  const port = Number(value)
+  if (!Number.isInteger(port) || port < 0 || port > 65535)
+    throw new InvalidArgumentError('a port is 0 to 65535.')
+  return port
+}
+
+function labelMap(value: string, before: Readonly<Record<string, string>> = {}): Record<string, string> {
+  const labels = { ...before }
+  for (const pair of value.split(',').filter(Boolean)) {
+    const equals = pair.indexOf('=')
+    if (equals <= 0) throw new InvalidArgumentError(`"${pair}" is not of the form key=value.`)
+    labels[pair.slice(0, equals)] = pair.slice(equals + 1)
+  }
+  return labels
+}

@@ -1,0 +1,86 @@
+import type { JsonValue } from '@bufbuild/protobuf'
+import { type EncodedResource, TypeUrl } from '@seine/envoy'
+import { err, ok, type Problem, type Result } from '@seine/kit'
+import { MeshModel, type MeshSnapshot, type Workload } from '@seine/model'
+import {
+  type Proxy as MeshProxy,
+  type ProxyMetadata,
+  parseProxy,
+  renderProxy,
+  resourceToJson,
+} from '@seine/pilot-traffic'
+import { type LoadOptions, loadFiles } from '@seine/source-files'
+import { plugins } from './plugins.ts'
+
+/** Everything a proxy would receive, in Envoy's proto-JSON. */
+export interface RenderedConfig {
+  readonly listeners: readonly JsonValue[]
+  readonly routes: readonly JsonValue[]
+  readonly clusters: readonly JsonValue[]
+  readonly endpoints: readonly JsonValue[]
+}
+
+/** A configuration, and what is wrong with the files it was made from. Broken objects are left out of it. */
+export interface RenderOutput {
+  readonly config: RenderedConfig
+  readonly problems: readonly Problem[]
+}
+
+/**
+ * Translates files to a proxy's configuration without a running mesh.
+ *
+ * @param proxyId `sidecar~<ip>~<workload>.<ns>~<ns>.svc.cluster.local`
+ * @param labels the workload's; without any, those of the pod or Deployment of that name in the files
+ * @returns the configuration, or why the proxy's id can't be understood
+ */
+export async function render(
+  files: readonly string[],
+  proxyId: string,
+  labels: Readonly<Record<string, string>> | undefined,
+  options: LoadOptions = {},
+): Promise<Result<RenderOutput, string>> {
+  const { resources, problems } = await loadFiles(files, options)
+  const { snapshot } = new MeshModel().apply({ upserts: resources, deletes: [] })
+  const named = parseProxy(proxyId)
+  if (!named.ok) return err(named.error)
+  const proxy = parseProxy(proxyId, metadataOf(named.value, snapshot, labels), false)
+  if (!proxy.ok) return err(proxy.error)
+  const rendered = renderProxy(snapshot, proxy.value, plugins)
+  const config = {
+    listeners: toJson(TypeUrl.listener, rendered.listeners),
+    routes: toJson(TypeUrl.route, rendered.routes),
+    clusters: toJson(TypeUrl.cluster, rendered.clusters),
+    endpoints: toJson(TypeUrl.endpoint, rendered.endpoints),
+  }
+  return ok({ config, problems: [...problems, ...snapshot.problems] })
+}
+
+/** What the agent beside the workload would say of itself, as far as the files tell. */
+function metadataOf(
+  proxy: Proxy,
+  snapshot: MeshSnapshot,
+  labels: Readonly<Record<string, string>> | undefined,
+): ProxyMetadata {
+  const workload = findWorkload(proxy, snapshot)
+  return {
+    NAMESPACE: proxy.namespace,
+    LABELS: labels ?? workload?.labels ?? {},
+    ...(workload ? { WORKLOAD_NAME: workload.workloadName, SERVICE_ACCOUNT: workload.serviceAccount } : {}),
+  }
+}
+
+function findWorkload(
+  { name, namespace, addresses }: MeshProxy,
+  snapshot: MeshSnapshot,
+): Workload | undefined {
+  const ofPod = snapshot.workloads.get(`${namespace}/${name}`)
+  if (ofPod) return ofPod
+  const ofName = [...snapshot.workloads.values()].filter(
+    one => one.namespace === namespace && one.workloadName === name,
+  )
+  return ofName.find(one => one.addresses.some(address => addresses.includes(address))) ?? ofName[0]
+}
+
+function toJson(type: string, resources: readonly EncodedResource[]): JsonValue[] {
+  return resources.map(resource => resourceToJson(type, resource))
+}
