@@ -2,6 +2,7 @@ import { closeSync, mkdirSync, openSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Clock, err, type Logger, ok, type Result } from '@seine/kit'
+import { POD_NETWORK } from './runtime/addresses.ts'
 import { answers200 } from './runtime/pod.ts'
 import { type Child, endChild, launch } from './runtime/process.ts'
 
@@ -15,6 +16,12 @@ export interface ControlPlaneOptions {
   readonly stateFolder: string
   readonly clock: Clock
   readonly log: Logger
+}
+
+/** Its own port may be on loopback or on the address the pods see. */
+async function isReady(): Promise<boolean> {
+  for (const host of ['127.0.0.1', POD_NETWORK.gateway]) if (await answers200(host, READY_PORT, '/readyz')) return true
+  return false
 }
 
 /** `seined` as a child process, started again when it ends: the proxies keep working meanwhile. */
@@ -38,7 +45,7 @@ export class ControlPlane {
     const started = await this.#launch()
     if (!started.ok) return started
     const deadline = clock.now() + timeoutMs
-    while (!(await answers200('127.0.0.1', READY_PORT, '/readyz'))) {
+    while (!(await isReady())) {
       if (this.#ending !== undefined) return err(`seined ended (${this.#ending}); see ${this.logFile}`)
       if (this.#stopping) return err('stopped')
       if (clock.now() > deadline)

@@ -51,10 +51,14 @@ export class Demo {
     })
   }
 
-  /** Starts everything, up to all pods being ready. */
-  start(): Promise<Result<void, string>> {
+  /**
+   * Starts everything, up to all pods being ready. After `timeoutMs` it resolves although some are not:
+   * {@link Demo.measure} says which, and the start goes on.
+   */
+  start(timeoutMs: number): Promise<Result<void, string>> {
     this.#starting = this.#start()
-    return this.#starting
+    const late = new Promise<Result<void, string>>(resolve => this.#options.clock.after(timeoutMs, () => resolve(ok(undefined))))
+    return Promise.race([this.#starting, late])
   }
 
   /** Waits until all is well, or `timeoutMs` has passed since the demo's start. */

@@ -102,9 +102,10 @@ function rateOf(answer: Awaited<ReturnType<Demo['askTraffic']>>): string {
 
 /** Starts, waits for green, reports. */
 async function runOnce(demo: Demo, flags: Flags): Promise<number> {
-  const started = await demo.start()
+  const timeoutMs = Number(flags.timeout) * 1_000
+  const started = await demo.start(timeoutMs)
   if (!started.ok) return notStarted(flags, [started.error])
-  const report = await demo.untilGreen(Number(flags.timeout) * 1_000)
+  const report = await demo.untilGreen(timeoutMs)
   if (flags.json) process.stdout.write(`${JSON.stringify(report)}\n`)
   else for (const reason of report.reasons ?? ['green']) process.stderr.write(`${reason}\n`)
   return report.green ? 0 : 1
@@ -119,12 +120,13 @@ function notStarted(flags: Flags, reasons: readonly string[]): number {
 
 /** Starts, waits for green, and goes on until it is told to stop. */
 async function runOn(demo: Demo, flags: Flags, progress: Progress): Promise<number> {
-  const started = await demo.start()
+  const timeoutMs = Number(flags.timeout) * 1_000
+  const started = await demo.start(timeoutMs)
   if (!started.ok) {
     process.stderr.write(`demo: ${started.error}\n`)
     return 1
   }
-  const report = await demo.untilGreen(Number(flags.timeout) * 1_000)
+  const report = await demo.untilGreen(timeoutMs)
   if (report.green) progress.say(`all ${report.workloads.length} workloads green: every call by mutual TLS`)
   else for (const reason of report.reasons ?? []) progress.say(`not green: ${reason}`)
   progress.say(`dashboard ${DASHBOARD}   (+ more traffic, - less, Ctrl-C stops)`)
