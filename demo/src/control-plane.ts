@@ -20,7 +20,8 @@ export interface ControlPlaneOptions {
 
 /** Its own port may be on loopback or on the address the pods see. */
 async function isReady(): Promise<boolean> {
-  for (const host of ['127.0.0.1', POD_NETWORK.gateway]) if (await answers200(host, READY_PORT, '/readyz')) return true
+  for (const host of ['127.0.0.1', POD_NETWORK.gateway])
+    if (await answers200(host, READY_PORT, '/readyz')) return true
   return false
 }
 

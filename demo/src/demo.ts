@@ -57,7 +57,9 @@ export class Demo {
    */
   start(timeoutMs: number): Promise<Result<void, string>> {
     this.#starting = this.#start()
-    const late = new Promise<Result<void, string>>(resolve => this.#options.clock.after(timeoutMs, () => resolve(ok(undefined))))
+    const late = new Promise<Result<void, string>>(resolve =>
+      this.#options.clock.after(timeoutMs, () => resolve(ok(undefined))),
+    )
     return Promise.race([this.#starting, late])
   }
 

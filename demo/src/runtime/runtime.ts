@@ -4,6 +4,7 @@ import type { MeshResource } from '@seine/api'
 import { err, ok, type Result } from '@seine/kit'
 import { AddressPool, POD_NETWORK } from './addresses.ts'
 import { expandDeployment, type PlannedPod } from './expand.ts'
+import { closeFirewall, openFirewall } from './firewall.ts'
 import { deploymentsOf, namespaceLabels } from './manifests.ts'
 import { createBridge, findLeftovers, removeBridge, removeLeftovers } from './network.ts'
 import { type Machine, PodRunner } from './pod.ts'
@@ -63,7 +64,7 @@ export class LocalRuntime {
       const who = leftovers.heldBy === 'unknown' ? 'something else' : `process ${leftovers.heldBy.pid}`
       return err(`the bridge ${POD_NETWORK.bridge} exists already and belongs to ${who}`)
     }
-    const failures = await removeLeftovers(leftovers)
+    const failures = [...(await removeLeftovers(leftovers)), ...(await closeFirewall())]
     if (failures.length > 0) return err(`could not clear what an earlier run left: ${failures.join('; ')}`)
     await rm(join(machine.stateFolder, 'run'), { recursive: true, force: true })
     await rm(join(machine.stateFolder, 'logs'), { recursive: true, force: true })
@@ -75,6 +76,10 @@ export class LocalRuntime {
     const bridge = await createBridge(machine.owner)
     if (!bridge.ok) return err(`could not make the bridge ${POD_NETWORK.bridge}: ${bridge.error}`)
     this.#hasBridge = true
+    const opened = await openFirewall()
+    if (!opened.ok) return err(`could not let the pods through the firewall: ${opened.error}`)
+    if (opened.value.length > 0)
+      machine.log.info({ chains: opened.value }, 'let the pods through the firewall until the demo stops')
     return ok(leftovers.namespaces)
   }
 
@@ -109,6 +114,7 @@ export class LocalRuntime {
     await this.#folder.clear()
     await rm(join(this.#options.machine.stateFolder, 'run'), { recursive: true, force: true })
     if (this.#hasBridge) {
+      failures.push(...(await closeFirewall()))
       const removed = await removeBridge()
       if (!removed.ok) failures.push(removed.error)
     }
