@@ -71,9 +71,15 @@ export function loadRules(pod: string, rules: string): Promise<Result<string, st
   return run('ip', ['netns', 'exec', namespaceOf(pod), 'iptables-restore', '--wait', '10'], rules)
 }
 
-/** Removes a pod's namespace; its cable goes with it. */
-export function removePodNetwork(pod: string): Promise<Result<string, string>> {
-  return run('ip', ['netns', 'del', namespaceOf(pod)])
+/**
+ * Removes a pod's cable and namespace. The kernel takes a namespace apart later, in its own time: the cable
+ * is removed by itself so that it is gone when this resolves.
+ */
+export async function removePodNetwork(pod: string): Promise<readonly string[]> {
+  // A pod that was interrupted while it was made may have no cable: only the namespace has to be there.
+  await run('ip', ['link', 'del', vethOf(pod)])
+  const removed = await run('ip', ['netns', 'del', namespaceOf(pod)])
+  return removed.ok ? [] : [removed.error]
 }
 
 /** Removes the bridge. */
@@ -109,8 +115,7 @@ export async function findLeftovers(): Promise<Leftovers> {
 export async function removeLeftovers(found: Leftovers): Promise<readonly string[]> {
   const failures: string[] = []
   for (const name of found.namespaces) {
-    const removed = await run('ip', ['netns', 'del', name])
-    if (!removed.ok) failures.push(removed.error)
+    failures.push(...(await removePodNetwork(name.slice(NAMESPACE_PREFIX.length))))
   }
   if (found.bridge) {
     const removed = await removeBridge()

@@ -143,8 +143,7 @@ export class PodRunner {
     await rm(this.#folder, { recursive: true, force: true })
     if (!this.#hasNetwork) return []
     this.#hasNetwork = false
-    const removed = await removePodNetwork(this.name)
-    return removed.ok ? [] : [removed.error]
+    return removePodNetwork(this.name)
   }
 
   async #prepare(): Promise<Result<void, string>> {
