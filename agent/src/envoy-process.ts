@@ -1,0 +1,97 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { request } from 'node:http'
+import { createInterface } from 'node:readline'
+import type { Clock, Logger } from '@seine/kit'
+
+const FIRST_PAUSE_MS = 200
+const LONGEST_PAUSE_MS = 10_000
+/** A start that held this long was a good one. */
+const STEADY_MS = 30_000
+const KEPT_LINES = 5
+const KILL_AFTER_MS = 3000
+
+/** How to start Envoy. */
+export interface EnvoyOptions {
+  readonly path: string
+  readonly bootstrapFile: string
+  readonly concurrency: number
+  readonly adminPort: number
+  readonly drainMs: number
+  readonly clock: Clock
+  readonly logger: Logger
+}
+
+/** Runs Envoy, starts it again when it crashes, and lets its requests end before it stops. */
+export class EnvoyProcess {
+  readonly #options: EnvoyOptions
+  #child: ChildProcess | undefined
+  #stopping = false
+  #failures = 0
+  #cancel: (() => void) | undefined
+  restarts = 0
+
+  constructor(options: EnvoyOptions) {
+    this.#options = options
+  }
+
+  start(): void {
+    const { path, bootstrapFile, concurrency, clock, logger } = this.#options
+    const startedAt = clock.now()
+    // Access logs are Envoy's stdout; its own log is stderr. Both pass through here: see the access log's note on pipes.
+    const child = spawn(path, ['-c', bootstrapFile, '--concurrency', String(concurrency), '--disable-hot-restart', '-l', 'warning', '--log-format', '%v'], { stdio: ['ignore', 'inherit', 'pipe'] })
+    this.#child = child
+    const lastLines: string[] = []
+    createInterface({ input: child.stderr }).on('line', line => {
+      lastLines.push(line)
+      if (lastLines.length > KEPT_LINES) lastLines.shift()
+      logger.warn({ envoy: line }, 'envoy says')
+    })
+    child.once('error', failure => logger.error({ err: failure, path }, 'envoy does not start'))
+    child.once('close', (code, signal) => {
+      this.#child = undefined
+      if (this.#stopping) return
+      this.#failures = clock.now() - startedAt > STEADY_MS ? 0 : this.#failures + 1
+      const pause = Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** this.#failures)
+      this.restarts++
+      logger.error({ code, signal, lastLines, restartInMs: pause }, 'envoy ended unexpectedly: starting it again')
+      this.#cancel = clock.after(pause, () => this.start())
+    })
+  }
+
+  /** Whether Envoy serves: its admin port says LIVE. */
+  async live(): Promise<boolean> {
+    const answer = await adminCall(this.#options.adminPort, 'GET', '/ready').catch(() => undefined)
+    return answer?.status === 200
+  }
+
+  /** Stops taking new connections, lets those there are go on for up to the drain time, then ends Envoy. */
+  async stop(): Promise<void> {
+    const { adminPort, drainMs, clock, logger } = this.#options
+    this.#stopping = true
+    this.#cancel?.()
+    const child = this.#child
+    if (!child || child.exitCode !== null) return
+    const closed = new Promise<void>(resolve => child.once('close', () => resolve()))
+    await adminCall(adminPort, 'POST', '/drain_listeners?graceful').catch(failure => logger.warn({ err: failure }, 'envoy was not told to drain'))
+    await Promise.race([closed, new Promise<void>(resolve => clock.after(drainMs, resolve))])
+    child.kill('SIGTERM')
+    const cancel = clock.after(KILL_AFTER_MS, () => child.kill('SIGKILL'))
+    await closed
+    cancel()
+  }
+}
+
+/** Calls Envoy's admin interface on loopback. */
+export function adminCall(port: number, method: 'GET' | 'POST', path: string): Promise<{ status: number; body: string }> {
+  return new Promise((resolve, reject) => {
+    const call = request({ host: '127.0.0.1', port, method, path, timeout: 5000 }, response => {
+      const chunks: Buffer[] = []
+      response.on('data', (chunk: Buffer) => chunks.push(chunk))
+      response.on('end', () => resolve({ status: response.statusCode ?? 0, body: Buffer.concat(chunks).toString('utf8') }))
+      response.on('error', reject)
+    })
+    call.on('timeout', () => call.destroy(new Error('timed out')))
+    call.on('error', reject)
+    call.end()
+  })
+}

@@ -1,0 +1,104 @@
+import { err, ok, type Result } from '@seine/kit'
+
+/** What the agent is told about its workload and the mesh, by the environment that the injector writes. */
+export interface AgentSettings {
+  readonly podName: string
+  readonly namespace: string
+  readonly ip: string
+  readonly serviceAccount: string
+  readonly workloadName: string
+  readonly labels: Readonly<Record<string, string>>
+  readonly clusterId: string
+  readonly trustDomain: string
+  /** `host:port` of citadel. */
+  readonly caAddress: string
+  /** `host:port` of pilot's discovery. */
+  readonly xdsAddress: string
+  /** `host:port` that spans go to. */
+  readonly otlpAddress: string
+  readonly tokenFile: string
+  readonly rootCertFile: string
+  readonly runDir: string
+  /** Path of the binary; undefined to find or install it. */
+  readonly envoyPath: string | undefined
+  readonly concurrency: number
+  readonly drainMs: number
+  readonly certificateTtlMs: number
+  readonly resolvConf: string
+  readonly ports: AgentPorts
+}
+
+/** Ports of the sidecar, Istio's by default; tests choose others. */
+export interface AgentPorts {
+  readonly admin: number
+  readonly dns: number
+  readonly metrics: number
+  readonly health: number
+  readonly prometheus: number
+}
+
+const HOUR_MS = 3_600_000
+
+/** Reads the environment. @returns the settings, or what is missing or malformed. */
+export function readSettings(env: NodeJS.ProcessEnv): Result<AgentSettings, string> {
+  const missing = ['POD_NAME', 'POD_NAMESPACE', 'INSTANCE_IP', 'CA_ADDR', 'XDS_ADDR', 'TOKEN_FILE', 'ROOT_CERT_FILE', 'RUN_DIR'].filter(name => !env[name])
+  if (missing.length > 0) return err(`the environment lacks ${missing.join(', ')}: the injector sets them`)
+  const labels = parseLabels(env['LABELS'] ?? '{}')
+  if (!labels) return err(`LABELS must be a JSON object of strings, not ${env['LABELS']}`)
+  const text = (name: string, fallback = '') => env[name] || fallback
+  const number = (name: string, fallback: number) => (env[name] ? Number(env[name]) : fallback)
+  const settings: AgentSettings = {
+    podName: text('POD_NAME'),
+    namespace: text('POD_NAMESPACE'),
+    ip: text('INSTANCE_IP'),
+    serviceAccount: text('SERVICE_ACCOUNT', 'default'),
+    workloadName: text('WORKLOAD_NAME', text('POD_NAME')),
+    labels,
+    clusterId: text('CLUSTER_ID', 'Kubernetes'),
+    trustDomain: text('TRUST_DOMAIN', 'cluster.local'),
+    caAddress: text('CA_ADDR'),
+    xdsAddress: text('XDS_ADDR'),
+    otlpAddress: text('OTLP_ADDR', '127.0.0.1:4317'),
+    tokenFile: text('TOKEN_FILE'),
+    rootCertFile: text('ROOT_CERT_FILE'),
+    runDir: text('RUN_DIR'),
+    envoyPath: env['SEINE_ENVOY'] || undefined,
+    concurrency: number('ENVOY_CONCURRENCY', 2),
+    drainMs: number('DRAIN_MS', 5000),
+    certificateTtlMs: number('CERTIFICATE_TTL_MS', 24 * HOUR_MS),
+    resolvConf: text('RESOLV_CONF', '/etc/resolv.conf'),
+    ports: { admin: number('ADMIN_PORT', 15000), dns: number('DNS_PORT', 15053), metrics: number('METRICS_PORT', 15020), health: number('HEALTH_PORT', 15021), prometheus: number('PROMETHEUS_PORT', 15090) },
+  }
+  const bad = Object.entries({ ENVOY_CONCURRENCY: settings.concurrency, DRAIN_MS: settings.drainMs, CERTIFICATE_TTL_MS: settings.certificateTtlMs, ...settings.ports }).filter(([, value]) => !Number.isInteger(value) || value < 0)
+  return bad.length > 0 ? err(`${bad.map(([name]) => name).join(', ')} must be whole numbers`) : ok(settings)
+}
+
+function parseLabels(text: string): Record<string, string> | undefined {
+  try {
+    const value: unknown = JSON.parse(text)
+    if (typeof value !== 'object' || value === null || Array.isArray(value)) return undefined
+    return Object.values(value).every(one => typeof one === 'string') ? (value as Record<string, string>) : undefined
+  } catch {
+    return undefined
+  }
+}
+
+/** Istio's node id: `sidecar~<ip>~<pod>.<namespace>~<namespace>.svc.cluster.local`. */
+export function nodeId({ ip, podName, namespace }: AgentSettings): string {
+  return `sidecar~${ip}~${podName}.${namespace}~${namespace}.svc.cluster.local`
+}
+
+/** What the node says of itself: pilot makes its configuration from it. */
+export function nodeMetadata(settings: AgentSettings): Record<string, string | Readonly<Record<string, string>>> {
+  return {
+    NAME: settings.podName,
+    NAMESPACE: settings.namespace,
+    WORKLOAD_NAME: settings.workloadName,
+    SERVICE_ACCOUNT: settings.serviceAccount,
+    INSTANCE_IPS: settings.ip,
+    CLUSTER_ID: settings.clusterId,
+    MESH_ID: settings.trustDomain,
+    ISTIO_VERSION: '1.31-seine',
+    LABELS: settings.labels,
+  }
+}
