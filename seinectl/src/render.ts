@@ -1,4 +1,5 @@
 import type { JsonValue } from '@bufbuild/protobuf'
+import type { DeploymentSpec, MeshResource } from '@seine/api'
 import { type EncodedResource, TypeUrl } from '@seine/envoy'
 import { err, ok, type Problem, type Result } from '@seine/kit'
 import { MeshModel, type MeshSnapshot, type Workload } from '@seine/model'
@@ -10,7 +11,7 @@ import {
   resourceToJson,
 } from '@seine/pilot-traffic'
 import { type LoadOptions, loadFiles } from '@seine/source-files'
-import { plugins } from './plugins.ts'
+import { mixerPlugins } from '@seine/mixer-plugins'
 
 /** Everything a proxy would receive, in Envoy's proto-JSON. */
 export interface RenderedConfig {
@@ -43,9 +44,9 @@ export async function render(
   const { snapshot } = new MeshModel().apply({ upserts: resources, deletes: [] })
   const named = parseProxy(proxyId)
   if (!named.ok) return err(named.error)
-  const proxy = parseProxy(proxyId, metadataOf(named.value, snapshot, labels), false)
+  const proxy = parseProxy(proxyId, metadataOf(named.value, snapshot, resources, labels), false)
   if (!proxy.ok) return err(proxy.error)
-  const rendered = renderProxy(snapshot, proxy.value, plugins)
+  const rendered = renderProxy(snapshot, proxy.value, mixerPlugins)
   const config = {
     listeners: toJson(TypeUrl.listener, rendered.listeners),
     routes: toJson(TypeUrl.route, rendered.routes),
@@ -55,17 +56,20 @@ export async function render(
   return ok({ config, problems: [...problems, ...snapshot.problems] })
 }
 
-/** What the agent beside the workload would say of itself, as far as the files tell. */
+/** What the agent beside the workload would say of itself, as far as the files tell: by its pod, else its Deployment. */
 function metadataOf(
-  proxy: Proxy,
+  proxy: MeshProxy,
   snapshot: MeshSnapshot,
+  resources: readonly MeshResource[],
   labels: Readonly<Record<string, string>> | undefined,
 ): ProxyMetadata {
   const workload = findWorkload(proxy, snapshot)
+  const template = workload ? undefined : findTemplate(proxy, resources)
   return {
     NAMESPACE: proxy.namespace,
-    LABELS: labels ?? workload?.labels ?? {},
-    ...(workload ? { WORKLOAD_NAME: workload.workloadName, SERVICE_ACCOUNT: workload.serviceAccount } : {}),
+    LABELS: labels ?? workload?.labels ?? template?.metadata?.labels ?? {},
+    WORKLOAD_NAME: workload?.workloadName ?? proxy.name,
+    SERVICE_ACCOUNT: workload?.serviceAccount ?? template?.spec.serviceAccountName ?? 'default',
   }
 }
 
@@ -79,6 +83,17 @@ function findWorkload(
     one => one.namespace === namespace && one.workloadName === name,
   )
   return ofName.find(one => one.addresses.some(address => addresses.includes(address))) ?? ofName[0]
+}
+
+function findTemplate(
+  { name, namespace }: MeshProxy,
+  resources: readonly MeshResource[],
+): DeploymentSpec['template'] | undefined {
+  for (const { kind, metadata, spec } of resources) {
+    if (kind === 'Deployment' && metadata.name === name && metadata.namespace === namespace)
+      return spec.template
+  }
+  return undefined
 }
 
 function toJson(type: string, resources: readonly EncodedResource[]): JsonValue[] {

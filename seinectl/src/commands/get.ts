@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import type { KindDefinition, MeshResource } from '@seine/api'
 import { err, ok, type Result } from '@seine/kit'
 import { ConfigStore } from '../config/config-store.ts'
@@ -40,6 +41,8 @@ export async function get(
     printError(terminal, folders.error)
     return ExitCode.failed
   }
+  for (const folder of folders.value)
+    if (!existsSync(folder)) printWarning(terminal, `there is no folder ${folder}`)
   const store = await ConfigStore.open(folders.value)
   for (const problem of store.problems)
     if (problem.severity === 'error') printWarning(terminal, problemText(problem))

@@ -74,7 +74,8 @@ export class Catalog {
 
   #refreshProblems(extra: readonly Problem[]): boolean {
     const all = [...extra]
-    for (const path of this.paths().sort(byPath)) all.push(...(this.#files.get(path)?.problems ?? []))
+    const troubled = [...this.#files].filter(([, state]) => state.problems.length > 0)
+    for (const [, { problems }] of troubled.sort(([a], [b]) => byPath(a, b))) all.push(...problems)
     for (const key of [...this.#contested].sort()) all.push(...this.#duplicatesOf(key))
     const text = JSON.stringify(all)
     if (text === this.#problemsText) return false

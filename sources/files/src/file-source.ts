@@ -23,6 +23,9 @@ export type OnChange = (change: ResourceChange, problems: readonly Problem[]) =>
 /** How often all is compared in case the system lost an event (its queue is finite), and when it can't watch. */
 const COMPARE_MS = { watching: 30_000, notWatching: 2000 } as const
 
+/** How many entries of a folder are read at once. */
+const AT_ONCE = 16
+
 /**
  * Folders of YAML as a source of mesh configuration. A change is read and told at once; changes that come
  * while one is read are told together after it. What a file last held that was good stays until the file is
@@ -152,7 +155,10 @@ export class FileSource implements Closable {
     this.#watches.add(folder, `${entry.dev}:${entry.ino}`)
     const names = (await readdir(folder)).filter(name => !name.startsWith('.')).sort()
     const present = new Set(names.map(name => join(folder, name)))
-    for (const path of present) await this.#look(path, onlyIfChanged)
+    const paths = [...present]
+    for (let index = 0; index < paths.length; index += AT_ONCE) {
+      await Promise.all(paths.slice(index, index + AT_ONCE).map(path => this.#look(path, onlyIfChanged)))
+    }
     for (const gone of this.#childrenOf(folder)) if (!present.has(gone)) this.#missing(gone, false)
   }
 

@@ -34,8 +34,10 @@ export async function readConfigFile(path: string): Promise<Result<string, Probl
   try {
     const file = await open(path, 'r')
     try {
-      const { size } = await file.stat()
-      if (size > MAX_FILE_BYTES) return err(tooLarge(path))
+      const entry = await file.stat()
+      if (entry.size > MAX_FILE_BYTES) return err(tooLarge(path))
+      if (entry.isFile()) return ok(await file.readFile('utf8'))
+      // A pipe, as in `seinectl apply -f <(generate)`.
       return await readBounded(file.createReadStream({ autoClose: false }), path)
     } finally {
       await file.close()

@@ -1,0 +1,223 @@
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { type Ran, runCaptured } from './testing-terminal.ts'
+
+const rule = (name: string, host = name) =>
+  `apiVersion: networking.istio.io/v1\nkind: DestinationRule\nmetadata:\n  name: ${name}\nspec:\n  host: ${host}\n`
+const route = `# Everything to v1.
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata:
+  name: reviews
+spec:
+  hosts: [reviews] # the short name
+  http:
+    - route: [{destination: {host: reviews, subset: v1}}]
+`
+
+let work: string
+let config: string
+
+const read = (name: string) => readFileSync(join(config, name), 'utf8')
+const give = (name: string, text: string): string => {
+  writeFileSync(join(work, name), text)
+  return join(work, name)
+}
+const has = (name: string, text: string) => writeFileSync(join(config, name), text)
+const seinectl = (...args: string[]): Promise<Ran> => runCaptured(args, { env: { SEINE_CONFIG: config } })
+
+beforeEach(() => {
+  work = mkdtempSync(join(tmpdir(), 'seinectl-'))
+  config = join(work, 'config')
+  mkdirSync(config)
+})
+afterEach(() => rmSync(work, { recursive: true, force: true }))
+
+describe('apply', () => {
+  it('writes a file per object as it was given, and tells created, configured and unchanged', async () => {
+    const file = give(
+      'in.yaml',
+      `${route}---\n${rule('reviews')}---\napiVersion: v1\nkind: Namespace\nmetadata: {name: shop}\n`,
+    )
+    const names = [
+      'virtualservice.networking.istio.io/reviews',
+      'destinationrule.networking.istio.io/reviews',
+      'namespace/shop',
+    ]
+    expect(await seinectl('apply', '-f', file)).toEqual({
+      code: 0,
+      out: names.map(name => `${name} created\n`).join(''),
+      err: '',
+    })
+    expect(readdirSync(config).sort()).toEqual([
+      'destinationrule-default-reviews.yaml',
+      'namespace-shop.yaml',
+      'virtualservice-default-reviews.yaml',
+    ])
+    expect(read('virtualservice-default-reviews.yaml')).toBe(route)
+    expect((await seinectl('apply', '-f', file)).out).toBe(names.map(name => `${name} unchanged\n`).join(''))
+    const changed = give('changed.yaml', rule('reviews', 'other'))
+    expect((await seinectl('apply', '-f', changed)).out).toBe(
+      'destinationrule.networking.istio.io/reviews configured\n',
+    )
+    expect(read('destinationrule-default-reviews.yaml')).toContain('host: other')
+  })
+
+  it('updates the document where it stands and leaves the others as they are', async () => {
+    has(
+      'all.yaml',
+      `# The shop's rules.\n---\n# a, by anna\n${rule('a')}# b, by bob\n--- # b\n${rule('b')}---\n# c, by carl\n${rule('c')}`,
+    )
+    const { out } = await seinectl('apply', '-f', give('b.yaml', `# b, anew\n${rule('b', 'new')}`))
+    expect(out).toBe('destinationrule.networking.istio.io/b configured\n')
+    expect(readdirSync(config)).toEqual(['all.yaml'])
+    expect(read('all.yaml')).toBe(
+      `# The shop's rules.\n---\n# a, by anna\n${rule('a')}# b, by bob\n--- # b\n# b, anew\n${rule('b', 'new')}---\n# c, by carl\n${rule('c')}`,
+    )
+  })
+
+  it('updates items of lists, JSON files, and documents that are broken', async () => {
+    const object = (name: string) => ({ apiVersion: 'v1', kind: 'Namespace', metadata: { name } })
+    has('list.yaml', JSON.stringify({ apiVersion: 'v1', kind: 'List', items: [object('x'), object('y')] }))
+    has('one.json', JSON.stringify(object('z')))
+    has('broken.yaml', `${rule('a')}---\n${rule('b')}  oops: [\n`)
+    const labelled = (name: string) =>
+      `apiVersion: v1\nkind: Namespace\nmetadata: {name: ${name}, labels: {a: b}}\n`
+    const given = [labelled('y'), labelled('z'), rule('b')].join('---\n')
+    const { code, out } = await runCaptured(['apply', '-f', '-', '--config', config], { stdin: given })
+    expect({ code, out }).toEqual({
+      code: 0,
+      out: 'namespace/y configured\nnamespace/z configured\ndestinationrule.networking.istio.io/b configured\n',
+    })
+    expect(JSON.parse(read('one.json'))).toEqual({
+      ...object('z'),
+      metadata: { name: 'z', labels: { a: 'b' } },
+    })
+    expect(read('broken.yaml')).toBe(`${rule('a')}---\n${rule('b')}`)
+    const { out: names } = await seinectl('get', 'ns', '-o', 'name')
+    expect(names).toBe('namespace/x\nnamespace/y\nnamespace/z\n')
+    expect(JSON.parse((await seinectl('get', 'ns', 'y', '-o', 'json')).out)).toMatchObject({
+      ...object('y'),
+      metadata: { name: 'y', labels: { a: 'b' } },
+    })
+  })
+
+  it('refuses everything if one object is wrong, and names the place', async () => {
+    const file = give('bad.yaml', `${rule('a')}---\n${rule('b').replace('host:', 'hots:')}`)
+    const { code, out, err } = await seinectl('apply', '-f', file)
+    expect({ code, out }).toEqual({ code: 1, out: '' })
+    expect(err).toContain(
+      `error: ${file}:13:3: DestinationRule default/b: spec.hots: there is no field "hots" here: did you mean "hosts"? [IST0106]\n`,
+    )
+    expect(readdirSync(config)).toEqual([])
+  })
+
+  it('gives objects the namespace of the flag, and refuses a contradiction', async () => {
+    const { out } = await seinectl('apply', '-n', 'shop', '-f', give('a.yaml', `# kept\n${rule('a')}`))
+    expect(out).toBe('destinationrule.networking.istio.io/a created\n')
+    expect(read('destinationrule-shop-a.yaml')).toMatch(/^# kept\n[\s\S]*namespace: shop\n/)
+    const other = give('b.yaml', rule('b').replace('name: b', 'name: b\n  namespace: x'))
+    const { code, err } = await seinectl('apply', '-n', 'shop', '-f', other)
+    expect({ code, err }).toEqual({
+      code: 1,
+      err: `error: ${other}:5:3: DestinationRule x/b: metadata.namespace: the object is of namespace x, which --namespace shop contradicts [namespace-conflict]\n`,
+    })
+  })
+
+  it('writes nothing in a dry run', async () => {
+    const { out } = await seinectl('apply', '--dry-run', '-f', give('a.yaml', rule('a')))
+    expect(out).toBe('destinationrule.networking.istio.io/a created (dry run)\n')
+    expect(readdirSync(config)).toEqual([])
+  })
+
+  it('says what is missing', async () => {
+    const nope = join(work, 'nope.yaml')
+    expect(await seinectl('apply', '-f', nope)).toEqual({
+      code: 1,
+      out: '',
+      err: `error: ${nope}:1: there is no such file or folder [file-not-found]\n`,
+    })
+    const empty = give('empty.yaml', '# nothing\n')
+    expect((await seinectl('apply', '-f', empty)).err).toBe(`error: there are no objects in ${empty}\n`)
+    expect((await seinectl('apply')).code).toBe(2)
+  })
+})
+
+describe('delete', () => {
+  it('removes documents, and files that hold nothing more', async () => {
+    has('two.yaml', `# heading\n---\n${rule('a')}---\n# of b\n${rule('b')}`)
+    has('c.yaml', `# only\n${rule('c')}`)
+    expect(await seinectl('delete', 'dr', 'a', 'c')).toEqual({
+      code: 0,
+      out: 'destinationrule.networking.istio.io "a" deleted\ndestinationrule.networking.istio.io "c" deleted\n',
+      err: '',
+    })
+    expect(read('two.yaml')).toBe(`# heading\n---\n# of b\n${rule('b')}`)
+    expect(existsSync(join(config, 'c.yaml'))).toBe(false)
+    expect((await seinectl('delete', '-f', give('b.yaml', rule('b')))).code).toBe(0)
+    expect(readdirSync(config)).toEqual([])
+  })
+
+  it('tells what is not there', async () => {
+    expect(await seinectl('delete', 'vs/x', '-n', 'shop')).toEqual({
+      code: 1,
+      out: '',
+      err: 'error: virtualservice.networking.istio.io "x" not found in namespace shop\n',
+    })
+    expect((await seinectl('delete', 'vs/x', '--ignore-not-found')).code).toBe(0)
+    expect((await seinectl('delete')).code).toBe(2)
+    expect((await seinectl('delete', 'vs')).code).toBe(2)
+  })
+})
+
+describe('get', () => {
+  beforeEach(() =>
+    has(
+      'all.yaml',
+      `${route}---\n${rule('reviews')}---\n${rule('ratings').replace('name: ratings', 'name: ratings\n  namespace: shop')}`,
+    ),
+  )
+
+  it('prints tables', async () => {
+    expect((await seinectl('get', 'vs')).out).toBe(
+      'NAME      GATEWAYS   HOSTS\nreviews   <none>     reviews\n',
+    )
+    expect((await seinectl('get', 'dr', '-A', '-o', 'wide')).out).toBe(
+      `NAMESPACE   NAME      HOST      SUBSETS   FILE\ndefault     reviews   reviews   <none>    ${config}/all.yaml:11\nshop        ratings   ratings   <none>    ${config}/all.yaml:18\n`,
+    )
+    expect((await seinectl('get', 'all')).out).toBe(
+      'NAME                                          HOST      SUBSETS\ndestinationrule.networking.istio.io/reviews   reviews   <none>\n\n' +
+        'NAME                                         GATEWAYS   HOSTS\nvirtualservice.networking.istio.io/reviews   <none>     reviews\n',
+    )
+  })
+
+  it('prints YAML and JSON', async () => {
+    expect((await seinectl('get', 'dr/ratings', '-n', 'shop', '-o', 'yaml')).out).toBe(
+      'apiVersion: networking.istio.io/v1\nkind: DestinationRule\nmetadata:\n  name: ratings\n  namespace: shop\nspec:\n  host: ratings\n',
+    )
+    const list = JSON.parse((await seinectl('get', 'vs,dr', '-o', 'json')).out)
+    expect(list).toMatchObject({
+      kind: 'List',
+      items: [{ kind: 'VirtualService' }, { kind: 'DestinationRule' }],
+    })
+  })
+
+  it('tells what is not there, what is no kind, and what is broken', async () => {
+    has('bad.yaml', 'kind: [\n')
+    const missing = await seinectl('get', 'vs', 'nope')
+    expect(missing.code).toBe(1)
+    expect(missing.err).toContain(`warning: ${config}/bad.yaml:`)
+    expect(missing.err).toContain(
+      'error: virtualservice.networking.istio.io "nope" not found in namespace default\n',
+    )
+    const unknown = await seinectl('get', 'virtualservces')
+    expect(unknown.code).toBe(2)
+    expect(unknown.err).toMatch(/^error: there is no kind "virtualservces": did you mean "virtualservices"\?/)
+    expect((await seinectl('get', 'vs', '--config', join(work, 'no'))).err).toContain(
+      `warning: there is no folder ${work}/no\n`,
+    )
+    expect((await seinectl('get', 'sa')).err).toContain('no resources found in namespace default\n')
+  })
+})
