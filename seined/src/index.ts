@@ -1,1 +1,1 @@
-export {}
+export { Seined, type SeinedOptions } from './seined.ts'

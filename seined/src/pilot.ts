@@ -1,0 +1,134 @@
+import type { MeshResource } from '@seine/api'
+import { TypeUrl } from '@seine/envoy'
+import { type Clock, err, type Logger, ok, type Problem, type Registry, type Result } from '@seine/kit'
+import { mixerPlugins } from '@seine/mixer-plugins'
+import { MeshModel, type MeshSnapshot, type ResourceChange } from '@seine/model'
+import { type ConfigSource, DiscoveryServer, type NodeInfo, type ProxySession, type ProxyStatus } from '@seine/pilot-discovery'
+import { parseProxy, type Proxy, type ProxyConfiguration, resourceToJson, TrafficGenerator } from '@seine/pilot-traffic'
+
+/** A resource that a proxy gets, for people. */
+export interface ShownResource {
+  readonly name: string
+  readonly version: string
+  readonly provenance: readonly object[]
+  readonly config: unknown
+}
+
+/** Everything a proxy gets, by the names the CLI uses. */
+export interface ShownConfiguration {
+  readonly listeners: readonly ShownResource[]
+  readonly routes: readonly ShownResource[]
+  readonly clusters: readonly ShownResource[]
+  readonly endpoints: readonly ShownResource[]
+}
+
+/** What pilot needs from outside. */
+export interface PilotOptions {
+  readonly logger: Logger
+  readonly clock: Clock
+  readonly metrics: Registry
+}
+
+interface Connected {
+  readonly proxy: Proxy
+  readonly configuration: ProxyConfiguration
+  streams: number
+}
+
+/** Pilot: the model of the mesh, its translation, and the ADS server that hands it out. */
+export class Pilot {
+  readonly discovery: DiscoveryServer
+  readonly #options: PilotOptions
+  readonly #model = new MeshModel()
+  readonly #generator: TrafficGenerator
+  readonly #proxies = new Map<string, Connected>()
+  #sourceProblems: readonly Problem[] = []
+  #known = new Set<string>()
+
+  constructor(options: PilotOptions) {
+    this.#options = options
+    this.#generator = new TrafficGenerator(this.#model.snapshot, mixerPlugins)
+    const source: ConfigSource = { open: node => this.#open(node) }
+    this.discovery = new DiscoveryServer({ source, logger: options.logger, clock: options.clock, metrics: options.metrics })
+  }
+
+  get snapshot(): MeshSnapshot {
+    return this.#model.snapshot
+  }
+
+  /** All resources as their sources gave them. */
+  get resources(): Iterable<MeshResource> {
+    return this.#model.resources.values()
+  }
+
+  /** What is wrong with the configuration: in files, and between resources. */
+  get problems(): readonly Problem[] {
+    return [...this.#sourceProblems, ...this.#model.snapshot.problems]
+  }
+
+  /** Takes a change from a source in, and tells the proxies that it concerns. */
+  apply(change: ResourceChange, problems: readonly Problem[]): void {
+    this.#sourceProblems = problems
+    const { snapshot, changes } = this.#model.apply(change)
+    if (snapshot !== this.#generator.snapshot) this.discovery.push(this.#generator.update(snapshot, changes))
+    this.#logNewProblems()
+  }
+
+  /** What each proxy has acknowledged. */
+  proxies(): readonly ProxyStatus[] {
+    return this.discovery.statuses().filter(({ types }) => Object.keys(types).length > 0)
+  }
+
+  /** What a connected proxy gets, with what each resource came from; undefined when no such proxy is connected. */
+  configurationOf(proxyId: string): ShownConfiguration | undefined {
+    const connected = this.#proxies.get(proxyId)
+    if (!connected) return undefined
+    const whole = this.#generator.configurationOf(connected.proxy)
+    const show = (type: string) =>
+      [...new Set(whole.names(type))].sort().flatMap((name): ShownResource[] => {
+        const found = whole.get(type, name)
+        return found ? [{ name, version: found.version, provenance: found.provenance, config: resourceToJson(type, found) }] : []
+      })
+    const routes = [...show(TypeUrl.route), ...(connected.proxy.virtualHostDiscovery ? show(TypeUrl.virtualHost) : [])]
+    return { listeners: show(TypeUrl.listener), routes, clusters: show(TypeUrl.cluster), endpoints: show(TypeUrl.endpoint) }
+  }
+
+  #open(node: NodeInfo): Result<ProxySession, string> {
+    const parsed = parseProxy(node.id, node.metadata, node.protocol === 'delta')
+    if (!parsed.ok) return err(parsed.error)
+    const proxy = parsed.value
+    const claimed = `/ns/${proxy.namespace}/sa/${proxy.serviceAccount}`
+    if (node.peerIdentity !== undefined && !node.peerIdentity.endsWith(claimed)) {
+      return err(`the proxy says it is ${claimed.slice(1)}, but its token is for ${node.peerIdentity}`)
+    }
+    const connected = this.#connect(proxy)
+    connected.streams++
+    const close = () => {
+      connected.streams--
+      if (connected.streams > 0 || this.#proxies.get(proxy.id) !== connected) return
+      this.#proxies.delete(proxy.id)
+      this.#generator.forget(proxy.id)
+    }
+    return ok({ proxyId: proxy.id, view: connected.configuration, close })
+  }
+
+  /** The streams of one proxy, Envoy's and the agent's own, share its configuration. */
+  #connect(proxy: Proxy): Connected {
+    const known = this.#proxies.get(proxy.id)
+    if (known && JSON.stringify(known.proxy) === JSON.stringify(proxy)) return known
+    const connected = { proxy, configuration: this.#generator.configurationOf(proxy), streams: 0 }
+    this.#proxies.set(proxy.id, connected)
+    return connected
+  }
+
+  #logNewProblems(): void {
+    const now = new Map(this.problems.map(problem => [JSON.stringify(problem), problem]))
+    for (const [key, problem] of now) {
+      if (this.#known.has(key)) continue
+      const { severity, ...fields } = problem
+      this.#options.logger[severity === 'error' ? 'error' : severity === 'warning' ? 'warn' : 'info'](fields, 'configuration problem')
+    }
+    this.#known = new Set(now.keys())
+  }
+}
+
