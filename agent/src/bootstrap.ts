@@ -33,7 +33,14 @@ export function bootstrap(settings: AgentSettings): object {
       stats_matcher: { inclusion_list: { patterns: KEPT_STATS.map(prefix => ({ prefix })) } },
       histogram_bucket_settings: [{ match: { prefix: 'istio' }, buckets: BUCKETS }],
     },
-    layered_runtime: { layers: [{ name: 'seine', static_layer: { overload: { global_downstream_max_connections: 50_000 } } }] },
+    overload_manager: {
+      resource_monitors: [
+        {
+          name: 'envoy.resource_monitors.global_downstream_max_connections',
+          typed_config: { '@type': 'type.googleapis.com/envoy.extensions.resource_monitors.downstream_connections.v3.DownstreamConnectionsConfig', max_active_downstream_connections: 50_000 },
+        },
+      ],
+    },
     dynamic_resources: {
       ads_config: { api_type: 'DELTA_GRPC', transport_api_version: 'V3', set_node_on_first_message_only: true, grpc_services: [grpc('xds-grpc')] },
       lds_config: ads,

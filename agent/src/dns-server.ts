@@ -73,6 +73,8 @@ export class DnsServer {
     if (!question) return respond(query, [], RCODE.formatError)
     const known = this.#options.lookUp(question.name)
     if (known) return respond(query, records(question, known), 0)
+    // The mesh knows all names of its own domain. Search lists ask for many that are not there: they must fail at once.
+    if (isOfCluster(question.name)) return respond(query, [], RCODE.nameError)
     return this.#forward(message, query)
   }
 
@@ -86,6 +88,10 @@ export class DnsServer {
     }
     return respond(query, [], this.#options.upstreams.length > 0 ? RCODE.serverFailure : RCODE.nameError)
   }
+}
+
+function isOfCluster(name: string): boolean {
+  return /(^|\.)cluster\.local\.?$/i.test(name)
 }
 
 function records(question: Question, addresses: readonly string[]) {
