@@ -36,6 +36,13 @@ step(process.execPath, ['envoy/xds/scripts/generate.mjs'])
 step(process.execPath, [tsc, '-b'])
 const page = join(root, 'dashboard', 'dist', 'index.html')
 const dashboard = join(root, 'dashboard')
-if (existsSync(join(dashboard, 'index.html')) && (!existsSync(page) || statSync(page).mtimeMs < newest(dashboard))) {
-  step(process.execPath, [join(root, 'node_modules', 'vite', 'bin', 'vite.js'), 'build', '--logLevel', 'warn'], dashboard)
+if (
+  existsSync(join(dashboard, 'index.html')) &&
+  (!existsSync(page) || statSync(page).mtimeMs < newest(dashboard))
+) {
+  step(
+    process.execPath,
+    [join(root, 'node_modules', 'vite', 'bin', 'vite.js'), 'build', '--logLevel', 'warn'],
+    dashboard,
+  )
 }

@@ -41,7 +41,11 @@ export class Agent {
     const { settings, clock, logger, random } = this.#options
     await mkdir(settings.runDir, { recursive: true })
     const metrics = createMetrics()
-    const connected = new Gauge({ name: 'seine_agent_control_plane_connected', help: '1 while the control plane answers', registers: [metrics] })
+    const connected = new Gauge({
+      name: 'seine_agent_control_plane_connected',
+      help: '1 while the control plane answers',
+      registers: [metrics],
+    })
     const authorize = () => bearer(settings.tokenFile)
     const [ca, xds] = await this.#clients()
     const keeper = new CertificateKeeper({ settings, client: ca, authorize, clock, logger, metrics, random })
@@ -52,11 +56,27 @@ export class Agent {
     await this.#listen(server)
     keeper.start()
     this.#names.follow({ settings, client: xds, authorize, clock, logger })
-    const dns = new DnsServer({ port: settings.ports.dns, lookUp: name => this.#names.lookUp(name), upstreams: await readResolvers(settings.resolvConf), logger })
+    const dns = new DnsServer({
+      port: settings.ports.dns,
+      lookUp: name => this.#names.lookUp(name),
+      upstreams: await readResolvers(settings.resolvConf),
+      logger,
+    })
     await dns.start()
-    const status = new StatusServer({ metricsPort: settings.ports.metrics, healthPort: settings.ports.health, adminPort: settings.ports.admin, metrics, notReady: () => this.notReady() })
+    const status = new StatusServer({
+      metricsPort: settings.ports.metrics,
+      healthPort: settings.ports.health,
+      adminPort: settings.ports.admin,
+      metrics,
+      notReady: () => this.notReady(),
+    })
     await status.start()
-    this.#closers.push(() => status.close(), () => dns.close(), () => this.#names.close(), () => keeper.close())
+    this.#closers.push(
+      () => status.close(),
+      () => dns.close(),
+      () => this.#names.close(),
+      () => keeper.close(),
+    )
     await this.#startEnvoy()
   }
 
@@ -81,7 +101,10 @@ export class Agent {
     const { caAddress, xdsAddress, rootCertFile } = this.#options.settings
     const xds = await controlPlaneClient(xdsAddress, rootCertFile)
     const ca = caAddress === xdsAddress ? xds : await controlPlaneClient(caAddress, rootCertFile)
-    this.#closers.push(() => ca.close(), () => xds.close())
+    this.#closers.push(
+      () => ca.close(),
+      () => xds.close(),
+    )
     return [ca, xds]
   }
 
@@ -89,7 +112,11 @@ export class Agent {
   async #listen(server: Server): Promise<void> {
     const path = socketPath(this.#options.settings)
     await rm(path, { force: true })
-    await new Promise<void>((resolve, reject) => server.bindAsync(`unix:${path}`, ServerCredentials.createInsecure(), failure => (failure ? reject(failure) : resolve())))
+    await new Promise<void>((resolve, reject) =>
+      server.bindAsync(`unix:${path}`, ServerCredentials.createInsecure(), failure =>
+        failure ? reject(failure) : resolve(),
+      ),
+    )
     await chmod(path, 0o600)
     this.#server = server
   }
@@ -104,7 +131,15 @@ export class Agent {
       if (!found.ok) throw new Error(found.error.message)
       path = found.value.path
     }
-    this.#envoy = new EnvoyProcess({ path, bootstrapFile, concurrency: settings.concurrency, adminPort: settings.ports.admin, drainMs: settings.drainMs, clock, logger })
+    this.#envoy = new EnvoyProcess({
+      path,
+      bootstrapFile,
+      concurrency: settings.concurrency,
+      adminPort: settings.ports.admin,
+      drainMs: settings.drainMs,
+      clock,
+      logger,
+    })
     this.#envoy.start()
   }
 }

@@ -8,10 +8,21 @@ const HTTP2 = {
 }
 
 /** Statistics that are kept: the mesh's metrics and what tells whether the proxy is well. Every other costs memory for each cluster. */
-const KEPT_STATS = ['istio', 'cluster_manager', 'listener_manager', 'server', 'cluster.xds-grpc', 'http.inbound', 'main_thread']
+const KEPT_STATS = [
+  'istio',
+  'cluster_manager',
+  'listener_manager',
+  'server',
+  'cluster.xds-grpc',
+  'http.inbound',
+  'main_thread',
+]
 
 /** Bounds of the histogram buckets, ms and bytes, Istio's. */
-const BUCKETS = [0.5, 1, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10_000, 30_000, 60_000, 300_000, 600_000, 1_800_000, 3_600_000]
+const BUCKETS = [
+  0.5, 1, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10_000, 30_000, 60_000, 300_000, 600_000, 1_800_000,
+  3_600_000,
+]
 
 /** Where the agent answers Envoy: certificates and configuration. */
 export function socketPath(settings: AgentSettings): string {
@@ -22,11 +33,18 @@ export function socketPath(settings: AgentSettings): string {
 export function bootstrap(settings: AgentSettings): object {
   const agent = { pipe: { path: socketPath(settings) } }
   const grpc = (cluster: string) => ({
-    envoy_grpc: { cluster_name: cluster, retry_policy: { retry_back_off: { base_interval: '0.1s', max_interval: '2s' } } },
+    envoy_grpc: {
+      cluster_name: cluster,
+      retry_policy: { retry_back_off: { base_interval: '0.1s', max_interval: '2s' } },
+    },
   })
   const ads = { ads: {}, resource_api_version: 'V3', initial_fetch_timeout: '0s' }
   return {
-    node: { id: nodeId(settings), cluster: `${settings.workloadName}.${settings.namespace}`, metadata: nodeMetadata(settings) },
+    node: {
+      id: nodeId(settings),
+      cluster: `${settings.workloadName}.${settings.namespace}`,
+      metadata: nodeMetadata(settings),
+    },
     admin: { address: address('127.0.0.1', settings.ports.admin), profile_path: '/dev/null' },
     stats_flush_interval: '2s',
     stats_config: {
@@ -37,12 +55,21 @@ export function bootstrap(settings: AgentSettings): object {
       resource_monitors: [
         {
           name: 'envoy.resource_monitors.global_downstream_max_connections',
-          typed_config: { '@type': 'type.googleapis.com/envoy.extensions.resource_monitors.downstream_connections.v3.DownstreamConnectionsConfig', max_active_downstream_connections: 50_000 },
+          typed_config: {
+            '@type':
+              'type.googleapis.com/envoy.extensions.resource_monitors.downstream_connections.v3.DownstreamConnectionsConfig',
+            max_active_downstream_connections: 50_000,
+          },
         },
       ],
     },
     dynamic_resources: {
-      ads_config: { api_type: 'DELTA_GRPC', transport_api_version: 'V3', set_node_on_first_message_only: true, grpc_services: [grpc('xds-grpc')] },
+      ads_config: {
+        api_type: 'DELTA_GRPC',
+        transport_api_version: 'V3',
+        set_node_on_first_message_only: true,
+        grpc_services: [grpc('xds-grpc')],
+      },
       lds_config: ads,
       cds_config: ads,
     },
@@ -69,10 +96,18 @@ function prometheusListener({ ports }: AgentSettings): object {
           {
             name: 'envoy.filters.network.http_connection_manager',
             typed_config: {
-              '@type': 'type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager',
+              '@type':
+                'type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager',
               stat_prefix: 'stats',
               route_config: { virtual_hosts: [{ name: 'stats', domains: ['*'], routes: [route] }] },
-              http_filters: [{ name: 'envoy.filters.http.router', typed_config: { '@type': 'type.googleapis.com/envoy.extensions.filters.http.router.v3.Router' } }],
+              http_filters: [
+                {
+                  name: 'envoy.filters.http.router',
+                  typed_config: {
+                    '@type': 'type.googleapis.com/envoy.extensions.filters.http.router.v3.Router',
+                  },
+                },
+              ],
             },
           },
         ],
@@ -82,13 +117,17 @@ function prometheusListener({ ports }: AgentSettings): object {
 }
 
 function cluster(name: string, target: object, protocol?: object): object {
-  const isName = 'socket_address' in target && !/^[\d.]+$|:/.test((target.socket_address as { address: string }).address)
+  const isName =
+    'socket_address' in target && !/^[\d.]+$|:/.test((target.socket_address as { address: string }).address)
   return {
     name,
     type: isName ? 'STRICT_DNS' : 'STATIC',
     connect_timeout: '1s',
     ...(protocol ? { typed_extension_protocol_options: protocol } : {}),
-    load_assignment: { cluster_name: name, endpoints: [{ lb_endpoints: [{ endpoint: { address: target } }] }] },
+    load_assignment: {
+      cluster_name: name,
+      endpoints: [{ lb_endpoints: [{ endpoint: { address: target } }] }],
+    },
   }
 }
 

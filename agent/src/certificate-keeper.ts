@@ -1,7 +1,10 @@
 import { X509Certificate } from 'node:crypto'
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf'
 import type { Client, Metadata, ServiceError } from '@grpc/grpc-js'
-import { IstioCertificateRequestSchema, IstioCertificateResponseSchema } from '@seine/envoy/istio/security/v1alpha1/ca'
+import {
+  IstioCertificateRequestSchema,
+  IstioCertificateResponseSchema,
+} from '@seine/envoy/istio/security/v1alpha1/ca'
 import { type Clock, errorMessage, Gauge, type Logger, type Registry, type Secret } from '@seine/kit'
 import { newKeyAndCsr } from './csr.ts'
 import type { AgentSettings } from './settings.ts'
@@ -52,7 +55,12 @@ export class CertificateKeeper {
 
   constructor(options: KeeperOptions) {
     this.#options = options
-    this.#expiry = new Gauge({ name: 'seine_agent_certificate_not_after_seconds', help: "When the workload's certificate ends, seconds since the epoch", labelNames: ['identity', 'serial'], registers: [options.metrics] })
+    this.#expiry = new Gauge({
+      name: 'seine_agent_certificate_not_after_seconds',
+      help: "When the workload's certificate ends, seconds since the epoch",
+      labelNames: ['identity', 'serial'],
+      registers: [options.metrics],
+    })
   }
 
   get current(): WorkloadCertificate | undefined {
@@ -83,15 +91,28 @@ export class CertificateKeeper {
       this.#failures = 0
       this.#current = certificate
       this.#expiry.reset()
-      this.#expiry.set({ identity: certificate.identity, serial: certificate.serial }, certificate.notAfter / 1000)
-      logger.info({ identity: certificate.identity, serial: certificate.serial, notAfter: new Date(certificate.notAfter).toISOString() }, 'certificate received')
+      this.#expiry.set(
+        { identity: certificate.identity, serial: certificate.serial },
+        certificate.notAfter / 1000,
+      )
+      logger.info(
+        {
+          identity: certificate.identity,
+          serial: certificate.serial,
+          notAfter: new Date(certificate.notAfter).toISOString(),
+        },
+        'certificate received',
+      )
       for (const listener of this.#listeners) listener(certificate)
       const left = certificate.notAfter - clock.now()
       this.#next(left * RENEW_AT * (0.9 + 0.1 * this.#options.random()))
     } catch (failure) {
       if (this.#closed) return
       const pause = Math.min(MAX_RETRY_MS, MIN_RETRY_MS * 2 ** this.#failures++)
-      logger.warn({ reason: errorMessage(failure), retryInMs: pause, holdsOne: this.#current !== undefined }, 'no certificate from citadel')
+      logger.warn(
+        { reason: errorMessage(failure), retryInMs: pause, holdsOne: this.#current !== undefined },
+        'no certificate from citadel',
+      )
       this.#next(pause)
     }
   }
@@ -103,7 +124,10 @@ export class CertificateKeeper {
   async #request(): Promise<WorkloadCertificate> {
     const { settings } = this.#options
     const { key, csr } = await newKeyAndCsr(settings)
-    const request = create(IstioCertificateRequestSchema, { csr, validityDuration: BigInt(Math.round(settings.certificateTtlMs / 1000)) })
+    const request = create(IstioCertificateRequestSchema, {
+      csr,
+      validityDuration: BigInt(Math.round(settings.certificateTtlMs / 1000)),
+    })
     const answer = await this.#call(Buffer.from(toBinary(IstioCertificateRequestSchema, request)))
     const { certChain } = fromBinary(IstioCertificateResponseSchema, answer)
     const [leaf] = certChain
@@ -111,7 +135,14 @@ export class CertificateKeeper {
     if (!leaf || !root) throw new Error("citadel's answer holds no certificate")
     const parsed = new X509Certificate(leaf)
     const identity = /URI:([^,]+)/.exec(parsed.subjectAltName ?? '')?.[1] ?? ''
-    return { chain: certChain.slice(0, -1).join(''), key, root, identity, serial: parsed.serialNumber, notAfter: Date.parse(parsed.validTo) }
+    return {
+      chain: certChain.slice(0, -1).join(''),
+      key,
+      root,
+      identity,
+      serial: parsed.serialNumber,
+      notAfter: Date.parse(parsed.validTo),
+    }
   }
 
   async #call(request: Buffer): Promise<Buffer> {
@@ -119,10 +150,19 @@ export class CertificateKeeper {
     const metadata = await authorize()
     return new Promise((resolve, reject) => {
       const deadline = clock.now() + CALL_TIMEOUT_MS
-      client.makeUnaryRequest(METHOD, same, same, request, metadata, { deadline }, (failure: ServiceError | null, answer?: Buffer) => {
-        if (failure || !answer) reject(new Error(failure?.details ?? 'no answer', { cause: failure ?? undefined }))
-        else resolve(answer)
-      })
+      client.makeUnaryRequest(
+        METHOD,
+        same,
+        same,
+        request,
+        metadata,
+        { deadline },
+        (failure: ServiceError | null, answer?: Buffer) => {
+          if (failure || !answer)
+            reject(new Error(failure?.details ?? 'no answer', { cause: failure ?? undefined }))
+          else resolve(answer)
+        },
+      )
     })
   }
 }

@@ -18,17 +18,31 @@ export interface KeyAndCsr {
 export async function newKeyAndCsr(settings: AgentSettings): Promise<KeyAndCsr> {
   const keys = (await webcrypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify'])) as CryptoKeyPair
   const names: x509.JsonGeneralNames = [
-    { type: 'url', value: `spiffe://${settings.trustDomain}/ns/${settings.namespace}/sa/${settings.serviceAccount}` },
+    {
+      type: 'url',
+      value: `spiffe://${settings.trustDomain}/ns/${settings.namespace}/sa/${settings.serviceAccount}`,
+    },
     { type: 'dns', value: workloadDnsName(settings) },
   ]
-  const request = await x509.Pkcs10CertificateRequestGenerator.create({ keys, signingAlgorithm: ALGORITHM, extensions: [new x509.SubjectAlternativeNameExtension(names)] })
+  const request = await x509.Pkcs10CertificateRequestGenerator.create({
+    keys,
+    signingAlgorithm: ALGORITHM,
+    extensions: [new x509.SubjectAlternativeNameExtension(names)],
+  })
   const pkcs8 = await webcrypto.subtle.exportKey('pkcs8', keys.privateKey)
-  return { key: new Secret(`${x509.PemConverter.encode(pkcs8, 'PRIVATE KEY')}\n`), csr: request.toString('pem') }
+  return {
+    key: new Secret(`${x509.PemConverter.encode(pkcs8, 'PRIVATE KEY')}\n`),
+    csr: request.toString('pem'),
+  }
 }
 
 /** `<workload>.<namespace>.<app>.<version>.workload.<trust domain>`: the receiving side labels its metrics with it. */
 export function workloadDnsName({ workloadName, namespace, labels, trustDomain }: AgentSettings): string {
   const app = labels['service.istio.io/canonical-name'] ?? labels['app'] ?? workloadName
   const version = labels['service.istio.io/canonical-revision'] ?? labels['version'] ?? 'latest'
-  return [...[workloadName, namespace, app, version].map(part => part.replaceAll('.', '--')), 'workload', trustDomain].join('.')
+  return [
+    ...[workloadName, namespace, app, version].map(part => part.replaceAll('.', '--')),
+    'workload',
+    trustDomain,
+  ].join('.')
 }

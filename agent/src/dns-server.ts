@@ -1,8 +1,8 @@
 import { createSocket, type Socket } from 'node:dgram'
 import { readFile } from 'node:fs/promises'
 import { createServer, type Server } from 'node:net'
-import { decode, encode, type Packet, type Question, streamDecode, streamEncode } from 'dns-packet'
 import { errorMessage, type Logger } from '@seine/kit'
+import { decode, encode, type Packet, type Question, streamDecode, streamEncode } from 'dns-packet'
 
 const TTL_S = 5
 const FORWARD_TIMEOUT_MS = 3000
@@ -47,7 +47,10 @@ export class DnsServer {
         if (held.length < 2 || held.length < held.readUInt16BE(0) + 2) return
         const query = streamDecode(held)
         held = Buffer.alloc(0)
-        if (query) void this.#answer(encode(query)).then(answer => answer && socket.write(streamEncode(decode(answer))))
+        if (query)
+          void this.#answer(encode(query)).then(
+            answer => answer && socket.write(streamEncode(decode(answer))),
+          )
       })
     })
     this.#tcp = tcp
@@ -83,7 +86,10 @@ export class DnsServer {
       try {
         return await ask(message, upstream)
       } catch (failure) {
-        this.#options.logger.debug({ upstream, name: query.questions?.[0]?.name, reason: errorMessage(failure) }, 'resolver did not answer')
+        this.#options.logger.debug(
+          { upstream, name: query.questions?.[0]?.name, reason: errorMessage(failure) },
+          'resolver did not answer',
+        )
       }
     }
     return respond(query, [], this.#options.upstreams.length > 0 ? RCODE.serverFailure : RCODE.nameError)
@@ -95,14 +101,22 @@ function isOfCluster(name: string): boolean {
 }
 
 function records(question: Question, addresses: readonly string[]) {
-  const wanted = addresses.filter(address => (question.type === 'AAAA' ? address.includes(':') : question.type === 'A' && !address.includes(':')))
+  const wanted = addresses.filter(address =>
+    question.type === 'AAAA' ? address.includes(':') : question.type === 'A' && !address.includes(':'),
+  )
   return wanted.map(data => ({ type: question.type as 'A' | 'AAAA', name: question.name, ttl: TTL_S, data }))
 }
 
 function respond(query: Packet, answers: ReturnType<typeof records>, rcode: number): Buffer {
   const AUTHORITATIVE = 1 << 10
   const RECURSION = (1 << 8) | (1 << 7)
-  return encode({ type: 'response', id: query.id ?? 0, flags: AUTHORITATIVE | RECURSION | rcode, questions: query.questions ?? [], answers })
+  return encode({
+    type: 'response',
+    id: query.id ?? 0,
+    flags: AUTHORITATIVE | RECURSION | rcode,
+    questions: query.questions ?? [],
+    answers,
+  })
 }
 
 /** Asks one resolver over UDP. */
@@ -127,5 +141,7 @@ export async function readResolvers(file: string): Promise<string[]> {
     if (failure.code === 'ENOENT') return ''
     throw failure
   })
-  return [...text.matchAll(/^\s*nameserver\s+(\S+)/gm)].flatMap(([, address]) => (address && !address.startsWith('127.') ? [address] : []))
+  return [...text.matchAll(/^\s*nameserver\s+(\S+)/gm)].flatMap(([, address]) =>
+    address && !address.startsWith('127.') ? [address] : [],
+  )
 }

@@ -38,7 +38,21 @@ export class EnvoyProcess {
     const { path, bootstrapFile, concurrency, clock, logger } = this.#options
     const startedAt = clock.now()
     // Access logs are Envoy's stdout; its own log is stderr. Both pass through here: see the access log's note on pipes.
-    const child = spawn(path, ['-c', bootstrapFile, '--concurrency', String(concurrency), '--disable-hot-restart', '-l', 'warning', '--log-format', '%v'], { stdio: ['ignore', 'inherit', 'pipe'] })
+    const child = spawn(
+      path,
+      [
+        '-c',
+        bootstrapFile,
+        '--concurrency',
+        String(concurrency),
+        '--disable-hot-restart',
+        '-l',
+        'warning',
+        '--log-format',
+        '%v',
+      ],
+      { stdio: ['ignore', 'inherit', 'pipe'] },
+    )
     this.#child = child
     const lastLines: string[] = []
     createInterface({ input: child.stderr }).on('line', line => {
@@ -53,7 +67,10 @@ export class EnvoyProcess {
       this.#failures = clock.now() - startedAt > STEADY_MS ? 0 : this.#failures + 1
       const pause = Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** this.#failures)
       this.restarts++
-      logger.error({ code, signal, lastLines, restartInMs: pause }, 'envoy ended unexpectedly: starting it again')
+      logger.error(
+        { code, signal, lastLines, restartInMs: pause },
+        'envoy ended unexpectedly: starting it again',
+      )
       this.#cancel = clock.after(pause, () => this.start())
     })
   }
@@ -72,7 +89,9 @@ export class EnvoyProcess {
     const child = this.#child
     if (!child || child.exitCode !== null) return
     const closed = new Promise<void>(resolve => child.once('close', () => resolve()))
-    await adminCall(adminPort, 'POST', '/drain_listeners?graceful').catch(failure => logger.warn({ err: failure }, 'envoy was not told to drain'))
+    await adminCall(adminPort, 'POST', '/drain_listeners?graceful').catch(failure =>
+      logger.warn({ err: failure }, 'envoy was not told to drain'),
+    )
     await Promise.race([closed, new Promise<void>(resolve => clock.after(drainMs, resolve))])
     child.kill('SIGTERM')
     const cancel = clock.after(KILL_AFTER_MS, () => child.kill('SIGKILL'))
@@ -82,12 +101,18 @@ export class EnvoyProcess {
 }
 
 /** Calls Envoy's admin interface on loopback. */
-export function adminCall(port: number, method: 'GET' | 'POST', path: string): Promise<{ status: number; body: string }> {
+export function adminCall(
+  port: number,
+  method: 'GET' | 'POST',
+  path: string,
+): Promise<{ status: number; body: string }> {
   return new Promise((resolve, reject) => {
     const call = request({ host: '127.0.0.1', port, method, path, timeout: 5000 }, response => {
       const chunks: Buffer[] = []
       response.on('data', (chunk: Buffer) => chunks.push(chunk))
-      response.on('end', () => resolve({ status: response.statusCode ?? 0, body: Buffer.concat(chunks).toString('utf8') }))
+      response.on('end', () =>
+        resolve({ status: response.statusCode ?? 0, body: Buffer.concat(chunks).toString('utf8') }),
+      )
       response.on('error', reject)
     })
     call.on('timeout', () => call.destroy(new Error('timed out')))

@@ -3,7 +3,9 @@ import { Command } from 'commander'
 import { Agent } from './agent.ts'
 import { readSettings } from './settings.ts'
 
-const program = new Command('seine-agent').description("Runs beside a workload's Envoy: certificates, configuration, DNS, health")
+const program = new Command('seine-agent').description(
+  "Runs beside a workload's Envoy: certificates, configuration, DNS, health",
+)
 
 program
   .command('proxy')

@@ -1,6 +1,9 @@
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf'
 import type { Client, ClientDuplexStream, Metadata, ServiceError } from '@grpc/grpc-js'
-import { DeltaDiscoveryRequestSchema, DeltaDiscoveryResponseSchema } from '@seine/envoy/envoy/service/discovery/v3/discovery'
+import {
+  DeltaDiscoveryRequestSchema,
+  DeltaDiscoveryResponseSchema,
+} from '@seine/envoy/envoy/service/discovery/v3/discovery'
 import { type Clock, errorMessage, type Logger } from '@seine/kit'
 import { type AgentSettings, nodeId, nodeMetadata } from './settings.ts'
 import { same } from './upstream.ts'
@@ -33,14 +36,25 @@ export class NameTable {
   }
 
   /** Follows pilot's table until closed. */
-  follow(options: { settings: AgentSettings; client: Client; authorize: () => Promise<Metadata>; clock: Clock; logger: Logger }): void {
+  follow(options: {
+    settings: AgentSettings
+    client: Client
+    authorize: () => Promise<Metadata>
+    clock: Clock
+    logger: Logger
+  }): void {
     if (this.#closed) return
     const again = (reason: string) => {
       options.logger.debug({ reason }, 'name table stream ended')
       if (!this.#closed) options.clock.after(RETRY_MS, () => this.follow(options))
     }
     options.authorize().then(
-      metadata => this.#open(options.client.makeBidiStreamRequest(METHOD, same, same, metadata), options.settings, again),
+      metadata =>
+        this.#open(
+          options.client.makeBidiStreamRequest(METHOD, same, same, metadata),
+          options.settings,
+          again,
+        ),
       failure => again(errorMessage(failure)),
     )
   }
@@ -50,7 +64,11 @@ export class NameTable {
     this.#stream?.cancel()
   }
 
-  #open(stream: ClientDuplexStream<Buffer, Buffer>, settings: AgentSettings, again: (reason: string) => void): void {
+  #open(
+    stream: ClientDuplexStream<Buffer, Buffer>,
+    settings: AgentSettings,
+    again: (reason: string) => void,
+  ): void {
     this.#stream = stream
     let over = false
     const end = (reason: string) => {
@@ -70,9 +88,12 @@ export class NameTable {
   }
 
   #take(bytes: Uint8Array): void {
-    const { table } = JSON.parse(new TextDecoder().decode(bytes)) as { table: Readonly<Record<string, Entry>> }
+    const { table } = JSON.parse(new TextDecoder().decode(bytes)) as {
+      table: Readonly<Record<string, Entry>>
+    }
     const next = new Map<string, readonly string[]>()
-    for (const [name, { ips, aliases }] of Object.entries(table)) for (const alias of [name, ...aliases]) next.set(alias, ips)
+    for (const [name, { ips, aliases }] of Object.entries(table))
+      for (const alias of [name, ...aliases]) next.set(alias, ips)
     this.#byName = next
     this.#loaded = true
   }

@@ -41,7 +41,16 @@ const HOUR_MS = 3_600_000
 
 /** Reads the environment. @returns the settings, or what is missing or malformed. */
 export function readSettings(env: NodeJS.ProcessEnv): Result<AgentSettings, string> {
-  const missing = ['POD_NAME', 'POD_NAMESPACE', 'INSTANCE_IP', 'CA_ADDR', 'XDS_ADDR', 'TOKEN_FILE', 'ROOT_CERT_FILE', 'RUN_DIR'].filter(name => !env[name])
+  const missing = [
+    'POD_NAME',
+    'POD_NAMESPACE',
+    'INSTANCE_IP',
+    'CA_ADDR',
+    'XDS_ADDR',
+    'TOKEN_FILE',
+    'ROOT_CERT_FILE',
+    'RUN_DIR',
+  ].filter(name => !env[name])
   if (missing.length > 0) return err(`the environment lacks ${missing.join(', ')}: the injector sets them`)
   const labels = parseLabels(env['LABELS'] ?? '{}')
   if (!labels) return err(`LABELS must be a JSON object of strings, not ${env['LABELS']}`)
@@ -67,9 +76,20 @@ export function readSettings(env: NodeJS.ProcessEnv): Result<AgentSettings, stri
     drainMs: number('DRAIN_MS', 5000),
     certificateTtlMs: number('CERTIFICATE_TTL_MS', 24 * HOUR_MS),
     resolvConf: text('RESOLV_CONF', '/etc/resolv.conf'),
-    ports: { admin: number('ADMIN_PORT', 15000), dns: number('DNS_PORT', 15053), metrics: number('METRICS_PORT', 15020), health: number('HEALTH_PORT', 15021), prometheus: number('PROMETHEUS_PORT', 15090) },
+    ports: {
+      admin: number('ADMIN_PORT', 15000),
+      dns: number('DNS_PORT', 15053),
+      metrics: number('METRICS_PORT', 15020),
+      health: number('HEALTH_PORT', 15021),
+      prometheus: number('PROMETHEUS_PORT', 15090),
+    },
   }
-  const bad = Object.entries({ ENVOY_CONCURRENCY: settings.concurrency, DRAIN_MS: settings.drainMs, CERTIFICATE_TTL_MS: settings.certificateTtlMs, ...settings.ports }).filter(([, value]) => !Number.isInteger(value) || value < 0)
+  const bad = Object.entries({
+    ENVOY_CONCURRENCY: settings.concurrency,
+    DRAIN_MS: settings.drainMs,
+    CERTIFICATE_TTL_MS: settings.certificateTtlMs,
+    ...settings.ports,
+  }).filter(([, value]) => !Number.isInteger(value) || value < 0)
   return bad.length > 0 ? err(`${bad.map(([name]) => name).join(', ')} must be whole numbers`) : ok(settings)
 }
 
@@ -77,7 +97,9 @@ function parseLabels(text: string): Record<string, string> | undefined {
   try {
     const value: unknown = JSON.parse(text)
     if (typeof value !== 'object' || value === null || Array.isArray(value)) return undefined
-    return Object.values(value).every(one => typeof one === 'string') ? (value as Record<string, string>) : undefined
+    return Object.values(value).every(one => typeof one === 'string')
+      ? (value as Record<string, string>)
+      : undefined
   } catch {
     return undefined
   }
@@ -89,7 +111,9 @@ export function nodeId({ ip, podName, namespace }: AgentSettings): string {
 }
 
 /** What the node says of itself: pilot makes its configuration from it. */
-export function nodeMetadata(settings: AgentSettings): Record<string, string | Readonly<Record<string, string>>> {
+export function nodeMetadata(
+  settings: AgentSettings,
+): Record<string, string | Readonly<Record<string, string>>> {
   return {
     NAME: settings.podName,
     NAMESPACE: settings.namespace,

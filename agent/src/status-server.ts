@@ -32,7 +32,9 @@ export class StatusServer {
 
   async #listen(port: number, withMetrics: boolean): Promise<void> {
     const server = createServer((request, response) => {
-      this.#answer(request, response, withMetrics).catch(failure => reply(response, 500, errorMessage(failure)))
+      this.#answer(request, response, withMetrics).catch(failure =>
+        reply(response, 500, errorMessage(failure)),
+      )
     })
     server.keepAliveTimeout = 1000
     this.#servers.push(server)
@@ -49,7 +51,8 @@ export class StatusServer {
       const reason = await this.#options.notReady()
       return reply(response, reason === undefined ? 200 : 503, reason ?? 'ready')
     }
-    if (withMetrics && (path === '/stats/prometheus' || path === '/metrics')) return reply(response, 200, await this.#metrics(), 'text/plain; version=0.0.4')
+    if (withMetrics && (path === '/stats/prometheus' || path === '/metrics'))
+      return reply(response, 200, await this.#metrics(), 'text/plain; version=0.0.4')
     return reply(response, 404, 'not found')
   }
 

@@ -1,4 +1,11 @@
-import type { Client, ClientDuplexStream, Metadata, Server, ServerDuplexStream, ServiceError } from '@grpc/grpc-js'
+import type {
+  Client,
+  ClientDuplexStream,
+  Metadata,
+  Server,
+  ServerDuplexStream,
+  ServiceError,
+} from '@grpc/grpc-js'
 import { status } from '@grpc/grpc-js'
 import { errorMessage, type Logger } from '@seine/kit'
 import { same } from './upstream.ts'
@@ -24,9 +31,25 @@ export interface RelayOptions {
 export function addXdsRelay(server: Server, options: RelayOptions): void {
   const methods = ['StreamAggregatedResources', 'DeltaAggregatedResources']
   const definition = Object.fromEntries(
-    methods.map(name => [name, { path: SERVICE + name, requestStream: true, responseStream: true, requestSerialize: same, requestDeserialize: same, responseSerialize: same, responseDeserialize: same }]),
+    methods.map(name => [
+      name,
+      {
+        path: SERVICE + name,
+        requestStream: true,
+        responseStream: true,
+        requestSerialize: same,
+        requestDeserialize: same,
+        responseSerialize: same,
+        responseDeserialize: same,
+      },
+    ]),
   )
-  server.addService(definition, Object.fromEntries(methods.map(name => [name, (call: Downstream) => relay(call, SERVICE + name, options)])))
+  server.addService(
+    definition,
+    Object.fromEntries(
+      methods.map(name => [name, (call: Downstream) => relay(call, SERVICE + name, options)]),
+    ),
+  )
 }
 
 function relay(downstream: Downstream, path: string, options: RelayOptions): void {
@@ -66,7 +89,11 @@ function relay(downstream: Downstream, path: string, options: RelayOptions): voi
         }
       })
       call.on('error', (failure: ServiceError) => {
-        if (!over) options.logger.warn({ reason: failure.details || failure.message }, 'control plane lost: envoy serves on with what it has')
+        if (!over)
+          options.logger.warn(
+            { reason: failure.details || failure.message },
+            'control plane lost: envoy serves on with what it has',
+          )
         end(failure.details || failure.message)
       })
       call.on('end', () => end('the control plane ended the stream'))

@@ -11,7 +11,12 @@ import {
   type ServiceAccount,
 } from './kubernetes/workload.ts'
 import { type DestinationRule, destinationRuleSpec } from './networking/destination-rule.ts'
-import { type ServiceEntry, serviceEntrySpec, type WorkloadEntry, workloadEntrySpec } from './networking/service-entry.ts'
+import {
+  type ServiceEntry,
+  serviceEntrySpec,
+  type WorkloadEntry,
+  workloadEntrySpec,
+} from './networking/service-entry.ts'
 import { type VirtualService, virtualServiceSpec } from './networking/virtual-service.ts'
 import { type AuthorizationPolicy, authorizationPolicySpec } from './security/authorization-policy.ts'
 import { type PeerAuthentication, peerAuthenticationSpec } from './security/peer-authentication.ts'
@@ -48,18 +53,64 @@ export interface KindDefinition {
   readonly schema: z.ZodType
 }
 
-const NETWORKING = { group: 'networking.istio.io', versions: ['v1', 'v1beta1', 'v1alpha3'], namespaced: true, body: 'spec' } as const
-const SECURITY = { group: 'security.istio.io', versions: ['v1', 'v1beta1'], namespaced: true, body: 'spec' } as const
+const NETWORKING = {
+  group: 'networking.istio.io',
+  versions: ['v1', 'v1beta1', 'v1alpha3'],
+  namespaced: true,
+  body: 'spec',
+} as const
+const SECURITY = {
+  group: 'security.istio.io',
+  versions: ['v1', 'v1beta1'],
+  namespaced: true,
+  body: 'spec',
+} as const
 const CORE = { group: '', versions: ['v1'], namespaced: true } as const
 
 /** Every kind, in the order in which documentation lists them. */
 export const kindDefinitions: readonly KindDefinition[] = [
-  { ...NETWORKING, kind: 'VirtualService', plural: 'virtualservices', shortNames: ['vs'], schema: virtualServiceSpec },
-  { ...NETWORKING, kind: 'DestinationRule', plural: 'destinationrules', shortNames: ['dr'], schema: destinationRuleSpec },
-  { ...NETWORKING, kind: 'ServiceEntry', plural: 'serviceentries', shortNames: ['se'], schema: serviceEntrySpec },
-  { ...NETWORKING, kind: 'WorkloadEntry', plural: 'workloadentries', shortNames: ['we'], schema: workloadEntrySpec },
-  { ...SECURITY, kind: 'PeerAuthentication', plural: 'peerauthentications', shortNames: ['pa'], schema: peerAuthenticationSpec },
-  { ...SECURITY, kind: 'AuthorizationPolicy', plural: 'authorizationpolicies', shortNames: ['ap'], schema: authorizationPolicySpec },
+  {
+    ...NETWORKING,
+    kind: 'VirtualService',
+    plural: 'virtualservices',
+    shortNames: ['vs'],
+    schema: virtualServiceSpec,
+  },
+  {
+    ...NETWORKING,
+    kind: 'DestinationRule',
+    plural: 'destinationrules',
+    shortNames: ['dr'],
+    schema: destinationRuleSpec,
+  },
+  {
+    ...NETWORKING,
+    kind: 'ServiceEntry',
+    plural: 'serviceentries',
+    shortNames: ['se'],
+    schema: serviceEntrySpec,
+  },
+  {
+    ...NETWORKING,
+    kind: 'WorkloadEntry',
+    plural: 'workloadentries',
+    shortNames: ['we'],
+    schema: workloadEntrySpec,
+  },
+  {
+    ...SECURITY,
+    kind: 'PeerAuthentication',
+    plural: 'peerauthentications',
+    shortNames: ['pa'],
+    schema: peerAuthenticationSpec,
+  },
+  {
+    ...SECURITY,
+    kind: 'AuthorizationPolicy',
+    plural: 'authorizationpolicies',
+    shortNames: ['ap'],
+    schema: authorizationPolicySpec,
+  },
   { ...CORE, body: 'spec', kind: 'Service', plural: 'services', shortNames: ['svc'], schema: serviceSpec },
   {
     ...CORE,
@@ -71,15 +122,46 @@ export const kindDefinitions: readonly KindDefinition[] = [
     schema: endpointSliceSpec,
   },
   { ...CORE, body: 'spec', kind: 'Pod', plural: 'pods', shortNames: ['po'], schema: podSpec },
-  { ...CORE, group: 'apps', body: 'spec', kind: 'Deployment', plural: 'deployments', shortNames: ['deploy'], schema: deploymentSpec },
-  { ...CORE, body: 'spec', namespaced: false, kind: 'Namespace', plural: 'namespaces', shortNames: ['ns'], schema: metadataOnly },
-  { ...CORE, body: 'object', kind: 'ServiceAccount', plural: 'serviceaccounts', shortNames: ['sa'], schema: metadataOnly },
-  { ...CORE, body: 'object', kind: 'ConfigMap', plural: 'configmaps', shortNames: ['cm'], schema: configMapSpec },
+  {
+    ...CORE,
+    group: 'apps',
+    body: 'spec',
+    kind: 'Deployment',
+    plural: 'deployments',
+    shortNames: ['deploy'],
+    schema: deploymentSpec,
+  },
+  {
+    ...CORE,
+    body: 'spec',
+    namespaced: false,
+    kind: 'Namespace',
+    plural: 'namespaces',
+    shortNames: ['ns'],
+    schema: metadataOnly,
+  },
+  {
+    ...CORE,
+    body: 'object',
+    kind: 'ServiceAccount',
+    plural: 'serviceaccounts',
+    shortNames: ['sa'],
+    schema: metadataOnly,
+  },
+  {
+    ...CORE,
+    body: 'object',
+    kind: 'ConfigMap',
+    plural: 'configmaps',
+    shortNames: ['cm'],
+    schema: configMapSpec,
+  },
 ]
 
 const byWord = new Map<string, KindDefinition>()
 for (const definition of kindDefinitions) {
-  for (const word of [definition.kind, definition.plural, ...definition.shortNames]) byWord.set(word.toLowerCase(), definition)
+  for (const word of [definition.kind, definition.plural, ...definition.shortNames])
+    byWord.set(word.toLowerCase(), definition)
 }
 
 /** The kind a person means by `vs`, `virtualservices` or `VirtualService`. */

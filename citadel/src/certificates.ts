@@ -1,6 +1,6 @@
 import 'reflect-metadata'
-import * as x509 from '@peculiar/x509'
 import { webcrypto } from 'node:crypto'
+import * as x509 from '@peculiar/x509'
 import { type Clock, err, ok, type Result } from '@seine/kit'
 import { type CallerIdentity, parseWorkloadName, spiffeId } from './identity.ts'
 import { ALGORITHM, type RootAuthority, serial } from './keys.ts'
@@ -34,7 +34,13 @@ export interface IssuedCertificate {
 }
 
 /** Signs for the identity that the caller proved, and for no other. The key stays with whoever made the CSR. */
-export async function signCsr(root: RootAuthority, trustDomain: string, clock: Clock, maxTtlMs: number, params: SigningParams): Promise<Result<IssuedCertificate, Refusal>> {
+export async function signCsr(
+  root: RootAuthority,
+  trustDomain: string,
+  clock: Clock,
+  maxTtlMs: number,
+  params: SigningParams,
+): Promise<Result<IssuedCertificate, Refusal>> {
   if (params.csrPem.length > MAX_CSR_BYTES) return refuse('malformed', 'the CSR is larger than 16 KiB')
   let csr: x509.Pkcs10CertificateRequest
   try {
@@ -60,28 +66,59 @@ export async function signCsr(root: RootAuthority, trustDomain: string, clock: C
     signingAlgorithm: ALGORITHM,
     extensions: [
       new x509.BasicConstraintsExtension(false, undefined, true),
-      new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature | x509.KeyUsageFlags.keyEncipherment, true),
-      new x509.ExtendedKeyUsageExtension([x509.ExtendedKeyUsage.serverAuth, x509.ExtendedKeyUsage.clientAuth]),
-      new x509.SubjectAlternativeNameExtension([{ type: 'url', value: identity }, ...names.value.map(value => ({ type: 'dns' as const, value }))]),
+      new x509.KeyUsagesExtension(
+        x509.KeyUsageFlags.digitalSignature | x509.KeyUsageFlags.keyEncipherment,
+        true,
+      ),
+      new x509.ExtendedKeyUsageExtension([
+        x509.ExtendedKeyUsage.serverAuth,
+        x509.ExtendedKeyUsage.clientAuth,
+      ]),
+      new x509.SubjectAlternativeNameExtension([
+        { type: 'url', value: identity },
+        ...names.value.map(value => ({ type: 'dns' as const, value })),
+      ]),
     ],
   })
-  return ok({ chain: [`${certificate.toString('pem')}\n`, root.pem], identity, serial: serialNumber, notAfter })
+  return ok({
+    chain: [`${certificate.toString('pem')}\n`, root.pem],
+    identity,
+    serial: serialNumber,
+    notAfter,
+  })
 }
 
 /** The DNS names to sign, after checking that the CSR asks for nothing that is not the caller's. */
-function checkNames(csr: x509.Pkcs10CertificateRequest, identity: string, trustDomain: string, caller: CallerIdentity): Result<string[], Refusal> {
+function checkNames(
+  csr: x509.Pkcs10CertificateRequest,
+  identity: string,
+  trustDomain: string,
+  caller: CallerIdentity,
+): Result<string[], Refusal> {
   const extension = csr.extensions.find(one => one instanceof x509.SubjectAlternativeNameExtension)
   const dns: string[] = []
   for (const { type, value } of extension?.names.items ?? []) {
     if (type === 'url') {
-      if (value !== identity) return refuse('not-allowed', `the CSR asks for ${value}, but its token is for ${identity}`)
+      if (value !== identity)
+        return refuse('not-allowed', `the CSR asks for ${value}, but its token is for ${identity}`)
       continue
     }
     const workload = type === 'dns' ? parseWorkloadName(value, trustDomain) : undefined
-    if (!workload) return refuse('not-allowed', `the CSR asks for the name ${value}, which is none of a workload of this mesh`)
-    if (workload.namespace !== caller.namespace) return refuse('not-allowed', `the CSR asks for a workload of namespace ${workload.namespace}, but its token is for ${caller.namespace}`)
+    if (!workload)
+      return refuse(
+        'not-allowed',
+        `the CSR asks for the name ${value}, which is none of a workload of this mesh`,
+      )
+    if (workload.namespace !== caller.namespace)
+      return refuse(
+        'not-allowed',
+        `the CSR asks for a workload of namespace ${workload.namespace}, but its token is for ${caller.namespace}`,
+      )
     if (caller.pod !== undefined && !caller.pod.startsWith(workload.workload)) {
-      return refuse('not-allowed', `the CSR asks for the workload ${workload.workload}, but its token is for the pod ${caller.pod}`)
+      return refuse(
+        'not-allowed',
+        `the CSR asks for the workload ${workload.workload}, but its token is for the pod ${caller.pod}`,
+      )
     }
     dns.push(value)
   }
@@ -94,7 +131,13 @@ function refuse(code: Refusal['code'], message: string): { readonly ok: false; r
 }
 
 /** A certificate for one of the control plane's own servers, with a new key. PEM both. */
-export async function issueServerCertificate(root: RootAuthority, clock: Clock, names: readonly string[], addresses: readonly string[], ttlMs: number): Promise<{ certificate: string; key: string; notAfter: Date }> {
+export async function issueServerCertificate(
+  root: RootAuthority,
+  clock: Clock,
+  names: readonly string[],
+  addresses: readonly string[],
+  ttlMs: number,
+): Promise<{ certificate: string; key: string; notAfter: Date }> {
   const keys = (await webcrypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify'])) as CryptoKeyPair
   const now = clock.now()
   const notAfter = new Date(now + ttlMs)
@@ -111,9 +154,16 @@ export async function issueServerCertificate(root: RootAuthority, clock: Clock, 
       new x509.BasicConstraintsExtension(false, undefined, true),
       new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature, true),
       new x509.ExtendedKeyUsageExtension([x509.ExtendedKeyUsage.serverAuth]),
-      new x509.SubjectAlternativeNameExtension([...names.map(value => ({ type: 'dns' as const, value })), ...addresses.map(value => ({ type: 'ip' as const, value }))]),
+      new x509.SubjectAlternativeNameExtension([
+        ...names.map(value => ({ type: 'dns' as const, value })),
+        ...addresses.map(value => ({ type: 'ip' as const, value })),
+      ]),
     ],
   })
   const pkcs8 = await webcrypto.subtle.exportKey('pkcs8', keys.privateKey)
-  return { certificate: `${certificate.toString('pem')}\n`, key: `${x509.PemConverter.encode(pkcs8, 'PRIVATE KEY')}\n`, notAfter }
+  return {
+    certificate: `${certificate.toString('pem')}\n`,
+    key: `${x509.PemConverter.encode(pkcs8, 'PRIVATE KEY')}\n`,
+    notAfter,
+  }
 }

@@ -1,5 +1,5 @@
 import 'reflect-metadata'
-import { X509Certificate, webcrypto } from 'node:crypto'
+import { webcrypto, X509Certificate } from 'node:crypto'
 import { mkdir, mkdtemp, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -20,11 +20,23 @@ beforeAll(async () => {
   folder = join(await mkdtemp(join(tmpdir(), 'seine-citadel-')), 'citadel')
   await mkdir(folder)
   issuerKey = await generateKeyPair('ES256')
-  await writeFile(join(folder, 'token-issuers.json'), JSON.stringify({ keys: [{ ...(await exportJWK(issuerKey.publicKey)), kid: 'k', alg: 'ES256' }] }))
-  citadel = await Citadel.open({ folder, trustDomain: 'cluster.local', clock: systemClock, logger: silentLogger, metrics: createMetrics(), maxTtlMs: DAY })
+  await writeFile(
+    join(folder, 'token-issuers.json'),
+    JSON.stringify({ keys: [{ ...(await exportJWK(issuerKey.publicKey)), kid: 'k', alg: 'ES256' }] }),
+  )
+  citadel = await Citadel.open({
+    folder,
+    trustDomain: 'cluster.local',
+    clock: systemClock,
+    logger: silentLogger,
+    metrics: createMetrics(),
+    maxTtlMs: DAY,
+  })
 })
 
-async function token(changes: { audience?: string; expires?: string; sub?: string; key?: typeof issuerKey } = {}): Promise<Metadata> {
+async function token(
+  changes: { audience?: string; expires?: string; sub?: string; key?: typeof issuerKey } = {},
+): Promise<Metadata> {
   const jwt = await new SignJWT({ 'kubernetes.io': { pod: { name: 'reviews-v1-abc-x' } } })
     .setProtectedHeader({ alg: 'ES256', kid: 'k' })
     .setSubject(changes.sub ?? 'system:serviceaccount:default:reviews')
@@ -39,7 +51,11 @@ async function token(changes: { audience?: string; expires?: string; sub?: strin
 async function csr(names: { type: 'url' | 'dns'; value: string }[]): Promise<string> {
   const keys = (await webcrypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify'])) as CryptoKeyPair
   const extensions = names.length > 0 ? [new x509.SubjectAlternativeNameExtension(names)] : []
-  const request = await x509.Pkcs10CertificateRequestGenerator.create({ keys, signingAlgorithm: ALGORITHM, extensions })
+  const request = await x509.Pkcs10CertificateRequestGenerator.create({
+    keys,
+    signingAlgorithm: ALGORITHM,
+    extensions,
+  })
   return request.toString('pem')
 }
 
@@ -48,13 +64,20 @@ const caller = { namespace: 'default', serviceAccount: 'reviews', pod: 'reviews-
 describe('authenticate', () => {
   it('knows a service account by its token', async () => {
     const found = await citadel.authenticate(await token())
-    expect(found).toEqual({ ok: true, value: { ...caller, identity: 'spiffe://cluster.local/ns/default/sa/reviews' } })
+    expect(found).toEqual({
+      ok: true,
+      value: { ...caller, identity: 'spiffe://cluster.local/ns/default/sa/reviews' },
+    })
   })
 
   it.each([
     ['another audience', async () => token({ audience: 'vault' }), /audience must be istio-ca/],
     ['an expired token', async () => token({ expires: '-1m' }), /has expired/],
-    ['a token that somebody else signed', async () => token({ key: await generateKeyPair('ES256') }), /signature is wrong/],
+    [
+      'a token that somebody else signed',
+      async () => token({ key: await generateKeyPair('ES256') }),
+      /signature is wrong/,
+    ],
     ['a user', async () => token({ sub: 'alice' }), /no service account/],
     ['no token', async () => new Metadata(), /a token is needed/],
   ])('refuses %s and says so', async (_name, make, message) => {
@@ -65,10 +88,16 @@ describe('authenticate', () => {
 
 describe('sign', () => {
   it('signs the identity of the token and the workload it asks for', async () => {
-    const signed = await citadel.sign({ csrPem: await csr([{ type: 'dns', value: 'reviews-v1.default.reviews.v1.workload.cluster.local' }]), caller, ttlMs: 3_600_000 })
+    const signed = await citadel.sign({
+      csrPem: await csr([{ type: 'dns', value: 'reviews-v1.default.reviews.v1.workload.cluster.local' }]),
+      caller,
+      ttlMs: 3_600_000,
+    })
     if (!signed.ok) throw new Error(signed.error.message)
     const certificate = new X509Certificate(signed.value.chain[0] ?? '')
-    expect(certificate.subjectAltName).toBe('URI:spiffe://cluster.local/ns/default/sa/reviews, DNS:reviews-v1.default.reviews.v1.workload.cluster.local')
+    expect(certificate.subjectAltName).toBe(
+      'URI:spiffe://cluster.local/ns/default/sa/reviews, DNS:reviews-v1.default.reviews.v1.workload.cluster.local',
+    )
     expect(certificate.verify(new X509Certificate(citadel.rootPem).publicKey)).toBe(true)
     expect(certificate.ca).toBe(false)
   })
@@ -80,9 +109,21 @@ describe('sign', () => {
   })
 
   it.each([
-    ["somebody else's identity", [{ type: 'url' as const, value: 'spiffe://cluster.local/ns/default/sa/admin' }], /asks for spiffe:\/\/cluster.local\/ns\/default\/sa\/admin, but its token is for .*\/reviews/],
-    ['a workload of another namespace', [{ type: 'dns' as const, value: 'reviews-v1.prod.reviews.v1.workload.cluster.local' }], /namespace prod/],
-    ["another pod's workload", [{ type: 'dns' as const, value: 'ratings-v1.default.ratings.v1.workload.cluster.local' }], /workload ratings-v1, but its token is for the pod reviews/],
+    [
+      "somebody else's identity",
+      [{ type: 'url' as const, value: 'spiffe://cluster.local/ns/default/sa/admin' }],
+      /asks for spiffe:\/\/cluster.local\/ns\/default\/sa\/admin, but its token is for .*\/reviews/,
+    ],
+    [
+      'a workload of another namespace',
+      [{ type: 'dns' as const, value: 'reviews-v1.prod.reviews.v1.workload.cluster.local' }],
+      /namespace prod/,
+    ],
+    [
+      "another pod's workload",
+      [{ type: 'dns' as const, value: 'ratings-v1.default.ratings.v1.workload.cluster.local' }],
+      /workload ratings-v1, but its token is for the pod reviews/,
+    ],
     ['a name outside the mesh', [{ type: 'dns' as const, value: 'example.com' }], /none of a workload/],
   ])('refuses %s', async (_name, names, message) => {
     const signed = await citadel.sign({ csrPem: await csr(names), caller, ttlMs: DAY })
@@ -99,6 +140,13 @@ describe('sign', () => {
 it("keeps the root's key to its owner and reads it again", async () => {
   expect((await stat(join(folder, 'root-key.pem'))).mode & 0o777).toBe(0o600)
   expect((await stat(folder)).mode & 0o777).toBe(0o700)
-  const again = await Citadel.open({ folder, trustDomain: 'cluster.local', clock: systemClock, logger: silentLogger, metrics: createMetrics(), maxTtlMs: DAY })
+  const again = await Citadel.open({
+    folder,
+    trustDomain: 'cluster.local',
+    clock: systemClock,
+    logger: silentLogger,
+    metrics: createMetrics(),
+    maxTtlMs: DAY,
+  })
   expect(again.rootPem).toBe(citadel.rootPem)
 })

@@ -1,9 +1,18 @@
 import { join } from 'node:path'
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf'
-import { type Metadata, type sendUnaryData, type Server, type ServerUnaryCall, status } from '@grpc/grpc-js'
-import { IstioCertificateRequestSchema, IstioCertificateResponseSchema } from '@seine/envoy/istio/security/v1alpha1/ca'
+import { type Metadata, type Server, type ServerUnaryCall, type sendUnaryData, status } from '@grpc/grpc-js'
+import {
+  IstioCertificateRequestSchema,
+  IstioCertificateResponseSchema,
+} from '@seine/envoy/istio/security/v1alpha1/ca'
 import { type Clock, Counter, err, type Logger, ok, type Registry, type Result } from '@seine/kit'
-import { issueServerCertificate, type IssuedCertificate, type Refusal, type SigningParams, signCsr } from './certificates.ts'
+import {
+  type IssuedCertificate,
+  issueServerCertificate,
+  type Refusal,
+  type SigningParams,
+  signCsr,
+} from './certificates.ts'
 import { type CallerIdentity, spiffeId } from './identity.ts'
 import { loadOrCreateRoot, type RootAuthority } from './keys.ts'
 import { TokenVerifier } from './tokens.ts'
@@ -34,7 +43,12 @@ export class Citadel {
     this.#options = options
     this.#root = root
     this.#tokens = new TokenVerifier(join(options.folder, 'token-issuers.json'), () => options.clock.now())
-    this.#outcomes = new Counter({ name: 'citadel_server_csr_count', help: 'Certificate signing requests by outcome', labelNames: ['outcome'], registers: [options.metrics] })
+    this.#outcomes = new Counter({
+      name: 'citadel_server_csr_count',
+      help: 'Certificate signing requests by outcome',
+      labelNames: ['outcome'],
+      registers: [options.metrics],
+    })
   }
 
   /** Reads or makes the root. Rejects when the folder can't be used. */
@@ -51,9 +65,12 @@ export class Citadel {
   async authenticate(metadata: Metadata): Promise<Result<CallerIdentity & { identity: string }, string>> {
     const header = metadata.get('authorization')[0]
     const token = typeof header === 'string' ? /^Bearer (.+)$/i.exec(header)?.[1] : undefined
-    if (!token) return err('a token is needed: send the service account token as "authorization: Bearer <token>"')
+    if (!token)
+      return err('a token is needed: send the service account token as "authorization: Bearer <token>"')
     const verified = await this.#tokens.verify(token)
-    return verified.ok ? ok({ ...verified.value, identity: spiffeId(this.#options.trustDomain, verified.value) }) : verified
+    return verified.ok
+      ? ok({ ...verified.value, identity: spiffeId(this.#options.trustDomain, verified.value) })
+      : verified
   }
 
   /** Signs a CSR for a caller that has been authenticated. */
@@ -62,14 +79,27 @@ export class Citadel {
   }
 
   /** Key and certificate for one of the control plane's servers. */
-  serverCertificate(names: readonly string[], addresses: readonly string[]): Promise<{ certificate: string; key: string; notAfter: Date }> {
+  serverCertificate(
+    names: readonly string[],
+    addresses: readonly string[],
+  ): Promise<{ certificate: string; key: string; notAfter: Date }> {
     return issueServerCertificate(this.#root, this.#options.clock, names, addresses, SERVER_TTL_MS)
   }
 
   /** Adds the CSR service to a gRPC server. */
   addTo(server: Server): void {
     const same = (value: Buffer) => value
-    const definition = { CreateCertificate: { path: SERVICE, requestStream: false, responseStream: false, requestSerialize: same, requestDeserialize: same, responseSerialize: same, responseDeserialize: same } }
+    const definition = {
+      CreateCertificate: {
+        path: SERVICE,
+        requestStream: false,
+        responseStream: false,
+        requestSerialize: same,
+        requestDeserialize: same,
+        responseSerialize: same,
+        responseDeserialize: same,
+      },
+    }
     server.addService(definition, {
       CreateCertificate: (call: ServerUnaryCall<Buffer, Buffer>, reply: sendUnaryData<Buffer>) => {
         this.#create(call).then(
@@ -83,22 +113,59 @@ export class Citadel {
     })
   }
 
-  async #create(call: ServerUnaryCall<Buffer, Buffer>): Promise<Result<Buffer, { code: status; details: string }>> {
+  async #create(
+    call: ServerUnaryCall<Buffer, Buffer>,
+  ): Promise<Result<Buffer, { code: status; details: string }>> {
     const { logger } = this.#options
     const caller = await this.authenticate(call.metadata)
     if (!caller.ok) return this.#refused(call, status.UNAUTHENTICATED, caller.error)
     const request = fromBinary(IstioCertificateRequestSchema, call.request)
-    const signed = await this.sign({ csrPem: request.csr, caller: caller.value, ttlMs: Number(request.validityDuration) * 1000 })
-    if (!signed.ok) return this.#refused(call, signed.error.code === 'malformed' ? status.INVALID_ARGUMENT : status.PERMISSION_DENIED, signed.error.message, caller.value.identity)
+    const signed = await this.sign({
+      csrPem: request.csr,
+      caller: caller.value,
+      ttlMs: Number(request.validityDuration) * 1000,
+    })
+    if (!signed.ok)
+      return this.#refused(
+        call,
+        signed.error.code === 'malformed' ? status.INVALID_ARGUMENT : status.PERMISSION_DENIED,
+        signed.error.message,
+        caller.value.identity,
+      )
     const { chain, identity, serial, notAfter } = signed.value
     this.#outcomes.inc({ outcome: 'issued' })
-    logger.info({ audit: true, identity, serial, notAfter: notAfter.toISOString(), pod: caller.value.pod, peer: call.getPeer() }, 'certificate issued')
-    return ok(Buffer.from(toBinary(IstioCertificateResponseSchema, create(IstioCertificateResponseSchema, { certChain: [...chain] }))))
+    logger.info(
+      {
+        audit: true,
+        identity,
+        serial,
+        notAfter: notAfter.toISOString(),
+        pod: caller.value.pod,
+        peer: call.getPeer(),
+      },
+      'certificate issued',
+    )
+    return ok(
+      Buffer.from(
+        toBinary(
+          IstioCertificateResponseSchema,
+          create(IstioCertificateResponseSchema, { certChain: [...chain] }),
+        ),
+      ),
+    )
   }
 
-  #refused(call: ServerUnaryCall<Buffer, Buffer>, code: status, details: string, identity?: string): { readonly ok: false; readonly error: { code: status; details: string } } {
+  #refused(
+    call: ServerUnaryCall<Buffer, Buffer>,
+    code: status,
+    details: string,
+    identity?: string,
+  ): { readonly ok: false; readonly error: { code: status; details: string } } {
     this.#outcomes.inc({ outcome: 'refused' })
-    this.#options.logger.warn({ audit: true, identity, reason: details, peer: call.getPeer() }, 'certificate refused')
+    this.#options.logger.warn(
+      { audit: true, identity, reason: details, peer: call.getPeer() },
+      'certificate refused',
+    )
     return err({ code, details })
   }
 }

@@ -11,7 +11,10 @@ export function spiffeId(trustDomain: string, { namespace, serviceAccount }: Cal
 }
 
 /** The parts of a workload's DNS name: `<workload>.<namespace>.<app>.<version>.workload.<trust domain>`, `--` standing for a dot. */
-export function parseWorkloadName(name: string, trustDomain: string): { workload: string; namespace: string } | undefined {
+export function parseWorkloadName(
+  name: string,
+  trustDomain: string,
+): { workload: string; namespace: string } | undefined {
   const suffix = `.workload.${trustDomain}`
   if (!name.endsWith(suffix)) return undefined
   const parts = name.slice(0, -suffix.length).split('.')

@@ -21,7 +21,11 @@ export interface RootAuthority {
  * The root that the folder holds, or a new one, written there. The folder and the key are the owner's alone.
  * Throws when what is there can't be read.
  */
-export async function loadOrCreateRoot(folder: string, trustDomain: string, clock: Clock): Promise<RootAuthority> {
+export async function loadOrCreateRoot(
+  folder: string,
+  trustDomain: string,
+  clock: Clock,
+): Promise<RootAuthority> {
   await mkdir(folder, { recursive: true, mode: 0o700 })
   await chmod(folder, 0o700)
   const paths = { certificate: join(folder, 'root-cert.pem'), key: join(folder, 'root-key.pem') }
@@ -51,7 +55,13 @@ export async function loadOrCreateRoot(folder: string, trustDomain: string, cloc
 async function readRoot(paths: { certificate: string; key: string }): Promise<RootAuthority | undefined> {
   const [pem, keyPem] = await Promise.all([readIfThere(paths.certificate), readIfThere(paths.key)])
   if (pem === undefined || keyPem === undefined) return undefined
-  const key = await webcrypto.subtle.importKey('pkcs8', x509.PemConverter.decodeFirst(keyPem), ALGORITHM, false, ['sign'])
+  const key = await webcrypto.subtle.importKey(
+    'pkcs8',
+    x509.PemConverter.decodeFirst(keyPem),
+    ALGORITHM,
+    false,
+    ['sign'],
+  )
   return { certificate: new x509.X509Certificate(pem), pem, key: key as CryptoKey }
 }
 

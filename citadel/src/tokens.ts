@@ -26,7 +26,12 @@ export class TokenVerifier {
     const loaded = await this.#load()
     if (!loaded.ok) return loaded
     try {
-      const { payload } = await jwtVerify(token, loaded.value, { audience: TOKEN_AUDIENCE, currentDate: new Date(this.#now()), algorithms: ['ES256', 'RS256'], requiredClaims: ['exp', 'sub'] })
+      const { payload } = await jwtVerify(token, loaded.value, {
+        audience: TOKEN_AUDIENCE,
+        currentDate: new Date(this.#now()),
+        algorithms: ['ES256', 'RS256'],
+        requiredClaims: ['exp', 'sub'],
+      })
       return identityOf(payload)
     } catch (failure) {
       return err(explain(failure))
@@ -48,7 +53,8 @@ export class TokenVerifier {
 }
 
 function identityOf(payload: JWTPayload): Result<CallerIdentity, string> {
-  const [, namespace, serviceAccount] = /^system:serviceaccount:([^:]+):([^:]+)$/.exec(payload.sub ?? '') ?? []
+  const [, namespace, serviceAccount] =
+    /^system:serviceaccount:([^:]+):([^:]+)$/.exec(payload.sub ?? '') ?? []
   if (!namespace || !serviceAccount) return err(`the token's subject "${payload.sub}" is no service account`)
   const kubernetes = payload['kubernetes.io'] as { pod?: { name?: unknown } } | undefined
   const pod = kubernetes?.pod?.name
@@ -58,7 +64,8 @@ function identityOf(payload: JWTPayload): Result<CallerIdentity, string> {
 function explain(failure: unknown): string {
   if (failure instanceof errors.JWTExpired) return 'the token has expired'
   if (failure instanceof errors.JWTClaimValidationFailed) {
-    if (failure.claim === 'aud') return `the token is not for this mesh: its audience must be ${TOKEN_AUDIENCE}`
+    if (failure.claim === 'aud')
+      return `the token is not for this mesh: its audience must be ${TOKEN_AUDIENCE}`
     return `the token's claim ${failure.claim} is not acceptable: ${failure.reason}`
   }
   if (failure instanceof errors.JWKSNoMatchingKey) return 'the token was issued by nobody this mesh trusts'

@@ -32,9 +32,13 @@ export function captureRules(options: CaptureOptions): string {
     ':ISTIO_OUTPUT - [0:0]',
     ':ISTIO_REDIRECT - [0:0]',
     '-A PREROUTING -p tcp -j ISTIO_INBOUND',
-    ...(options.captureDns ? [`-A OUTPUT -p udp --dport 53 -m owner ! --uid-owner ${uid} -j REDIRECT --to-ports ${PORT.dns}`] : []),
+    ...(options.captureDns
+      ? [`-A OUTPUT -p udp --dport 53 -m owner ! --uid-owner ${uid} -j REDIRECT --to-ports ${PORT.dns}`]
+      : []),
     '-A OUTPUT -p tcp -j ISTIO_OUTPUT',
-    ...[...OWN_PORTS, ...options.excludeInboundPorts].map(port => `-A ISTIO_INBOUND -p tcp --dport ${port} -j RETURN`),
+    ...[...OWN_PORTS, ...options.excludeInboundPorts].map(
+      port => `-A ISTIO_INBOUND -p tcp --dport ${port} -j RETURN`,
+    ),
     '-A ISTIO_INBOUND -p tcp -j ISTIO_IN_REDIRECT',
     `-A ISTIO_IN_REDIRECT -p tcp -j REDIRECT --to-ports ${PORT.inbound}`,
     `-A ISTIO_REDIRECT -p tcp -j REDIRECT --to-ports ${PORT.outbound}`,

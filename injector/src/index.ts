@@ -1,2 +1,11 @@
 export { type CaptureOptions, captureRules } from './capture-rules.ts'
-export { INIT_CONTAINER, type InjectablePod, type InjectedPod, type InjectOptions, injectPod, PROXY_CONTAINER, PROXY_UID, reasonToSkip } from './inject-pod.ts'
+export {
+  INIT_CONTAINER,
+  type InjectablePod,
+  type InjectedPod,
+  type InjectOptions,
+  injectPod,
+  PROXY_CONTAINER,
+  PROXY_UID,
+  reasonToSkip,
+} from './inject-pod.ts'

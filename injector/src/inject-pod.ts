@@ -32,13 +32,19 @@ export interface InjectedPod {
 }
 
 /** Why a pod is left without a sidecar, or undefined when it gets one. The pod's word counts before its namespace's. */
-export function reasonToSkip(pod: InjectablePod, namespaceLabels: Readonly<Record<string, string>>): string | undefined {
-  const own = pod.metadata.labels['sidecar.istio.io/inject'] ?? pod.metadata.annotations['sidecar.istio.io/inject']
+export function reasonToSkip(
+  pod: InjectablePod,
+  namespaceLabels: Readonly<Record<string, string>>,
+): string | undefined {
+  const own =
+    pod.metadata.labels['sidecar.istio.io/inject'] ?? pod.metadata.annotations['sidecar.istio.io/inject']
   if (own === 'false') return 'the pod asks for none (sidecar.istio.io/inject: "false")'
   if (pod.spec.hostNetwork) return 'the pod uses the network of its host'
   if (pod.spec.containers.some(({ name }) => name === PROXY_CONTAINER)) return 'it has one already'
   if (own === 'true') return undefined
-  return namespaceLabels['istio-injection'] === 'enabled' ? undefined : 'its namespace has no label istio-injection: enabled'
+  return namespaceLabels['istio-injection'] === 'enabled'
+    ? undefined
+    : 'its namespace has no label istio-injection: enabled'
 }
 
 /**
@@ -53,8 +59,16 @@ export function injectPod(pod: InjectablePod, options: InjectOptions): Result<In
   const rules = captureRules(capture.value)
   const { metadata, spec } = pod
   const workload = workloadName(metadata)
-  const app = metadata.labels['service.istio.io/canonical-name'] ?? metadata.labels['app.kubernetes.io/name'] ?? metadata.labels['app'] ?? workload
-  const version = metadata.labels['service.istio.io/canonical-revision'] ?? metadata.labels['app.kubernetes.io/version'] ?? metadata.labels['version'] ?? 'latest'
+  const app =
+    metadata.labels['service.istio.io/canonical-name'] ??
+    metadata.labels['app.kubernetes.io/name'] ??
+    metadata.labels['app'] ??
+    workload
+  const version =
+    metadata.labels['service.istio.io/canonical-revision'] ??
+    metadata.labels['app.kubernetes.io/version'] ??
+    metadata.labels['version'] ??
+    'latest'
   const labels = {
     ...metadata.labels,
     'security.istio.io/tlsMode': 'istio',
@@ -63,7 +77,10 @@ export function injectPod(pod: InjectablePod, options: InjectOptions): Result<In
   }
   const annotations = {
     ...metadata.annotations,
-    'sidecar.istio.io/status': JSON.stringify({ initContainers: [INIT_CONTAINER], containers: [PROXY_CONTAINER] }),
+    'sidecar.istio.io/status': JSON.stringify({
+      initContainers: [INIT_CONTAINER],
+      containers: [PROXY_CONTAINER],
+    }),
     'prometheus.io/scrape': 'true',
     'prometheus.io/port': '15020',
     'prometheus.io/path': '/stats/prometheus',
@@ -85,11 +102,19 @@ function initContainer(rules: string, { image }: InjectOptions): Container {
     image,
     command: ['sh', '-c', 'printf %s "$RULES" | iptables-restore --noflush'],
     env: [{ name: 'RULES', value: rules }],
-    securityContext: { runAsUser: 0, runAsNonRoot: false, capabilities: { add: ['NET_ADMIN', 'NET_RAW'], drop: ['ALL'] } },
+    securityContext: {
+      runAsUser: 0,
+      runAsNonRoot: false,
+      capabilities: { add: ['NET_ADMIN', 'NET_RAW'], drop: ['ALL'] },
+    },
   }
 }
 
-function proxyContainer(labels: Readonly<Record<string, string>>, workload: string, options: InjectOptions): Container {
+function proxyContainer(
+  labels: Readonly<Record<string, string>>,
+  workload: string,
+  options: InjectOptions,
+): Container {
   const field = (name: string, fieldPath: string) => ({ name, valueFrom: { fieldRef: { fieldPath } } })
   return {
     name: PROXY_CONTAINER,
@@ -112,8 +137,18 @@ function proxyContainer(labels: Readonly<Record<string, string>>, workload: stri
       { name: 'RUN_DIR', value: '/var/run/seine' },
     ],
     ports: [{ name: 'http-envoy-prom', containerPort: 15090 }],
-    readinessProbe: { httpGet: { path: '/healthz/ready', port: 15021 }, periodSeconds: 2, failureThreshold: 30 },
-    securityContext: { runAsUser: PROXY_UID, runAsGroup: PROXY_UID, runAsNonRoot: true, allowPrivilegeEscalation: false, capabilities: { drop: ['ALL'] } },
+    readinessProbe: {
+      httpGet: { path: '/healthz/ready', port: 15021 },
+      periodSeconds: 2,
+      failureThreshold: 30,
+    },
+    securityContext: {
+      runAsUser: PROXY_UID,
+      runAsGroup: PROXY_UID,
+      runAsNonRoot: true,
+      allowPrivilegeEscalation: false,
+      capabilities: { drop: ['ALL'] },
+    },
   }
 }
 
@@ -121,18 +156,33 @@ function workloadName({ name, labels, ownerReferences }: ObjectMeta): string {
   const owner = ownerReferences?.[0]
   if (!owner) return name
   const hash = labels['pod-template-hash']
-  return owner.kind === 'ReplicaSet' && hash && owner.name.endsWith(`-${hash}`) ? owner.name.slice(0, -hash.length - 1) : owner.name
+  return owner.kind === 'ReplicaSet' && hash && owner.name.endsWith(`-${hash}`)
+    ? owner.name.slice(0, -hash.length - 1)
+    : owner.name
 }
 
-function captureOptions(pod: InjectablePod, { captureDns }: InjectOptions): Result<CaptureOptions, Problem[]> {
+function captureOptions(
+  pod: InjectablePod,
+  { captureDns }: InjectOptions,
+): Result<CaptureOptions, Problem[]> {
   const problems: Problem[] = []
-  const list = (name: string): string[] => (pod.metadata.annotations[`traffic.sidecar.istio.io/${name}`] ?? '').split(',').map(part => part.trim()).filter(Boolean)
+  const list = (name: string): string[] =>
+    (pod.metadata.annotations[`traffic.sidecar.istio.io/${name}`] ?? '')
+      .split(',')
+      .map(part => part.trim())
+      .filter(Boolean)
   const checked = (name: string, valid: (part: string) => boolean, wanted: string): string[] => {
     const parts = list(name)
     for (const part of parts) {
       if (valid(part)) continue
       const path = `metadata.annotations["traffic.sidecar.istio.io/${name}"]`
-      problems.push({ severity: 'error', code: 'IST0107', message: `"${part}" is no ${wanted}`, path, resource: { kind: 'Pod', namespace: pod.metadata.namespace, name: pod.metadata.name } })
+      problems.push({
+        severity: 'error',
+        code: 'IST0107',
+        message: `"${part}" is no ${wanted}`,
+        path,
+        resource: { kind: 'Pod', namespace: pod.metadata.namespace, name: pod.metadata.name },
+      })
     }
     return parts
   }

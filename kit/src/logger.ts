@@ -19,7 +19,10 @@ export function createLogger(name: string, options: LogOptions = {}): Logger {
   const format = options.format ?? (process.stderr.isTTY ? 'text' : 'json')
   const level = options.level ?? process.env['SEINE_LOG_LEVEL'] ?? 'info'
   if (format === 'json') return pino({ name, level, base: {} }, pino.destination({ fd: 2, sync: true }))
-  return pino({ name, level, base: {} }, pretty({ destination: 2, sync: true, ignore: 'pid,hostname', translateTime: 'HH:MM:ss.l' }))
+  return pino(
+    { name, level, base: {} },
+    pretty({ destination: 2, sync: true, ignore: 'pid,hostname', translateTime: 'HH:MM:ss.l' }),
+  )
 }
 
 /** A logger that drops everything, for tests and pure callers. */

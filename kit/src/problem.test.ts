@@ -11,6 +11,8 @@ describe('formatProblem', () => {
       path: 'spec.hosts[0]',
       position: { file: 'a.yaml', line: 3, column: 7 },
     })
-    expect(line).toBe('a.yaml:3:7: error: VirtualService default/reviews: spec.hosts[0]: no such host [IST0101]')
+    expect(line).toBe(
+      'a.yaml:3:7: error: VirtualService default/reviews: spec.hosts[0]: no such host [IST0101]',
+    )
   })
 })

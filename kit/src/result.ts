@@ -1,5 +1,7 @@
 /** Either a value or the reasons there is none. Expected failures are results; exceptions are bugs. */
-export type Result<T, E> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly error: E }
+export type Result<T, E> =
+  | { readonly ok: true; readonly value: T }
+  | { readonly ok: false; readonly error: E }
 
 /** A success. */
 export function ok<T>(value: T): { readonly ok: true; readonly value: T } {

@@ -42,11 +42,21 @@ export function endpointsOf(service: MeshService, inputs: EndpointInputs): Servi
   const meshed = all.filter(endpoint => endpoint.meshed).length
   const identities = new Set<string>()
   for (const endpoint of all) {
-    if (endpoint.meshed && endpoint.serviceAccount) identities.add(`ns/${endpoint.namespace}/sa/${endpoint.serviceAccount}`)
+    if (endpoint.meshed && endpoint.serviceAccount)
+      identities.add(`ns/${endpoint.namespace}/sa/${endpoint.serviceAccount}`)
   }
   return {
     byPort,
-    meshed: all.length === 0 ? (service.external ? 'none' : 'all') : meshed === all.length ? 'all' : meshed === 0 ? 'none' : 'some',
+    meshed:
+      all.length === 0
+        ? service.external
+          ? 'none'
+          : 'all'
+        : meshed === all.length
+          ? 'all'
+          : meshed === 0
+            ? 'none'
+            : 'some',
     identities: [...identities].sort(),
   }
 }
@@ -57,7 +67,11 @@ function portEndpoints(service: MeshService, port: ServicePort, inputs: Endpoint
   if (!service.selector) return []
   return inputs.workloads
     .filter(workload => workload.ready && selects(service.selector, workload.labels))
-    .flatMap(workload => workload.addresses.slice(0, 1).map(address => fromWorkload(workload, address, targetOf(port, workload))))
+    .flatMap(workload =>
+      workload.addresses
+        .slice(0, 1)
+        .map(address => fromWorkload(workload, address, targetOf(port, workload))),
+    )
     .sort(byAddress)
 }
 
@@ -82,7 +96,16 @@ function sliceEndpoints(slice: EndpointSlice, port: ServicePort, inputs: Endpoin
     .map(address => {
       const workload = inputs.workloadAt(address)
       if (workload) return fromWorkload(workload, address, target)
-      return { address, port: target, labels: {}, weight: 1, meshed: false, serviceAccount: undefined, namespace: slice.metadata.namespace, workload: undefined }
+      return {
+        address,
+        port: target,
+        labels: {},
+        weight: 1,
+        meshed: false,
+        serviceAccount: undefined,
+        namespace: slice.metadata.namespace,
+        workload: undefined,
+      }
     })
     .sort(byAddress)
 }
@@ -90,10 +113,22 @@ function sliceEndpoints(slice: EndpointSlice, port: ServicePort, inputs: Endpoin
 function entryEndpoints(service: MeshService, port: ServicePort): Endpoint[] {
   return (service.entry?.spec.endpoints ?? []).flatMap(entry => {
     if (!entry.address) return []
-    const target = entry.ports?.[port.name] ?? (typeof port.targetPort === 'number' ? port.targetPort : port.number)
+    const target =
+      entry.ports?.[port.name] ?? (typeof port.targetPort === 'number' ? port.targetPort : port.number)
     const labels = entry.labels ?? {}
     const meshed = labels['security.istio.io/tlsMode'] === 'istio'
-    return [{ address: entry.address, port: target, labels, weight: entry.weight ?? 1, meshed, serviceAccount: entry.serviceAccount, namespace: service.namespace, workload: undefined }]
+    return [
+      {
+        address: entry.address,
+        port: target,
+        labels,
+        weight: entry.weight ?? 1,
+        meshed,
+        serviceAccount: entry.serviceAccount,
+        namespace: service.namespace,
+        workload: undefined,
+      },
+    ]
   })
 }
 

@@ -13,8 +13,8 @@ import { formatRef, type Problem, type ResourceRef } from '@seine/kit'
 import { AddressAllocator } from './address-allocator.ts'
 import { type EndpointInputs, endpointsOf, type ServiceEndpoints } from './endpoint.ts'
 import { brokenReferences } from './reference-gate.ts'
-import { type ChangeSet, isEmpty, type MeshSnapshot } from './snapshot.ts'
 import { fromKubernetesService, fromServiceEntry, type MeshService } from './service.ts'
+import { type ChangeSet, isEmpty, type MeshSnapshot } from './snapshot.ts'
 import { fromPod, fromWorkloadEntry, type Workload } from './workload.ts'
 
 /** What a source tells: resources that are there now, and the names of those that are gone. */
@@ -38,7 +38,9 @@ const PLAIN = {
 } as const
 
 type PlainMap = (typeof PLAIN)[keyof typeof PLAIN]
-type MutableChanges = { -readonly [K in keyof ChangeSet]: ChangeSet[K] extends ReadonlySet<string> ? Set<string> : boolean }
+type MutableChanges = {
+  -readonly [K in keyof ChangeSet]: ChangeSet[K] extends ReadonlySet<string> ? Set<string> : boolean
+}
 
 /**
  * Turns resource changes into snapshots. It recomputes only what a change touches: the endpoints of the
@@ -123,7 +125,11 @@ export class MeshModel {
         this.#claim(keyOf(refOf(resource)), [fromKubernetesService(resource)], update)
         return
       case 'ServiceEntry':
-        this.#claim(keyOf(refOf(resource)), fromServiceEntry(resource, host => this.#allocator.allocate(host)), update)
+        this.#claim(
+          keyOf(refOf(resource)),
+          fromServiceEntry(resource, host => this.#allocator.allocate(host)),
+          update,
+        )
         return
       case 'Pod':
         this.#learnWorkload(fromPod(resource), update)
@@ -199,14 +205,20 @@ export class MeshModel {
     const at = { path: 'data.mesh', ...(resource.origin ? { origin: resource.origin } : {}) }
     const parsed = parseMeshConfig(resource.spec.data?.['mesh'] ?? '', at)
     if (parsed.ok) update.setConfig(parsed.value)
-    else this.#configProblems.push(...parsed.error.map(problem => ({ ...problem, resource: refOf(resource) })))
+    else
+      this.#configProblems.push(...parsed.error.map(problem => ({ ...problem, resource: refOf(resource) })))
     update.changes.config = true
   }
 
   #claim(owner: string, services: readonly MeshService[], update: Update): void {
-    this.#hostsOf.set(owner, services.map(service => service.hostname))
+    this.#hostsOf.set(
+      owner,
+      services.map(service => service.hostname),
+    )
     for (const service of services) {
-      const claims = [...(this.#claims.get(service.hostname) ?? []), service].sort((a, b) => this.#age(a) - this.#age(b))
+      const claims = [...(this.#claims.get(service.hostname) ?? []), service].sort(
+        (a, b) => this.#age(a) - this.#age(b),
+      )
       this.#claims.set(service.hostname, claims)
       update.dirtyServices.add(service.hostname)
     }
@@ -253,7 +265,9 @@ export class MeshModel {
     for (const claims of this.#claims.values()) {
       const service = claims[0]
       if (service?.namespace !== workload.namespace) continue
-      const selected = service.selector && Object.entries(service.selector).every(([name, value]) => workload.labels[name] === value)
+      const selected =
+        service.selector &&
+        Object.entries(service.selector).every(([name, value]) => workload.labels[name] === value)
       if (selected || this.#slicesOf.has(service.hostname)) update.dirtyEndpoints.add(service.hostname)
     }
   }
@@ -312,17 +326,23 @@ export class MeshModel {
    */
   #admit(update: Update): void {
     const targetsChanged = update.changes.services.size > 0 || update.changes.destinationRules.size > 0
-    for (const key of targetsChanged ? new Set([...this.#candidates.keys(), ...update.dirtyCandidates]) : update.dirtyCandidates) {
+    for (const key of targetsChanged
+      ? new Set([...this.#candidates.keys(), ...update.dirtyCandidates])
+      : update.dirtyCandidates) {
       const candidate = this.#candidates.get(key)
       if (!candidate) {
         this.#broken.delete(key)
         update.delete('virtualServices', key)
         continue
       }
-      const problems = brokenReferences(candidate, { services: update.current('services'), destinationRules: update.current('destinationRules') })
+      const problems = brokenReferences(candidate, {
+        services: update.current('services'),
+        destinationRules: update.current('destinationRules'),
+      })
       if (problems.length > 0) this.#broken.set(key, problems)
       else this.#broken.delete(key)
-      if (problems.length === 0 && update.current('virtualServices').get(key) !== candidate) update.set('virtualServices', key, candidate)
+      if (problems.length === 0 && update.current('virtualServices').get(key) !== candidate)
+        update.set('virtualServices', key, candidate)
     }
   }
 
@@ -414,7 +434,13 @@ class Update {
 
   finish(problems: readonly Problem[]): MeshSnapshot {
     const copies = Object.fromEntries(this.#copies)
-    return { ...this.#before, ...copies, ...(this.#config ? { config: this.#config } : {}), problems, version: this.#before.version + 1 }
+    return {
+      ...this.#before,
+      ...copies,
+      ...(this.#config ? { config: this.#config } : {}),
+      problems,
+      version: this.#before.version + 1,
+    }
   }
 
   #copy(name: keyof MeshSnapshot): Map<string, unknown> {
@@ -446,7 +472,11 @@ function emptySnapshot(): MeshSnapshot {
 /** The mesh's settings lie where Istio's do: ConfigMap `istio` of the root namespace, or one called `seine`. */
 function isMeshConfig(resource: ConfigMap): boolean {
   const { name, namespace } = resource.metadata
-  return (name === 'istio' || name === 'seine') && (namespace === defaultMeshConfig.rootNamespace || namespace === 'seine-system') && resource.spec.data?.['mesh'] !== undefined
+  return (
+    (name === 'istio' || name === 'seine') &&
+    (namespace === defaultMeshConfig.rootNamespace || namespace === 'seine-system') &&
+    resource.spec.data?.['mesh'] !== undefined
+  )
 }
 
 function sliceHostname(slice: EndpointSlice): string | undefined {
@@ -464,12 +494,18 @@ function mapIn<V>(maps: Map<string, Map<string, V>>, key: string): Map<string, V
 
 function sameContent(a: MeshResource, b: MeshResource): boolean {
   if (a.metadata.resourceVersion && a.metadata.resourceVersion === b.metadata.resourceVersion) return true
-  const content = ({ metadata, spec, status }: MeshResource) => JSON.stringify([{ ...metadata, resourceVersion: undefined }, spec, status])
+  const content = ({ metadata, spec, status }: MeshResource) =>
+    JSON.stringify([{ ...metadata, resourceVersion: undefined }, spec, status])
   return content(a) === content(b)
 }
 
 function sameEndpoints(a: ServiceEndpoints, b: ServiceEndpoints): boolean {
   const plain = (endpoints: ServiceEndpoints) =>
-    JSON.stringify([...endpoints.byPort].map(([port, list]) => [port, list.map(({ workload, ...rest }) => [rest, workload?.workloadName, workload?.version, workload?.app])]))
+    JSON.stringify(
+      [...endpoints.byPort].map(([port, list]) => [
+        port,
+        list.map(({ workload, ...rest }) => [rest, workload?.workloadName, workload?.version, workload?.app]),
+      ]),
+    )
   return plain(a) === plain(b) && a.meshed === b.meshed
 }

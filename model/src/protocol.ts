@@ -22,7 +22,11 @@ const BY_WORD: Readonly<Record<string, Protocol>> = {
 const SERVER_FIRST = new Set([25, 3306, 27017])
 
 /** A port's protocol from its `appProtocol`, else from the prefix of its name (`http-web`), as Istio selects it. */
-export function portProtocol(name: string | undefined, appProtocol: string | undefined, port: number): Protocol {
+export function portProtocol(
+  name: string | undefined,
+  appProtocol: string | undefined,
+  port: number,
+): Protocol {
   const declared = appProtocol ? BY_WORD[appProtocol.toLowerCase()] : undefined
   if (declared) return declared
   const word = (name ?? '').toLowerCase()

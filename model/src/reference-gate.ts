@@ -14,21 +14,38 @@ export interface ReferenceTargets {
  * The destinations of a virtual service that lead nowhere: hosts that no service has (IST0101, as Istio's
  * analysis names it), subsets that no DestinationRule defines, ports that the service does not have.
  */
-export function brokenReferences(resource: VirtualService, { services, destinationRules }: ReferenceTargets): Problem[] {
+export function brokenReferences(
+  resource: VirtualService,
+  { services, destinationRules }: ReferenceTargets,
+): Problem[] {
   const problems: Problem[] = []
   for (const { host, subset, port, path } of destinationsOf(resource)) {
     const service = services.get(host) ?? wildcardService(services, host)
     const fail = (field: string, message: string) => {
       const at = `${path}.${field}`
       const position = resource.origin ? { position: resource.origin.locate(at) } : {}
-      problems.push({ severity: 'error', code: 'IST0101', message, resource: refOf(resource), path: at, ...position })
+      problems.push({
+        severity: 'error',
+        code: 'IST0101',
+        message,
+        resource: refOf(resource),
+        path: at,
+        ...position,
+      })
     }
-    if (!service) fail('host', `no service has the host ${host}; the last good version of this resource stays in force`)
+    if (!service)
+      fail('host', `no service has the host ${host}; the last good version of this resource stays in force`)
     else if (subset !== undefined && !hasSubset(destinationRules, host, subset)) {
-      fail('subset', `no DestinationRule for ${host} defines the subset ${subset}; the last good version of this resource stays in force`)
+      fail(
+        'subset',
+        `no DestinationRule for ${host} defines the subset ${subset}; the last good version of this resource stays in force`,
+      )
     } else if (port !== undefined && !service.ports.some(({ number }) => number === port)) {
       const known = service.ports.map(({ number }) => number).join(', ')
-      fail('port.number', `${host} has no port ${port}; it has ${known}; the last good version of this resource stays in force`)
+      fail(
+        'port.number',
+        `${host} has no port ${port}; it has ${known}; the last good version of this resource stays in force`,
+      )
     }
   }
   return problems

@@ -1,4 +1,10 @@
-import type { AuthorizationPolicy, DestinationRule, MeshConfig, PeerAuthentication, VirtualService } from '@seine/api'
+import type {
+  AuthorizationPolicy,
+  DestinationRule,
+  MeshConfig,
+  PeerAuthentication,
+  VirtualService,
+} from '@seine/api'
 import type { Problem } from '@seine/kit'
 import type { ServiceEndpoints } from './endpoint.ts'
 import type { MeshService } from './service.ts'
@@ -46,5 +52,7 @@ export interface ChangeSet {
 
 /** Whether anything changed at all. */
 export function isEmpty(changes: ChangeSet): boolean {
-  return !changes.config && Object.values(changes).every(value => typeof value === 'boolean' || value.size === 0)
+  return (
+    !changes.config && Object.values(changes).every(value => typeof value === 'boolean' || value.size === 0)
+  )
 }

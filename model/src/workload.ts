@@ -42,7 +42,9 @@ export function fromPod(pod: Pod): Workload | undefined {
     labels: metadata.labels,
     serviceAccount: spec.serviceAccountName ?? 'default',
     addresses,
-    ready: status?.conditions?.some(condition => condition.type === 'Ready' && condition.status === 'True') ?? status?.phase === 'Running',
+    ready:
+      status?.conditions?.some(condition => condition.type === 'Ready' && condition.status === 'True') ??
+      status?.phase === 'Running',
     meshed: metadata.labels[TLS_MODE_LABEL] === 'istio',
     namedPorts,
     weight: 1,
@@ -76,17 +78,33 @@ function ownerName(pod: Pod): string {
   const owner = pod.metadata.ownerReferences?.[0]
   if (!owner) return pod.metadata.name
   const hash = pod.metadata.labels['pod-template-hash']
-  return owner.kind === 'ReplicaSet' && hash && owner.name.endsWith(`-${hash}`) ? owner.name.slice(0, -hash.length - 1) : owner.name
+  return owner.kind === 'ReplicaSet' && hash && owner.name.endsWith(`-${hash}`)
+    ? owner.name.slice(0, -hash.length - 1)
+    : owner.name
 }
 
-function canonical(labels: Readonly<Record<string, string>>, fallback: string): { app: string; version: string } {
+function canonical(
+  labels: Readonly<Record<string, string>>,
+  fallback: string,
+): { app: string; version: string } {
   return {
-    app: labels['service.istio.io/canonical-name'] ?? labels['app.kubernetes.io/name'] ?? labels['app'] ?? fallback,
-    version: labels['service.istio.io/canonical-revision'] ?? labels['app.kubernetes.io/version'] ?? labels['version'] ?? 'latest',
+    app:
+      labels['service.istio.io/canonical-name'] ??
+      labels['app.kubernetes.io/name'] ??
+      labels['app'] ??
+      fallback,
+    version:
+      labels['service.istio.io/canonical-revision'] ??
+      labels['app.kubernetes.io/version'] ??
+      labels['version'] ??
+      'latest',
   }
 }
 
 /** Whether the labels hold all of the selector's; an empty selector holds for everything. */
-export function selects(selector: Readonly<Record<string, string>> | undefined, labels: Readonly<Record<string, string>>): boolean {
+export function selects(
+  selector: Readonly<Record<string, string>> | undefined,
+  labels: Readonly<Record<string, string>>,
+): boolean {
   return Object.entries(selector ?? {}).every(([name, value]) => labels[name] === value)
 }

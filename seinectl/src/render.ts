@@ -2,6 +2,7 @@ import type { JsonValue } from '@bufbuild/protobuf'
 import type { DeploymentSpec, MeshResource } from '@seine/api'
 import { type EncodedResource, TypeUrl } from '@seine/envoy'
 import { err, ok, type Problem, type Result } from '@seine/kit'
+import { mixerPlugins } from '@seine/mixer-plugins'
 import { MeshModel, type MeshSnapshot, type Workload } from '@seine/model'
 import {
   type Proxy as MeshProxy,
@@ -11,7 +12,6 @@ import {
   resourceToJson,
 } from '@seine/pilot-traffic'
 import { type LoadOptions, loadFiles } from '@seine/source-files'
-import { mixerPlugins } from '@seine/mixer-plugins'
 
 /** Everything a proxy would receive, in Envoy's proto-JSON. */
 export interface RenderedConfig {

@@ -1,4 +1,4 @@
-import { type Server, ServerCredentials, Server as GrpcServer, type ServerOptions } from '@grpc/grpc-js'
+import { Server as GrpcServer, type Server, ServerCredentials, type ServerOptions } from '@grpc/grpc-js'
 import type { Closable } from '@seine/kit'
 
 const OPTIONS: ServerOptions = {
@@ -22,13 +22,25 @@ export function grpcServer(register: (server: Server) => void): Server {
 }
 
 /** Listens; over TLS where an identity is given. Rejects with a message that names the port when it can't. */
-export async function listenGrpc(server: Server, host: string, port: number, identity?: ServerIdentity): Promise<Closable> {
+export async function listenGrpc(
+  server: Server,
+  host: string,
+  port: number,
+  identity?: ServerIdentity,
+): Promise<Closable> {
   const credentials = identity
-    ? ServerCredentials.createSsl(null, [{ cert_chain: Buffer.from(identity.certificate), private_key: Buffer.from(identity.key) }])
+    ? ServerCredentials.createSsl(null, [
+        { cert_chain: Buffer.from(identity.certificate), private_key: Buffer.from(identity.key) },
+      ])
     : ServerCredentials.createInsecure()
   await new Promise<void>((resolve, reject) => {
     server.bindAsync(`${host}:${port}`, credentials, failure => {
-      if (failure) reject(new Error(`can't listen on ${host}:${port}: is another control plane running? (${failure.message})`))
+      if (failure)
+        reject(
+          new Error(
+            `can't listen on ${host}:${port}: is another control plane running? (${failure.message})`,
+          ),
+        )
       else resolve()
     })
   })

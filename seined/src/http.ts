@@ -13,26 +13,42 @@ export interface HttpOptions {
 /** Serves /metrics, /readyz and, for a hub in another process, what pilot knows; on loopback only. Rejects when the port is taken. */
 export async function listenHttp(options: HttpOptions): Promise<Closable> {
   const server = createServer((request, response) => {
-    answer(options, new URL(request.url ?? '/', 'http://localhost'), response).catch(failure => send(response, 500, 'text/plain', errorMessage(failure)))
+    answer(options, new URL(request.url ?? '/', 'http://localhost'), response).catch(failure =>
+      send(response, 500, 'text/plain', errorMessage(failure)),
+    )
   })
   await new Promise<void>((resolve, reject) => {
-    server.once('error', failure => reject(new Error(`can't listen on 127.0.0.1:${options.port}: is another control plane running? (${failure.message})`)))
+    server.once('error', failure =>
+      reject(
+        new Error(
+          `can't listen on 127.0.0.1:${options.port}: is another control plane running? (${failure.message})`,
+        ),
+      ),
+    )
     server.listen(options.port, '127.0.0.1', resolve)
   })
   return { close: () => new Promise(resolve => void server.close(() => resolve())) }
 }
 
-async function answer({ metrics, ready, pilot }: HttpOptions, url: URL, response: ServerResponse): Promise<void> {
+async function answer(
+  { metrics, ready, pilot }: HttpOptions,
+  url: URL,
+  response: ServerResponse,
+): Promise<void> {
   switch (url.pathname) {
     case '/metrics':
       return send(response, 200, metrics.contentType, await metrics.metrics())
     case '/readyz':
       return send(response, ready() ? 200 : 503, 'text/plain', ready() ? 'ready' : 'starting')
     case '/debug/syncz':
-      return pilot ? sendJson(response, pilot.proxies()) : send(response, 404, 'text/plain', 'pilot runs elsewhere')
+      return pilot
+        ? sendJson(response, pilot.proxies())
+        : send(response, 404, 'text/plain', 'pilot runs elsewhere')
     case '/debug/config': {
       const found = pilot?.configurationOf(url.searchParams.get('proxyID') ?? '')
-      return found ? sendJson(response, found) : send(response, 404, 'text/plain', 'no such proxy is connected')
+      return found
+        ? sendJson(response, found)
+        : send(response, 404, 'text/plain', 'no such proxy is connected')
     }
     case '/debug/problems':
       return sendJson(response, pilot?.problems ?? [])

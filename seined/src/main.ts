@@ -19,7 +19,9 @@ interface Flags {
   readonly logFormat?: 'json' | 'text'
 }
 
-const program = new Command('seined').description('The Seine control plane: all of it, or one component').showHelpAfterError()
+const program = new Command('seined')
+  .description('The Seine control plane: all of it, or one component')
+  .showHelpAfterError()
 
 const ABOUT: Readonly<Record<Component, string>> = {
   citadel: 'the certificate authority',
@@ -29,14 +31,20 @@ const ABOUT: Readonly<Record<Component, string>> = {
 }
 
 add('all', 'every component in one process', ALL_COMPONENTS, true)
-for (const component of ALL_COMPONENTS) add(component, `only ${component}: ${ABOUT[component]}`, [component], false)
+for (const component of ALL_COMPONENTS)
+  add(component, `only ${component}: ${ABOUT[component]}`, [component], false)
 await program.parseAsync()
 
 function add(name: string, description: string, components: readonly Component[], isDefault: boolean): void {
   program
     .command(name, { isDefault })
     .description(description)
-    .option('--config <folder>', 'a folder of configuration to watch; can be given several times', collect, [])
+    .option(
+      '--config <folder>',
+      'a folder of configuration to watch; can be given several times',
+      collect,
+      [],
+    )
     .option('--state <folder>', 'where keys are kept', join(cacheFolder(), 'state'))
     .option('--bind <address>', 'the address that sidecars reach this process at', ipAddress, '127.0.0.1')
     .option('--trust-domain <name>', 'the first part of every SPIFFE ID', 'cluster.local')
@@ -58,7 +66,13 @@ async function run(components: readonly Component[], flags: Flags): Promise<void
     stateFolder: flags.state,
     bind: flags.bind,
     trustDomain: flags.trustDomain,
-    ports: { xdsPlaintext: flags.xdsPort, tls: flags.tlsPort, http: flags.httpPort, otlp: flags.otlpPort, hub: flags.hubPort },
+    ports: {
+      xdsPlaintext: flags.xdsPort,
+      tls: flags.tlsPort,
+      http: flags.httpPort,
+      otlp: flags.otlpPort,
+      hub: flags.hubPort,
+    },
     citadelAddress: undefined,
     pilotUrl: undefined,
     hubUrl: undefined,
@@ -86,7 +100,8 @@ function collect(value: string, all: readonly string[]): readonly string[] {
 
 function port(text: string): number {
   const value = Number(text)
-  if (!Number.isInteger(value) || value < 1 || value > 65535) throw new InvalidArgumentError('a port is 1 to 65535')
+  if (!Number.isInteger(value) || value < 1 || value > 65535)
+    throw new InvalidArgumentError('a port is 1 to 65535')
   return value
 }
 

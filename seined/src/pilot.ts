@@ -3,8 +3,20 @@ import { TypeUrl } from '@seine/envoy'
 import { type Clock, err, type Logger, ok, type Problem, type Registry, type Result } from '@seine/kit'
 import { mixerPlugins } from '@seine/mixer-plugins'
 import { MeshModel, type MeshSnapshot, type ResourceChange } from '@seine/model'
-import { type ConfigSource, DiscoveryServer, type NodeInfo, type ProxySession, type ProxyStatus } from '@seine/pilot-discovery'
-import { parseProxy, type Proxy, type ProxyConfiguration, resourceToJson, TrafficGenerator } from '@seine/pilot-traffic'
+import {
+  type ConfigSource,
+  DiscoveryServer,
+  type NodeInfo,
+  type ProxySession,
+  type ProxyStatus,
+} from '@seine/pilot-discovery'
+import {
+  type Proxy,
+  type ProxyConfiguration,
+  parseProxy,
+  resourceToJson,
+  TrafficGenerator,
+} from '@seine/pilot-traffic'
 
 /** A resource that a proxy gets, for people. */
 export interface ShownResource {
@@ -49,7 +61,12 @@ export class Pilot {
     this.#options = options
     this.#generator = new TrafficGenerator(this.#model.snapshot, mixerPlugins)
     const source: ConfigSource = { open: node => this.#open(node) }
-    this.discovery = new DiscoveryServer({ source, logger: options.logger, clock: options.clock, metrics: options.metrics })
+    this.discovery = new DiscoveryServer({
+      source,
+      logger: options.logger,
+      clock: options.clock,
+      metrics: options.metrics,
+    })
   }
 
   get snapshot(): MeshSnapshot {
@@ -87,10 +104,27 @@ export class Pilot {
     const show = (type: string) =>
       [...new Set(whole.names(type))].sort().flatMap((name): ShownResource[] => {
         const found = whole.get(type, name)
-        return found ? [{ name, version: found.version, provenance: found.provenance, config: resourceToJson(type, found) }] : []
+        return found
+          ? [
+              {
+                name,
+                version: found.version,
+                provenance: found.provenance,
+                config: resourceToJson(type, found),
+              },
+            ]
+          : []
       })
-    const routes = [...show(TypeUrl.route), ...(connected.proxy.virtualHostDiscovery ? show(TypeUrl.virtualHost) : [])]
-    return { listeners: show(TypeUrl.listener), routes, clusters: show(TypeUrl.cluster), endpoints: show(TypeUrl.endpoint) }
+    const routes = [
+      ...show(TypeUrl.route),
+      ...(connected.proxy.virtualHostDiscovery ? show(TypeUrl.virtualHost) : []),
+    ]
+    return {
+      listeners: show(TypeUrl.listener),
+      routes,
+      clusters: show(TypeUrl.cluster),
+      endpoints: show(TypeUrl.endpoint),
+    }
   }
 
   #open(node: NodeInfo): Result<ProxySession, string> {
@@ -126,9 +160,11 @@ export class Pilot {
     for (const [key, problem] of now) {
       if (this.#known.has(key)) continue
       const { severity, ...fields } = problem
-      this.#options.logger[severity === 'error' ? 'error' : severity === 'warning' ? 'warn' : 'info'](fields, 'configuration problem')
+      this.#options.logger[severity === 'error' ? 'error' : severity === 'warning' ? 'warn' : 'info'](
+        fields,
+        'configuration problem',
+      )
     }
     this.#known = new Set(now.keys())
   }
 }
-

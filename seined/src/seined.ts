@@ -1,13 +1,13 @@
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Citadel } from '@seine/citadel'
-import { type Clock, closeAll, type Closable, createMetrics, type Logger, type Registry } from '@seine/kit'
+import { type Clock, type Closable, closeAll, createMetrics, type Logger, type Registry } from '@seine/kit'
 import { addTraceReceiver, type ReceivedSpan } from '@seine/mixer-telemetry'
 import { FileSource } from '@seine/source-files'
 import { grpcServer, listenGrpc } from './grpc.ts'
 import { listenHttp } from './http.ts'
 import { Pilot } from './pilot.ts'
-import { type SeinedSettings, SERVER_NAMES } from './settings.ts'
+import { SERVER_NAMES, type SeinedSettings } from './settings.ts'
 
 const DAY_MS = 24 * 3_600_000
 
@@ -34,8 +34,17 @@ export class Seined implements Closable {
     const { settings } = this.#options
     const runs = (component: SeinedSettings['components'][number]) => settings.components.includes(component)
     await mkdir(settings.stateFolder, { recursive: true, mode: 0o700 })
-    const pilot = runs('pilot') ? new Pilot({ logger: this.#options.logger, clock: this.#options.clock, metrics: this.#metrics }) : undefined
-    this.#parts.push(await listenHttp({ port: settings.ports.http, metrics: this.#metrics, ready: () => this.#ready, pilot }))
+    const pilot = runs('pilot')
+      ? new Pilot({ logger: this.#options.logger, clock: this.#options.clock, metrics: this.#metrics })
+      : undefined
+    this.#parts.push(
+      await listenHttp({
+        port: settings.ports.http,
+        metrics: this.#metrics,
+        ready: () => this.#ready,
+        pilot,
+      }),
+    )
     if (pilot) await this.#load(pilot)
     await this.#startTls(pilot, runs('citadel'))
     const deliver = await this.#startHub(pilot, runs('hub'))
@@ -51,7 +60,9 @@ export class Seined implements Closable {
   /** Configuration is read before anyone is served: a proxy that connects early must not be told that there is none. */
   async #load(pilot: Pilot): Promise<void> {
     const { settings, logger, clock } = this.#options
-    const source = new FileSource({ folders: settings.configFolders, logger, clock }, (change, problems) => pilot.apply(change, problems))
+    const source = new FileSource({ folders: settings.configFolders, logger, clock }, (change, problems) =>
+      pilot.apply(change, problems),
+    )
     this.#parts.push(source)
     await source.start()
   }
@@ -60,7 +71,14 @@ export class Seined implements Closable {
     if (!pilot && !withCitadel) return
     const { settings, logger, clock } = this.#options
     const { bind, ports, trustDomain, stateFolder } = settings
-    const citadel = await Citadel.open({ folder: join(stateFolder, 'citadel'), trustDomain, clock, logger, metrics: this.#metrics, maxTtlMs: DAY_MS })
+    const citadel = await Citadel.open({
+      folder: join(stateFolder, 'citadel'),
+      trustDomain,
+      clock,
+      logger,
+      metrics: this.#metrics,
+      maxTtlMs: DAY_MS,
+    })
     const identity = await citadel.serverCertificate(SERVER_NAMES, [...new Set(['127.0.0.1', bind])])
     const server = grpcServer(grpc => {
       if (withCitadel) citadel.addTo(grpc)
@@ -78,7 +96,10 @@ export class Seined implements Closable {
     this.#parts.push(await listenGrpc(server, bind, ports.otlp))
   }
 
-  async #startHub(_pilot: Pilot | undefined, _withHub: boolean): Promise<(spans: readonly ReceivedSpan[]) => void> {
+  async #startHub(
+    _pilot: Pilot | undefined,
+    _withHub: boolean,
+  ): Promise<(spans: readonly ReceivedSpan[]) => void> {
     return () => {}
   }
 }

@@ -34,7 +34,18 @@ export interface SeinedPorts {
   readonly hub: number
 }
 
-export const DEFAULT_PORTS: SeinedPorts = { xdsPlaintext: 15010, tls: 15012, http: 15014, otlp: 4317, hub: 15080 }
+export const DEFAULT_PORTS: SeinedPorts = {
+  xdsPlaintext: 15010,
+  tls: 15012,
+  http: 15014,
+  otlp: 4317,
+  hub: 15080,
+}
 
 /** The names that the control plane's TLS certificate is good for; agents check the second. */
-export const SERVER_NAMES = ['seined', 'seined.seine-system.svc', 'seined.seine-system.svc.cluster.local', 'localhost'] as const
+export const SERVER_NAMES = [
+  'seined',
+  'seined.seine-system.svc',
+  'seined.seine-system.svc.cluster.local',
+  'localhost',
+] as const

@@ -29,13 +29,28 @@ export const endpointSliceSpec = z.looseObject({
       z.looseObject({
         addresses: z.array(z.string()),
         conditions: z.looseObject({ ready: z.boolean().optional() }).optional(),
-        targetRef: z.looseObject({ kind: z.string().optional(), name: z.string().optional(), namespace: z.string().optional() }).optional(),
+        targetRef: z
+          .looseObject({
+            kind: z.string().optional(),
+            name: z.string().optional(),
+            namespace: z.string().optional(),
+          })
+          .optional(),
         nodeName: z.string().optional(),
         zone: z.string().optional(),
       }),
     )
     .nullish(),
-  ports: z.array(z.looseObject({ name: z.string().optional(), port: portField.optional(), protocol: z.string().optional(), appProtocol: z.string().optional() })).nullish(),
+  ports: z
+    .array(
+      z.looseObject({
+        name: z.string().optional(),
+        port: portField.optional(),
+        protocol: z.string().optional(),
+        appProtocol: z.string().optional(),
+      }),
+    )
+    .nullish(),
 })
 
 export type ServiceSpec = z.infer<typeof serviceSpec>

@@ -10,7 +10,15 @@ const container = z.looseObject({
   command: z.array(z.string()).optional(),
   args: z.array(z.string()).optional(),
   env: z.array(envVar).optional(),
-  ports: z.array(z.looseObject({ name: z.string().optional(), containerPort: portField, protocol: z.string().optional() })).optional(),
+  ports: z
+    .array(
+      z.looseObject({
+        name: z.string().optional(),
+        containerPort: portField,
+        protocol: z.string().optional(),
+      }),
+    )
+    .optional(),
 })
 
 /** A Kubernetes pod's `spec`: what the mesh reads of it. */
@@ -31,7 +39,9 @@ export const podStatus = z.looseObject({
 })
 
 const template = z.looseObject({
-  metadata: z.looseObject({ labels: labelsField.optional(), annotations: z.record(z.string(), z.string()).optional() }).optional(),
+  metadata: z
+    .looseObject({ labels: labelsField.optional(), annotations: z.record(z.string(), z.string()).optional() })
+    .optional(),
   spec: podSpec,
 })
 

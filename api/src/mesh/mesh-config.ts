@@ -9,15 +9,32 @@ export const meshConfigSchema = z.strictObject({
     .strictObject({ mode: z.enum(['ALLOW_ANY', 'REGISTRY_ONLY']) })
     .default({ mode: 'ALLOW_ANY' })
     .describe('What happens to a call to a host that no service has'),
-  enableAutoMtls: z.boolean().default(true).describe('Sidecars use mTLS to each other where no DestinationRule says otherwise'),
+  enableAutoMtls: z
+    .boolean()
+    .default(true)
+    .describe('Sidecars use mTLS to each other where no DestinationRule says otherwise'),
   enableTracing: z.boolean().default(true).describe('Sidecars send spans'),
-  accessLogFile: z.string().default('/dev/stdout').describe('Where sidecars write access logs; empty for nowhere'),
+  accessLogFile: z
+    .string()
+    .default('/dev/stdout')
+    .describe('Where sidecars write access logs; empty for nowhere'),
   accessLogEncoding: z.enum(['TEXT', 'JSON']).default('JSON'),
   connectTimeout: durationField.default('10s').describe('For a TCP connection to an endpoint'),
-  protocolDetectionTimeout: durationField.default('5s').describe('How long a listener waits for the first bytes to tell the protocol'),
+  protocolDetectionTimeout: durationField
+    .default('5s')
+    .describe('How long a listener waits for the first bytes to tell the protocol'),
   defaultConfig: z
     .strictObject({
-      tracing: z.strictObject({ sampling: z.number().min(0).max(100).default(100).describe('Percentage of requests that are traced') }).prefault({}),
+      tracing: z
+        .strictObject({
+          sampling: z
+            .number()
+            .min(0)
+            .max(100)
+            .default(100)
+            .describe('Percentage of requests that are traced'),
+        })
+        .prefault({}),
       drainDuration: durationField.default('5s').describe('How long a stopping sidecar lets requests end'),
     })
     .prefault({}),

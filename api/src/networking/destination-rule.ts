@@ -1,10 +1,23 @@
 import { z } from 'zod'
-import { durationField, exportToField, hostField, labelsField, oneOf, portField, positiveDuration, workloadSelectorField } from '../fields.ts'
+import {
+  durationField,
+  exportToField,
+  hostField,
+  labelsField,
+  oneOf,
+  portField,
+  positiveDuration,
+  workloadSelectorField,
+} from '../fields.ts'
 import type { Resource } from '../resource.ts'
 
 const count = z.int().min(0).max(0xffffffff)
 
-const tcpKeepalive = z.strictObject({ probes: count.optional(), time: durationField.optional(), interval: durationField.optional() })
+const tcpKeepalive = z.strictObject({
+  probes: count.optional(),
+  time: durationField.optional(),
+  interval: durationField.optional(),
+})
 
 const connectionPool = z.strictObject({
   tcp: z
@@ -47,7 +60,9 @@ const consistentHash = z
 
 const localityLbSetting = z
   .strictObject({
-    distribute: z.array(z.strictObject({ from: z.string(), to: z.record(z.string(), z.int().min(0).max(100)) })).optional(),
+    distribute: z
+      .array(z.strictObject({ from: z.string(), to: z.record(z.string(), z.int().min(0).max(100)) }))
+      .optional(),
     failover: z.array(z.strictObject({ from: z.string(), to: z.string() })).optional(),
     failoverPriority: z.array(z.string()).optional(),
     enabled: z.boolean().optional(),
@@ -57,12 +72,18 @@ const localityLbSetting = z
 
 const loadBalancer = z
   .strictObject({
-    simple: z.enum(['UNSPECIFIED', 'LEAST_CONN', 'RANDOM', 'PASSTHROUGH', 'ROUND_ROBIN', 'LEAST_REQUEST']).optional(),
+    simple: z
+      .enum(['UNSPECIFIED', 'LEAST_CONN', 'RANDOM', 'PASSTHROUGH', 'ROUND_ROBIN', 'LEAST_REQUEST'])
+      .optional(),
     consistentHash: consistentHash.optional(),
     localityLbSetting: localityLbSetting.optional(),
     warmupDurationSecs: positiveDuration.optional(),
     warmup: z
-      .strictObject({ duration: positiveDuration, minimumPercent: z.number().min(0).max(100).optional(), aggression: z.number().min(1).optional() })
+      .strictObject({
+        duration: positiveDuration,
+        minimumPercent: z.number().min(0).max(100).optional(),
+        aggression: z.number().min(1).optional(),
+      })
       .optional(),
   })
   .superRefine(oneOf(['simple', 'consistentHash']))
@@ -93,26 +114,51 @@ const clientTls = z
   })
   .superRefine((tls, context) => {
     if (tls.mode === 'MUTUAL' && !tls.credentialName && (!tls.clientCertificate || !tls.privateKey)) {
-      context.addIssue({ code: 'custom', path: ['mode'], message: 'MUTUAL needs clientCertificate and privateKey, or credentialName' })
+      context.addIssue({
+        code: 'custom',
+        path: ['mode'],
+        message: 'MUTUAL needs clientCertificate and privateKey, or credentialName',
+      })
     }
     const files = tls.clientCertificate ?? tls.privateKey ?? tls.caCertificates
     if (tls.mode === 'ISTIO_MUTUAL' && (files ?? tls.credentialName)) {
-      context.addIssue({ code: 'custom', path: ['mode'], message: "ISTIO_MUTUAL uses the mesh's own certificates: leave the certificate fields out" })
+      context.addIssue({
+        code: 'custom',
+        path: ['mode'],
+        message: "ISTIO_MUTUAL uses the mesh's own certificates: leave the certificate fields out",
+      })
     }
   })
 
-const portPolicy = { loadBalancer: loadBalancer.optional(), connectionPool: connectionPool.optional(), outlierDetection: outlierDetection.optional(), tls: clientTls.optional() }
+const portPolicy = {
+  loadBalancer: loadBalancer.optional(),
+  connectionPool: connectionPool.optional(),
+  outlierDetection: outlierDetection.optional(),
+  tls: clientTls.optional(),
+}
 
 const trafficPolicy = z.strictObject({
   ...portPolicy,
-  portLevelSettings: z.array(z.strictObject({ port: z.strictObject({ number: portField }), ...portPolicy })).optional(),
-  tunnel: z.strictObject({ protocol: z.enum(['CONNECT', 'POST']).optional(), targetHost: z.string(), targetPort: portField }).optional(),
+  portLevelSettings: z
+    .array(z.strictObject({ port: z.strictObject({ number: portField }), ...portPolicy }))
+    .optional(),
+  tunnel: z
+    .strictObject({
+      protocol: z.enum(['CONNECT', 'POST']).optional(),
+      targetHost: z.string(),
+      targetPort: portField,
+    })
+    .optional(),
   proxyProtocol: z.strictObject({ version: z.enum(['V1', 'V2']).optional() }).optional(),
-  retryBudget: z.strictObject({ percent: z.number().min(0).max(100).optional(), minRetryConcurrency: count.optional() }).optional(),
+  retryBudget: z
+    .strictObject({ percent: z.number().min(0).max(100).optional(), minRetryConcurrency: count.optional() })
+    .optional(),
 })
 
 const subset = z.strictObject({
-  name: z.string().regex(/^[a-z0-9A-Z]([-a-z0-9A-Z.]*[a-z0-9A-Z])?$/, 'a subset name is letters, digits, "-" and "."'),
+  name: z
+    .string()
+    .regex(/^[a-z0-9A-Z]([-a-z0-9A-Z.]*[a-z0-9A-Z])?$/, 'a subset name is letters, digits, "-" and "."'),
   labels: labelsField.optional(),
   trafficPolicy: trafficPolicy.optional(),
 })
@@ -129,7 +175,12 @@ export const destinationRuleSpec = z
   .superRefine((spec, context) => {
     const seen = new Set<string>()
     for (const [index, { name }] of (spec.subsets ?? []).entries()) {
-      if (seen.has(name)) context.addIssue({ code: 'custom', path: ['subsets', index, 'name'], message: `there is already a subset ${name}: names must differ` })
+      if (seen.has(name))
+        context.addIssue({
+          code: 'custom',
+          path: ['subsets', index, 'name'],
+          message: `there is already a subset ${name}: names must differ`,
+        })
       seen.add(name)
     }
   })
@@ -137,7 +188,10 @@ export const destinationRuleSpec = z
 export type DestinationRuleSpec = z.infer<typeof destinationRuleSpec>
 export type DestinationRule = Resource<'DestinationRule', DestinationRuleSpec>
 export type TrafficPolicy = z.infer<typeof trafficPolicy>
-export type PortTrafficPolicy = Pick<TrafficPolicy, 'loadBalancer' | 'connectionPool' | 'outlierDetection' | 'tls'>
+export type PortTrafficPolicy = Pick<
+  TrafficPolicy,
+  'loadBalancer' | 'connectionPool' | 'outlierDetection' | 'tls'
+>
 export type Subset = z.infer<typeof subset>
 export type ConnectionPoolSettings = z.infer<typeof connectionPool>
 export type LoadBalancerSettings = z.infer<typeof loadBalancer>

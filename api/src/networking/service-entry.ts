@@ -17,7 +17,10 @@ const servicePort = z.strictObject({
   number: portField,
   protocol: z
     .string()
-    .regex(/^(HTTP|HTTPS|GRPC|GRPC-WEB|HTTP2|MONGO|TCP|TLS|REDIS|MYSQL|UDP)$/i, 'must be HTTP, HTTPS, GRPC, HTTP2, MONGO, TCP, TLS, REDIS or MYSQL')
+    .regex(
+      /^(HTTP|HTTPS|GRPC|GRPC-WEB|HTTP2|MONGO|TCP|TLS|REDIS|MYSQL|UDP)$/i,
+      'must be HTTP, HTTPS, GRPC, HTTP2, MONGO, TCP, TLS, REDIS or MYSQL',
+    )
     .optional(),
   name: z.string().min(1),
   targetPort: portField.optional(),
@@ -37,19 +40,28 @@ export const serviceEntrySpec = z
     subjectAltNames: z.array(z.string()).optional(),
   })
   .superRefine((spec, context) => {
-    const issue = (path: (string | number)[], message: string) => context.addIssue({ code: 'custom', path, message })
+    const issue = (path: (string | number)[], message: string) =>
+      context.addIssue({ code: 'custom', path, message })
     const resolution = spec.resolution ?? 'NONE'
-    if (resolution === 'NONE' && spec.endpoints?.length) issue(['endpoints'], 'resolution NONE takes no endpoints: set resolution to STATIC or DNS')
-    if (resolution === 'STATIC' && !spec.endpoints?.length && !spec.workloadSelector) issue(['endpoints'], 'resolution STATIC needs endpoints or a workloadSelector')
-    if (spec.endpoints?.length && spec.workloadSelector) issue(['workloadSelector'], 'only one of endpoints and workloadSelector can be set')
-    if (resolution.startsWith('DNS') && !spec.endpoints?.length && spec.hosts.some(host => host.startsWith('*'))) {
+    if (resolution === 'NONE' && spec.endpoints?.length)
+      issue(['endpoints'], 'resolution NONE takes no endpoints: set resolution to STATIC or DNS')
+    if (resolution === 'STATIC' && !spec.endpoints?.length && !spec.workloadSelector)
+      issue(['endpoints'], 'resolution STATIC needs endpoints or a workloadSelector')
+    if (spec.endpoints?.length && spec.workloadSelector)
+      issue(['workloadSelector'], 'only one of endpoints and workloadSelector can be set')
+    if (
+      resolution.startsWith('DNS') &&
+      !spec.endpoints?.length &&
+      spec.hosts.some(host => host.startsWith('*'))
+    ) {
       issue(['hosts'], 'a wildcard host with resolution DNS needs endpoints')
     }
     const names = new Set<string>()
     const numbers = new Set<number>()
     for (const [index, port] of (spec.ports ?? []).entries()) {
       if (names.has(port.name)) issue(['ports', index, 'name'], `there is already a port named ${port.name}`)
-      if (numbers.has(port.number)) issue(['ports', index, 'number'], `there is already a port ${port.number}`)
+      if (numbers.has(port.number))
+        issue(['ports', index, 'number'], `there is already a port ${port.number}`)
       names.add(port.name)
       numbers.add(port.number)
     }

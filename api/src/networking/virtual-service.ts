@@ -20,12 +20,20 @@ const headerOperations = z.strictObject({
   remove: z.array(z.string()).optional(),
 })
 
-const headers = z.strictObject({ request: headerOperations.optional(), response: headerOperations.optional() })
+const headers = z.strictObject({
+  request: headerOperations.optional(),
+  response: headerOperations.optional(),
+})
 
 const destination = z.strictObject({
-  host: hostField.describe('The service, by its name in the registry; a short name is completed with the namespace of this resource'),
+  host: hostField.describe(
+    'The service, by its name in the registry; a short name is completed with the namespace of this resource',
+  ),
   subset: z.string().min(1).optional().describe('A subset that a DestinationRule for the host defines'),
-  port: z.strictObject({ number: portField }).optional().describe('Needed where the service has more than one port'),
+  port: z
+    .strictObject({ number: portField })
+    .optional()
+    .describe('Needed where the service has more than one port'),
 })
 
 const weight = z.int().min(0, 'a weight is 0 or more')
@@ -62,13 +70,19 @@ const redirect = z
     port: portField.optional(),
     derivePort: z.enum(['FROM_PROTOCOL_DEFAULT', 'FROM_REQUEST_PORT']).optional(),
     scheme: z.enum(['http', 'https']).optional(),
-    redirectCode: z.int().refine(code => [301, 302, 303, 307, 308].includes(code), 'must be 301, 302, 303, 307 or 308').optional(),
+    redirectCode: z
+      .int()
+      .refine(code => [301, 302, 303, 307, 308].includes(code), 'must be 301, 302, 303, 307 or 308')
+      .optional(),
   })
   .superRefine(oneOf(['port', 'derivePort']))
 
 const directResponse = z.strictObject({
   status: z.int().min(200, 'a status is 200 to 599').max(599, 'a status is 200 to 599'),
-  body: z.strictObject({ string: z.string().optional(), bytes: z.base64().optional() }).superRefine(oneOf(['string', 'bytes'], true)).optional(),
+  body: z
+    .strictObject({ string: z.string().optional(), bytes: z.base64().optional() })
+    .superRefine(oneOf(['string', 'bytes'], true))
+    .optional(),
 })
 
 const rewrite = z.strictObject({
@@ -113,12 +127,16 @@ const RETRY_ON = new Set([
   'unavailable',
 ])
 
-const isRetryOn = (value: string) => value.split(',').every(word => RETRY_ON.has(word.trim()) || /^[1-5]\d\d$/.test(word.trim()))
+const isRetryOn = (value: string) =>
+  value.split(',').every(word => RETRY_ON.has(word.trim()) || /^[1-5]\d\d$/.test(word.trim()))
 
 const retries = z.strictObject({
   attempts: z.int().min(0, 'attempts is 0 or more').max(100).optional(),
   perTryTimeout: positiveDuration.optional(),
-  retryOn: z.string().refine(isRetryOn, `must be a comma-separated list of status codes and of ${[...RETRY_ON].join(', ')}`).optional(),
+  retryOn: z
+    .string()
+    .refine(isRetryOn, `must be a comma-separated list of status codes and of ${[...RETRY_ON].join(', ')}`)
+    .optional(),
   retryRemoteLocalities: z.boolean().optional(),
   retryIgnorePreviousHosts: z.boolean().optional(),
   backoff: durationField.refine(value => durationMs(value) >= 1, 'must be at least 1ms').optional(),
@@ -189,15 +207,27 @@ export const virtualServiceSpec = z
   })
   .superRefine((spec, context) => {
     if (!spec.http?.length && !spec.tls?.length && !spec.tcp?.length) {
-      context.addIssue({ code: 'custom', path: [], message: 'at least one of http, tls and tcp must hold a route' })
+      context.addIssue({
+        code: 'custom',
+        path: [],
+        message: 'at least one of http, tls and tcp must hold a route',
+      })
     }
   })
 
-function checkWeights(route: readonly { weight?: number | undefined }[] | undefined, context: z.RefinementCtx): void {
+function checkWeights(
+  route: readonly { weight?: number | undefined }[] | undefined,
+  context: z.RefinementCtx,
+): void {
   if (!route) return
-  if (route.length === 0) context.addIssue({ code: 'custom', path: ['route'], message: 'needs at least one destination' })
+  if (route.length === 0)
+    context.addIssue({ code: 'custom', path: ['route'], message: 'needs at least one destination' })
   if (route.length > 1 && route.every(one => (one.weight ?? 0) === 0)) {
-    context.addIssue({ code: 'custom', path: ['route'], message: 'the weights of the destinations are all 0: give at least one a weight' })
+    context.addIssue({
+      code: 'custom',
+      path: ['route'],
+      message: 'the weights of the destinations are all 0: give at least one a weight',
+    })
   }
 }
 

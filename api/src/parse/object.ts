@@ -1,6 +1,6 @@
 import { err, ok, type Problem, type Result } from '@seine/kit'
 import type { z } from 'zod'
-import { type KindDefinition, findKind, kindDefinitions, type MeshResource } from '../kinds.ts'
+import { findKind, type KindDefinition, kindDefinitions, type MeshResource } from '../kinds.ts'
 import { podStatus } from '../kubernetes/workload.ts'
 import type { ObjectMeta, Origin } from '../resource.ts'
 import { formatPath } from './field-path.ts'
@@ -11,10 +11,33 @@ const NAME = /^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/
 
 /** Kinds that often stand in the same files and mean nothing to the mesh. */
 const OTHER_KINDS = new Set([
-  'Role', 'RoleBinding', 'ClusterRole', 'ClusterRoleBinding', 'CustomResourceDefinition', 'Ingress', 'IngressClass', 'NetworkPolicy',
-  'PodDisruptionBudget', 'HorizontalPodAutoscaler', 'PersistentVolumeClaim', 'PersistentVolume', 'StorageClass', 'CronJob', 'Job',
-  'MutatingWebhookConfiguration', 'ValidatingWebhookConfiguration', 'PriorityClass', 'ResourceQuota', 'LimitRange', 'Endpoints',
-  'StatefulSet', 'DaemonSet', 'ReplicaSet', 'Secret', 'Node', 'Event',
+  'Role',
+  'RoleBinding',
+  'ClusterRole',
+  'ClusterRoleBinding',
+  'CustomResourceDefinition',
+  'Ingress',
+  'IngressClass',
+  'NetworkPolicy',
+  'PodDisruptionBudget',
+  'HorizontalPodAutoscaler',
+  'PersistentVolumeClaim',
+  'PersistentVolume',
+  'StorageClass',
+  'CronJob',
+  'Job',
+  'MutatingWebhookConfiguration',
+  'ValidatingWebhookConfiguration',
+  'PriorityClass',
+  'ResourceQuota',
+  'LimitRange',
+  'Endpoints',
+  'StatefulSet',
+  'DaemonSet',
+  'ReplicaSet',
+  'Secret',
+  'Node',
+  'Event',
 ])
 
 /**
@@ -30,10 +53,13 @@ export function parseObject(input: unknown, origin?: Origin): Result<MeshResourc
   report.resource = { kind: definition.kind, namespace: metadata.namespace, name: metadata.name }
   const body = definition.body === 'spec' ? (object['spec'] ?? {}) : withoutEnvelope(object)
   const prefix = definition.body === 'spec' ? ['spec'] : []
-  if (definition.body === 'spec') report.unknownKeys(object, ['apiVersion', 'kind', 'metadata', 'spec', 'status'], definition)
+  if (definition.body === 'spec')
+    report.unknownKeys(object, ['apiVersion', 'kind', 'metadata', 'spec', 'status'], definition)
   const spec = definition.schema.safeParse(body)
   if (!spec.success) report.issues(spec.error.issues, prefix)
-  else for (const { path, message } of unsupportedFields(definition.kind, spec.data)) report.fail('unsupported', formatPath([...prefix, ...path]), message)
+  else
+    for (const { path, message } of unsupportedFields(definition.kind, spec.data))
+      report.fail('unsupported', formatPath([...prefix, ...path]), message)
   const status = definition.kind === 'Pod' ? podStatus.optional().safeParse(object['status']) : undefined
   if (status && !status.success) report.issues(status.error.issues, ['status'])
   if (report.problems.length > 0 || !spec.success) return err(report.problems)
@@ -56,10 +82,15 @@ interface Head {
 }
 
 function readHead(input: unknown, report: Reporter): Head | undefined {
-  if (!isObject(input)) return report.fail('schema', '', 'must be an object with apiVersion, kind, metadata and spec')
+  if (!isObject(input))
+    return report.fail('schema', '', 'must be an object with apiVersion, kind, metadata and spec')
   const { apiVersion, kind } = input
   if (typeof kind !== 'string' || typeof apiVersion !== 'string') {
-    return report.fail('schema', '', 'apiVersion and kind are needed, for example "apiVersion: networking.istio.io/v1" and "kind: VirtualService"')
+    return report.fail(
+      'schema',
+      '',
+      'apiVersion and kind are needed, for example "apiVersion: networking.istio.io/v1" and "kind: VirtualService"',
+    )
   }
   const definition = findDefinition(apiVersion, kind, report)
   if (!definition) return undefined
@@ -70,22 +101,41 @@ function readHead(input: unknown, report: Reporter): Head | undefined {
 function findDefinition(apiVersion: string, kind: string, report: Reporter): KindDefinition | undefined {
   const definition = findKind(kind)
   if (definition?.kind !== kind) {
-    if (OTHER_KINDS.has(kind)) return report.fail('ignored-kind', 'kind', `the mesh does not use ${kind}; it is left alone`, 'warning')
-    const near = suggest(kind, kindDefinitions.map(one => one.kind))
-    return report.fail('unknown-kind', 'kind', `there is no kind ${kind}${near ? `: did you mean ${near}?` : ''}`)
+    if (OTHER_KINDS.has(kind))
+      return report.fail('ignored-kind', 'kind', `the mesh does not use ${kind}; it is left alone`, 'warning')
+    const near = suggest(
+      kind,
+      kindDefinitions.map(one => one.kind),
+    )
+    return report.fail(
+      'unknown-kind',
+      'kind',
+      `there is no kind ${kind}${near ? `: did you mean ${near}?` : ''}`,
+    )
   }
-  const supported = definition.versions.map(version => (definition.group === '' ? version : `${definition.group}/${version}`))
+  const supported = definition.versions.map(version =>
+    definition.group === '' ? version : `${definition.group}/${version}`,
+  )
   if (!supported.includes(apiVersion)) {
-    return report.fail('unknown-kind', 'apiVersion', `${kind} is not known in ${apiVersion}; supported: ${supported.join(', ')}`)
+    return report.fail(
+      'unknown-kind',
+      'apiVersion',
+      `${kind} is not known in ${apiVersion}; supported: ${supported.join(', ')}`,
+    )
   }
   return definition
 }
 
 function readMetadata(input: unknown, definition: KindDefinition, report: Reporter): ObjectMeta | undefined {
-  if (!isObject(input) || typeof input['name'] !== 'string') return report.fail('schema', 'metadata.name', 'a name is needed')
+  if (!isObject(input) || typeof input['name'] !== 'string')
+    return report.fail('schema', 'metadata.name', 'a name is needed')
   const name = input['name']
   if (!NAME.test(name) || name.length > 253) {
-    return report.fail('schema', 'metadata.name', `"${name}" is no valid name: lower-case letters, digits, "-" and "."`)
+    return report.fail(
+      'schema',
+      'metadata.name',
+      `"${name}" is no valid name: lower-case letters, digits, "-" and "."`,
+    )
   }
   const namespace = definition.namespaced ? (input['namespace'] ?? 'default') : ''
   if (typeof namespace !== 'string') return report.fail('schema', 'metadata.namespace', 'must be a string')
@@ -97,10 +147,14 @@ function readMetadata(input: unknown, definition: KindDefinition, report: Report
     namespace,
     labels,
     annotations,
-    ...(typeof input['creationTimestamp'] === 'string' ? { creationTimestamp: input['creationTimestamp'] } : {}),
+    ...(typeof input['creationTimestamp'] === 'string'
+      ? { creationTimestamp: input['creationTimestamp'] }
+      : {}),
     ...(typeof input['resourceVersion'] === 'string' ? { resourceVersion: input['resourceVersion'] } : {}),
     ...(typeof input['generation'] === 'number' ? { generation: input['generation'] } : {}),
-    ...(Array.isArray(input['ownerReferences']) ? { ownerReferences: input['ownerReferences'].filter(isOwner) } : {}),
+    ...(Array.isArray(input['ownerReferences'])
+      ? { ownerReferences: input['ownerReferences'].filter(isOwner) }
+      : {}),
   }
 }
 
@@ -108,7 +162,12 @@ function stringMap(input: unknown, path: string, report: Reporter): Record<strin
   if (input === undefined || input === null) return {}
   if (!isObject(input)) return report.fail('schema', path, 'must be a map of strings')
   for (const [key, value] of Object.entries(input)) {
-    if (typeof value !== 'string') return report.fail('schema', `${path}${formatPath(['', key])}`, `must be a string: write "${String(value)}" in quotes`)
+    if (typeof value !== 'string')
+      return report.fail(
+        'schema',
+        `${path}${formatPath(['', key])}`,
+        `must be a string: write "${String(value)}" in quotes`,
+      )
   }
   return input as Record<string, string>
 }
@@ -150,7 +209,12 @@ class Reporter {
 
   unknownKeys(object: Record<string, unknown>, known: readonly string[], definition: KindDefinition): void {
     for (const key of Object.keys(object)) {
-      if (!known.includes(key)) this.fail('schema', formatPath([key]), `${definition.kind} has no field ${key}${didYouMean(key, known)}`)
+      if (!known.includes(key))
+        this.fail(
+          'schema',
+          formatPath([key]),
+          `${definition.kind} has no field ${key}${didYouMean(key, known)}`,
+        )
     }
   }
 
@@ -162,7 +226,12 @@ class Reporter {
   }
 
   #unrecognized(issue: z.core.$ZodIssueUnrecognizedKeys, prefix: readonly PropertyKey[]): void {
-    for (const key of issue.keys) this.fail('schema', formatPath([...prefix, ...issue.path, key]), `there is no field "${key}" here${didYouMean(key, knownFields)}`)
+    for (const key of issue.keys)
+      this.fail(
+        'schema',
+        formatPath([...prefix, ...issue.path, key]),
+        `there is no field "${key}" here${didYouMean(key, knownFields)}`,
+      )
   }
 }
 
@@ -181,7 +250,8 @@ function collectFields(schema: unknown, seen: Set<unknown>): void {
       collectFields(field, seen)
     }
   }
-  for (const inner of ['innerType', 'element', 'valueType', 'in', 'out']) collectFields(definition[inner], seen)
+  for (const inner of ['innerType', 'element', 'valueType', 'in', 'out'])
+    collectFields(definition[inner], seen)
 }
 
 function didYouMean(key: string, candidates: Iterable<string>): string {
@@ -190,7 +260,10 @@ function didYouMean(key: string, candidates: Iterable<string>): string {
 }
 
 function describe(issue: z.core.$ZodIssue): string {
-  if (issue.code === 'invalid_type') return issue.input === undefined && issue.message.includes('undefined') ? 'is needed' : `must be ${article(issue.expected)}`
+  if (issue.code === 'invalid_type')
+    return issue.input === undefined && issue.message.includes('undefined')
+      ? 'is needed'
+      : `must be ${article(issue.expected)}`
   if (issue.code === 'invalid_value') return `must be one of ${issue.values.map(String).join(', ')}`
   return issue.message
 }

@@ -14,27 +14,80 @@ ${body}`
 function only(text: string) {
   const { resources, problems } = parseYaml(text, 'a.yaml')
   expect(resources).toEqual([])
-  return problems.map(p => `${p.position?.line}:${p.position?.column} ${p.code} ${p.path ?? ''}: ${p.message}`)
+  return problems.map(
+    p => `${p.position?.line}:${p.position?.column} ${p.code} ${p.path ?? ''}: ${p.message}`,
+  )
 }
 
 describe('parseYaml', () => {
   it('reads a valid resource and fills in the namespace', () => {
-    const { resources, problems } = parseYaml(route('  - route: [{destination: {host: reviews, subset: v1}}]'), 'a.yaml')
+    const { resources, problems } = parseYaml(
+      route('  - route: [{destination: {host: reviews, subset: v1}}]'),
+      'a.yaml',
+    )
     expect(problems).toEqual([])
-    expect(resources[0]).toMatchObject({ kind: 'VirtualService', metadata: { name: 'reviews', namespace: 'default' } })
-    expect(resources[0]?.origin?.locate('spec.http[0].route[0].destination.subset')).toEqual({ file: 'a.yaml', line: 8, column: 43 })
-    expect(resources[0]?.origin?.locate('spec.http[0].timeout')).toEqual({ file: 'a.yaml', line: 8, column: 5 })
+    expect(resources[0]).toMatchObject({
+      kind: 'VirtualService',
+      metadata: { name: 'reviews', namespace: 'default' },
+    })
+    expect(resources[0]?.origin?.locate('spec.http[0].route[0].destination.subset')).toEqual({
+      file: 'a.yaml',
+      line: 8,
+      column: 43,
+    })
+    expect(resources[0]?.origin?.locate('spec.http[0].timeout')).toEqual({
+      file: 'a.yaml',
+      line: 8,
+      column: 5,
+    })
   })
 
   it.each([
-    ['unknown field', route('  - rout: [{destination: {host: reviews}}]'), ['8:5 IST0106 spec.http[0]: one of route, redirect, directResponse, delegate must be set', '8:5 IST0106 spec.http[0].rout: there is no field "rout" here: did you mean "route"?']],
-    ['two actions', route('  - {route: [{destination: {host: a}}], redirect: {uri: /x}}'), ['8:41 IST0106 spec.http[0].redirect: only one of route, redirect, directResponse, delegate can be set']],
-    ['bad duration', route('  - {timeout: 5, route: [{destination: {host: a}}]}'), ['8:6 IST0106 spec.http[0].timeout: must be a string']],
-    ['unknown kind', 'apiVersion: v1\nkind: Servise\nmetadata: {name: a}\n', ['2:1 unknown-kind kind: there is no kind Servise: did you mean Service?']],
-    ['unknown version', 'apiVersion: networking.istio.io/v9\nkind: Sidecar\nmetadata: {name: a}\n', ['2:1 unknown-kind kind: there is no kind Sidecar']],
-    ['broken YAML', 'a: [1, 2\nb: 3\n', ['2:1 yaml-syntax : Flow sequence in block collection must be sufficiently indented and end with a ]', '2:2 yaml-syntax : Nested mappings are not allowed in compact mappings', '3:1 yaml-syntax : Flow sequence in block collection must be sufficiently indented and end with a ]']],
+    [
+      'unknown field',
+      route('  - rout: [{destination: {host: reviews}}]'),
+      [
+        '8:5 IST0106 spec.http[0]: one of route, redirect, directResponse, delegate must be set',
+        '8:5 IST0106 spec.http[0].rout: there is no field "rout" here: did you mean "route"?',
+      ],
+    ],
+    [
+      'two actions',
+      route('  - {route: [{destination: {host: a}}], redirect: {uri: /x}}'),
+      [
+        '8:41 IST0106 spec.http[0].redirect: only one of route, redirect, directResponse, delegate can be set',
+      ],
+    ],
+    [
+      'bad duration',
+      route('  - {timeout: 5, route: [{destination: {host: a}}]}'),
+      ['8:6 IST0106 spec.http[0].timeout: must be a string'],
+    ],
+    [
+      'unknown kind',
+      'apiVersion: v1\nkind: Servise\nmetadata: {name: a}\n',
+      ['2:1 unknown-kind kind: there is no kind Servise: did you mean Service?'],
+    ],
+    [
+      'unknown version',
+      'apiVersion: networking.istio.io/v9\nkind: Sidecar\nmetadata: {name: a}\n',
+      ['2:1 unknown-kind kind: there is no kind Sidecar'],
+    ],
+    [
+      'broken YAML',
+      'a: [1, 2\nb: 3\n',
+      [
+        '2:1 yaml-syntax : Flow sequence in block collection must be sufficiently indented and end with a ]',
+        '2:2 yaml-syntax : Nested mappings are not allowed in compact mappings',
+        '3:1 yaml-syntax : Flow sequence in block collection must be sufficiently indented and end with a ]',
+      ],
+    ],
     ['duplicate key', 'a: 1\na: 2\n', ['2:1 yaml-syntax : Map keys must be unique']],
-    ['ignored kind', 'apiVersion: v1\nkind: Secret\nmetadata: {name: a}\n', ['2:1 ignored-kind kind: the mesh does not use Secret; it is left alone']],
+    [
+      'ignored kind',
+      'apiVersion: v1\nkind: Secret\nmetadata: {name: a}\n',
+      ['2:1 ignored-kind kind: the mesh does not use Secret; it is left alone'],
+    ],
   ])('reports %s with its place', (_name, text, expected) => {
     const lines = only(text)
     for (const line of expected.slice(0, 1)) expect(lines).toContain(line)
@@ -42,12 +95,20 @@ describe('parseYaml', () => {
 
   it('reads what is good beside what is broken', () => {
     const good = route('  - route: [{destination: {host: reviews}}]')
-    const { resources, problems } = parseYaml(`${good}\n---\nkind: Nope\napiVersion: v1\n---\n${good.replace('name: reviews', 'name: other')}`, 'a.yaml')
+    const { resources, problems } = parseYaml(
+      `${good}\n---\nkind: Nope\napiVersion: v1\n---\n${good.replace('name: reviews', 'name: other')}`,
+      'a.yaml',
+    )
     expect(resources.map(r => r.metadata.name)).toEqual(['reviews', 'other'])
     expect(problems).toHaveLength(1)
   })
 })
 
-it.each([['1.5s', 1500], ['1h30m', 5_400_000], ['250ms', 250], ['0s', 0]])('durationMs(%s) is %d', (text, ms) => {
+it.each([
+  ['1.5s', 1500],
+  ['1h30m', 5_400_000],
+  ['250ms', 250],
+  ['0s', 0],
+])('durationMs(%s) is %d', (text, ms) => {
   expect(durationMs(text)).toBe(ms)
 })

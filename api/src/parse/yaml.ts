@@ -1,7 +1,7 @@
 import { err, errorMessage, ok, type Position, type Problem, type Result } from '@seine/kit'
 import { type Document, isMap, isScalar, isSeq, LineCounter, type Node, parseAllDocuments } from 'yaml'
-import { defaultMeshConfig, type MeshConfig, meshConfigSchema } from '../mesh/mesh-config.ts'
 import type { MeshResource } from '../kinds.ts'
+import { defaultMeshConfig, type MeshConfig, meshConfigSchema } from '../mesh/mesh-config.ts'
 import type { Origin } from '../resource.ts'
 import { formatPath, parentPath } from './field-path.ts'
 import { parseObject } from './object.ts'
@@ -21,7 +21,17 @@ export interface ParsedFile {
  */
 export function parseYaml(text: string, file: string): ParsedFile {
   if (text.length > MAX_FILE_BYTES) {
-    return { resources: [], problems: [{ severity: 'error', code: 'yaml-syntax', message: 'the file is larger than 16 MiB: split it', position: { file, line: 1 } }] }
+    return {
+      resources: [],
+      problems: [
+        {
+          severity: 'error',
+          code: 'yaml-syntax',
+          message: 'the file is larger than 16 MiB: split it',
+          position: { file, line: 1 },
+        },
+      ],
+    }
   }
   const lines = new LineCounter()
   const resources: MeshResource[] = []
@@ -38,14 +48,29 @@ export function parseYaml(text: string, file: string): ParsedFile {
 function readDocument(document: Document.Parsed, lines: LineCounter, file: string): ParsedFile {
   const problems: Problem[] = document.errors.map(error => {
     const at = lines.linePos(error.pos[0])
-    return { severity: 'error', code: 'yaml-syntax', message: firstLine(error.message), position: { file, line: at.line, column: at.col } }
+    return {
+      severity: 'error',
+      code: 'yaml-syntax',
+      message: firstLine(error.message),
+      position: { file, line: at.line, column: at.col },
+    }
   })
   if (problems.length > 0) return { resources: [], problems }
   let value: unknown
   try {
     value = document.toJS({ maxAliasCount: 1000 })
   } catch (failure) {
-    return { resources: [], problems: [{ severity: 'error', code: 'yaml-syntax', message: errorMessage(failure), position: { file, line: lines.linePos(document.range[0]).line } }] }
+    return {
+      resources: [],
+      problems: [
+        {
+          severity: 'error',
+          code: 'yaml-syntax',
+          message: errorMessage(failure),
+          position: { file, line: lines.linePos(document.range[0]).line },
+        },
+      ],
+    }
   }
   if (value === null || value === undefined) return { resources: [], problems: [] }
   const positions = positionsOf(document.contents, lines)
@@ -64,7 +89,14 @@ function readObject(value: unknown, origin: Origin, originAt: (path: string) => 
 
 /** The items of a `kind: List`. */
 function listItems(value: unknown): unknown[] | undefined {
-  if (typeof value !== 'object' || value === null || !('kind' in value) || value.kind !== 'List' || !('items' in value)) return undefined
+  if (
+    typeof value !== 'object' ||
+    value === null ||
+    !('kind' in value) ||
+    value.kind !== 'List' ||
+    !('items' in value)
+  )
+    return undefined
   return Array.isArray(value.items) ? value.items : undefined
 }
 
@@ -116,9 +148,18 @@ function firstLine(message: string): string {
 }
 
 /** Reads the mesh-wide settings from the YAML that a ConfigMap holds; an empty text gives the defaults. */
-export function parseMeshConfig(text: string, at?: { readonly origin?: Origin; readonly path: string }): Result<MeshConfig, Problem[]> {
+export function parseMeshConfig(
+  text: string,
+  at?: { readonly origin?: Origin; readonly path: string },
+): Result<MeshConfig, Problem[]> {
   const position = at?.origin ? { position: at.origin.locate(at.path) } : {}
-  const problem = (path: string, message: string): Problem => ({ severity: 'error', code: 'mesh-config', message, path, ...position })
+  const problem = (path: string, message: string): Problem => ({
+    severity: 'error',
+    code: 'mesh-config',
+    message,
+    path,
+    ...position,
+  })
   const [document] = parseAllDocuments(text)
   if (!document || !('contents' in document)) return ok(defaultMeshConfig)
   const syntax = document.errors[0]

@@ -34,7 +34,8 @@ const operation = z.strictObject({
 const condition = z
   .strictObject({ key: z.string().min(1), values: strings, notValues: strings })
   .superRefine((value, context) => {
-    if (!value.values && !value.notValues) context.addIssue({ code: 'custom', path: [], message: 'one of values, notValues must be set' })
+    if (!value.values && !value.notValues)
+      context.addIssue({ code: 'custom', path: [], message: 'one of values, notValues must be set' })
   })
 
 const rule = z.strictObject({
@@ -54,10 +55,20 @@ export const authorizationPolicySpec = z
     provider: z.strictObject({ name: z.string() }).optional(),
   })
   .superRefine((spec, context) => {
-    if (spec.action === 'CUSTOM' && !spec.provider) context.addIssue({ code: 'custom', path: ['provider'], message: 'action CUSTOM needs a provider' })
-    if (spec.provider && spec.action !== 'CUSTOM') context.addIssue({ code: 'custom', path: ['provider'], message: 'a provider goes with action CUSTOM only' })
+    if (spec.action === 'CUSTOM' && !spec.provider)
+      context.addIssue({ code: 'custom', path: ['provider'], message: 'action CUSTOM needs a provider' })
+    if (spec.provider && spec.action !== 'CUSTOM')
+      context.addIssue({
+        code: 'custom',
+        path: ['provider'],
+        message: 'a provider goes with action CUSTOM only',
+      })
     if (spec.action === 'DENY' && spec.rules === undefined) {
-      context.addIssue({ code: 'custom', path: ['rules'], message: 'a DENY policy without rules denies nothing: write rules, or rules: [{}] to deny everything' })
+      context.addIssue({
+        code: 'custom',
+        path: ['rules'],
+        message: 'a DENY policy without rules denies nothing: write rules, or rules: [{}] to deny everything',
+      })
     }
   })
 

@@ -13,7 +13,11 @@ export const peerAuthenticationSpec = z
   })
   .superRefine((spec, context) => {
     if (spec.portLevelMtls && Object.keys(spec.selector?.matchLabels ?? {}).length === 0) {
-      context.addIssue({ code: 'custom', path: ['portLevelMtls'], message: 'needs a selector: ports differ between workloads' })
+      context.addIssue({
+        code: 'custom',
+        path: ['portLevelMtls'],
+        message: 'needs a selector: ports differ between workloads',
+      })
     }
   })
 

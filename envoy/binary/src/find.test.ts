@@ -16,7 +16,10 @@ const banner = (version: string) => `envoy  version: 9e558093/${version}/Clean/R
 
 it('takes $SEINE_ENVOY first', async () => {
   const path = await script('envoy', banner('1.40.0'))
-  expect(await findEnvoy({ SEINE_ENVOY: path })).toEqual({ ok: true, value: { path, version: '1.40.0', from: '$SEINE_ENVOY' } })
+  expect(await findEnvoy({ SEINE_ENVOY: path })).toEqual({
+    ok: true,
+    value: { path, version: '1.40.0', from: '$SEINE_ENVOY' },
+  })
 })
 
 it('refuses a named binary of another version and says what to do', async () => {

@@ -25,7 +25,9 @@ export async function envoyVersion(path: string): Promise<Result<string, string>
   try {
     const { stdout } = await run(path, ['--version'], { timeout: 10_000 })
     const version = /version: [0-9a-f]+\/([^/]+)\//.exec(stdout)?.[1]
-    return version ? ok(version) : err(`it does not look like Envoy: it printed "${stdout.trim().slice(0, 80)}"`)
+    return version
+      ? ok(version)
+      : err(`it does not look like Envoy: it printed "${stdout.trim().slice(0, 80)}"`)
   } catch (failure) {
     return err(errorMessage(failure))
   }
@@ -37,10 +39,15 @@ export async function envoyVersion(path: string): Promise<Result<string, string>
  *
  * @returns the binary; `undefined` when there is none and it should be installed; or a problem.
  */
-export async function findEnvoy(env: NodeJS.ProcessEnv = process.env): Promise<Result<EnvoyBinary | undefined, Problem>> {
+export async function findEnvoy(
+  env: NodeJS.ProcessEnv = process.env,
+): Promise<Result<EnvoyBinary | undefined, Problem>> {
   const named = env['SEINE_ENVOY']
   if (named) return checkNamed(named)
-  const candidates = (env['PATH'] ?? '').split(delimiter).filter(Boolean).map(folder => join(folder, 'envoy'))
+  const candidates = (env['PATH'] ?? '')
+    .split(delimiter)
+    .filter(Boolean)
+    .map(folder => join(folder, 'envoy'))
   for (const path of candidates) {
     if (await hasRightVersion(path)) return ok({ path, version: ENVOY_VERSION, from: 'PATH' })
   }
@@ -52,10 +59,18 @@ export async function findEnvoy(env: NodeJS.ProcessEnv = process.env): Promise<R
 async function checkNamed(path: string): Promise<Result<EnvoyBinary, Problem>> {
   const version = await envoyVersion(path)
   if (!version.ok) {
-    return err(problem(`$SEINE_ENVOY is ${path}, which can't be run (${version.error}); unset it to let Seine install Envoy ${ENVOY_VERSION}`))
+    return err(
+      problem(
+        `$SEINE_ENVOY is ${path}, which can't be run (${version.error}); unset it to let Seine install Envoy ${ENVOY_VERSION}`,
+      ),
+    )
   }
   if (version.value !== ENVOY_VERSION) {
-    return err(problem(`$SEINE_ENVOY is ${path}, version ${version.value}; Seine needs ${ENVOY_VERSION}: point it there, or unset it to let Seine install that`))
+    return err(
+      problem(
+        `$SEINE_ENVOY is ${path}, version ${version.value}; Seine needs ${ENVOY_VERSION}: point it there, or unset it to let Seine install that`,
+      ),
+    )
   }
   return ok({ path, version: version.value, from: '$SEINE_ENVOY' })
 }

@@ -5,7 +5,21 @@ import { FileDescriptorProtoSchema } from '@bufbuild/protobuf/wkt'
 
 const LENGTH_DELIMITED = 2
 /** Field number → wire type, for every field of google.protobuf.FileDescriptorProto. */
-const FILE_FIELDS = new Map([[1, 2], [2, 2], [3, 2], [4, 2], [5, 2], [6, 2], [7, 2], [8, 2], [9, 2], [10, 0], [11, 0], [12, 2], [14, 0]])
+const FILE_FIELDS = new Map([
+  [1, 2],
+  [2, 2],
+  [3, 2],
+  [4, 2],
+  [5, 2],
+  [6, 2],
+  [7, 2],
+  [8, 2],
+  [9, 2],
+  [10, 0],
+  [11, 0],
+  [12, 2],
+  [14, 0],
+])
 const MAX_FIELD_BYTES = 2_000_000
 
 /** All file descriptors in the binary, by file name. */
@@ -26,7 +40,12 @@ function startOfName(binary, end) {
   for (let length = '.proto'.length + 1; length < 128; length++) {
     const start = end - length - 2
     if (start < 0) return -1
-    if (binary[start] === 0x0a && binary[start + 1] === length && /^[\w\-/.]+$/.test(binary.toString('latin1', start + 2, end))) return start
+    if (
+      binary[start] === 0x0a &&
+      binary[start + 1] === length &&
+      /^[\w\-/.]+$/.test(binary.toString('latin1', start + 2, end))
+    )
+      return start
   }
   return -1
 }

@@ -6,7 +6,11 @@ import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf'
-import { CodeGeneratorRequestSchema, CodeGeneratorResponseSchema, FileDescriptorSetSchema } from '@bufbuild/protobuf/wkt'
+import {
+  CodeGeneratorRequestSchema,
+  CodeGeneratorResponseSchema,
+  FileDescriptorSetSchema,
+} from '@bufbuild/protobuf/wkt'
 import { ENVOY_VERSION, ensureEnvoy } from '@seine/envoy-binary'
 import { embeddedDescriptors, withImports } from './descriptors.mjs'
 import { istioCa } from './istio-ca.mjs'
@@ -50,13 +54,17 @@ async function generate() {
 
   const set = Buffer.from(toBinary(FileDescriptorSetSchema, create(FileDescriptorSetSchema, { file: files })))
   write('descriptors.js', `export const descriptors = ${JSON.stringify(set.toString('base64'))}\n`)
-  write('descriptors.d.ts', '/** A google.protobuf.FileDescriptorSet, base64. */\nexport declare const descriptors: string\n')
+  write(
+    'descriptors.d.ts',
+    '/** A google.protobuf.FileDescriptorSet, base64. */\nexport declare const descriptors: string\n',
+  )
   write('STAMP', stamp)
 }
 
 /** C++ leaves json_name out of the descriptors it embeds; it is the camelCase of the name. */
 function nameFields(message) {
-  for (const field of message.field) field.jsonName ||= field.name.replace(/_+([a-z0-9])/g, (_, letter) => letter.toUpperCase())
+  for (const field of message.field)
+    field.jsonName ||= field.name.replace(/_+([a-z0-9])/g, (_, letter) => letter.toUpperCase())
   message.nestedType.forEach(nameFields)
 }
 

@@ -1,7 +1,11 @@
 // The messages of Istio's certificate service (istio.v1.auth.IstioCertificateService), which agents
 // and certificate authorities of that API speak on the wire. Envoy does not hold them.
 import { create } from '@bufbuild/protobuf'
-import { FieldDescriptorProto_Label as Label, FieldDescriptorProto_Type as Type, FileDescriptorProtoSchema } from '@bufbuild/protobuf/wkt'
+import {
+  FileDescriptorProtoSchema,
+  FieldDescriptorProto_Label as Label,
+  FieldDescriptorProto_Type as Type,
+} from '@bufbuild/protobuf/wkt'
 
 export const istioCa = create(FileDescriptorProtoSchema, {
   name: 'istio/security/v1alpha1/ca.proto',
@@ -14,15 +18,30 @@ export const istioCa = create(FileDescriptorProtoSchema, {
       field: [
         { name: 'csr', number: 1, type: Type.STRING, label: Label.OPTIONAL },
         { name: 'validity_duration', number: 3, type: Type.INT64, label: Label.OPTIONAL },
-        { name: 'metadata', number: 4, type: Type.MESSAGE, typeName: '.google.protobuf.Struct', label: Label.OPTIONAL },
+        {
+          name: 'metadata',
+          number: 4,
+          type: Type.MESSAGE,
+          typeName: '.google.protobuf.Struct',
+          label: Label.OPTIONAL,
+        },
       ],
     },
-    { name: 'IstioCertificateResponse', field: [{ name: 'cert_chain', number: 1, type: Type.STRING, label: Label.REPEATED }] },
+    {
+      name: 'IstioCertificateResponse',
+      field: [{ name: 'cert_chain', number: 1, type: Type.STRING, label: Label.REPEATED }],
+    },
   ],
   service: [
     {
       name: 'IstioCertificateService',
-      method: [{ name: 'CreateCertificate', inputType: '.istio.v1.auth.IstioCertificateRequest', outputType: '.istio.v1.auth.IstioCertificateResponse' }],
+      method: [
+        {
+          name: 'CreateCertificate',
+          inputType: '.istio.v1.auth.IstioCertificateRequest',
+          outputType: '.istio.v1.auth.IstioCertificateResponse',
+        },
+      ],
     },
   ],
 })

@@ -1,6 +1,14 @@
-import { create, createFileRegistry, type DescMessage, type FileRegistry, fromBinary, type MessageInitShape, toBinary } from '@bufbuild/protobuf'
-import { type Any, AnySchema, FileDescriptorSetSchema } from '@bufbuild/protobuf/wkt'
+import {
+  create,
+  createFileRegistry,
+  type DescMessage,
+  type FileRegistry,
+  fromBinary,
+  type MessageInitShape,
+  toBinary,
+} from '@bufbuild/protobuf'
 import { base64Decode } from '@bufbuild/protobuf/wire'
+import { type Any, AnySchema, FileDescriptorSetSchema } from '@bufbuild/protobuf/wkt'
 import { descriptors } from '../gen/descriptors.js'
 
 let registry: FileRegistry | undefined

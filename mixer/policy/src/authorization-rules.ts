@@ -1,7 +1,31 @@
 import { create } from '@bufbuild/protobuf'
-import type { AuthorizationCondition, AuthorizationOperation, AuthorizationRule, AuthorizationSource } from '@seine/api'
-import { type Permission, PermissionSchema, type Policy, PolicySchema, type Principal, PrincipalSchema } from '@seine/envoy/envoy/config/rbac/v3/rbac'
-import { allPermissions, allPrincipals, anyPermission, anyPrincipal, authenticatedAs, cidr, notPermission, notPrincipal, quoteRegex, regexMatcher, stringMatcher } from './conditions.ts'
+import type {
+  AuthorizationCondition,
+  AuthorizationOperation,
+  AuthorizationRule,
+  AuthorizationSource,
+} from '@seine/api'
+import {
+  type Permission,
+  PermissionSchema,
+  type Policy,
+  PolicySchema,
+  type Principal,
+  PrincipalSchema,
+} from '@seine/envoy/envoy/config/rbac/v3/rbac'
+import {
+  allPermissions,
+  allPrincipals,
+  anyPermission,
+  anyPrincipal,
+  authenticatedAs,
+  cidr,
+  notPermission,
+  notPrincipal,
+  quoteRegex,
+  regexMatcher,
+  stringMatcher,
+} from './conditions.ts'
 
 /** What a rule is translated for. */
 export interface RuleContext {
@@ -13,18 +37,31 @@ export interface RuleContext {
 
 /** Whether a rule asks for something that only requests have. */
 export function needsHttp(rule: AuthorizationRule): boolean {
-  const operations = (rule.to ?? []).some(({ operation: one }) => [one.hosts, one.notHosts, one.methods, one.notMethods, one.paths, one.notPaths].some(Boolean))
+  const operations = (rule.to ?? []).some(({ operation: one }) =>
+    [one.hosts, one.notHosts, one.methods, one.notMethods, one.paths, one.notPaths].some(Boolean),
+  )
   return operations || (rule.when ?? []).some(({ key }) => key.startsWith('request.'))
 }
 
 /** One rule of an AuthorizationPolicy as Envoy's: any of `from`, any of `to`, all of `when`. */
 export function rbacPolicy(rule: AuthorizationRule, context: RuleContext): Policy {
   const conditions = (rule.when ?? []).filter(({ key }) => context.http || !key.startsWith('request.'))
-  const from = rule.from ? [anyPrincipal(rule.from.map(({ source }) => sourcePrincipal(source, context)))] : []
-  const to = rule.to ? [anyPermission(rule.to.map(({ operation }) => operationPermission(operation, context)))] : []
-  const principals = conditions.filter(isPrincipal).map(condition => both(condition, principalsFor, anyPrincipal, notPrincipal, allPrincipals))
-  const permissions = conditions.filter(condition => !isPrincipal(condition)).map(condition => both(condition, permissionsFor, anyPermission, notPermission, allPermissions))
-  return create(PolicySchema, { principals: [allPrincipals([...from, ...principals])], permissions: [allPermissions([...to, ...permissions])] })
+  const from = rule.from
+    ? [anyPrincipal(rule.from.map(({ source }) => sourcePrincipal(source, context)))]
+    : []
+  const to = rule.to
+    ? [anyPermission(rule.to.map(({ operation }) => operationPermission(operation, context)))]
+    : []
+  const principals = conditions
+    .filter(isPrincipal)
+    .map(condition => both(condition, principalsFor, anyPrincipal, notPrincipal, allPrincipals))
+  const permissions = conditions
+    .filter(condition => !isPrincipal(condition))
+    .map(condition => both(condition, permissionsFor, anyPermission, notPermission, allPermissions))
+  return create(PolicySchema, {
+    principals: [allPrincipals([...from, ...principals])],
+    permissions: [allPermissions([...to, ...permissions])],
+  })
 }
 
 function both<T>(
@@ -47,39 +84,76 @@ function isPrincipal({ key }: AuthorizationCondition): boolean {
 function principalsFor(key: string, values: readonly string[]): Principal[] {
   if (key === 'source.principal') return values.map(value => authenticatedAs(spiffe(value)))
   if (key === 'source.namespace') return values.map(value => authenticatedAs(namespaceMatcher(value)))
-  if (key === 'source.ip') return values.map(value => create(PrincipalSchema, { identifier: { case: 'directRemoteIp', value: cidr(value) } }))
-  if (key === 'remote.ip') return values.map(value => create(PrincipalSchema, { identifier: { case: 'remoteIp', value: cidr(value) } }))
+  if (key === 'source.ip')
+    return values.map(value =>
+      create(PrincipalSchema, { identifier: { case: 'directRemoteIp', value: cidr(value) } }),
+    )
+  if (key === 'remote.ip')
+    return values.map(value =>
+      create(PrincipalSchema, { identifier: { case: 'remoteIp', value: cidr(value) } }),
+    )
   const name = key.slice('request.headers['.length, -1)
-  return values.map(value => create(PrincipalSchema, { identifier: { case: 'header', value: { name, headerMatchSpecifier: { case: 'stringMatch', value: stringMatcher(value) } } } }))
+  return values.map(value =>
+    create(PrincipalSchema, {
+      identifier: {
+        case: 'header',
+        value: { name, headerMatchSpecifier: { case: 'stringMatch', value: stringMatcher(value) } },
+      },
+    }),
+  )
 }
 
 function permissionsFor(key: string, values: readonly string[]): Permission[] {
-  if (key === 'destination.port') return values.map(value => create(PermissionSchema, { rule: { case: 'destinationPort', value: Number(value) } }))
-  if (key === 'destination.ip') return values.map(value => create(PermissionSchema, { rule: { case: 'destinationIp', value: cidr(value) } }))
-  return values.map(value => create(PermissionSchema, { rule: { case: 'requestedServerName', value: stringMatcher(value) } }))
+  if (key === 'destination.port')
+    return values.map(value =>
+      create(PermissionSchema, { rule: { case: 'destinationPort', value: Number(value) } }),
+    )
+  if (key === 'destination.ip')
+    return values.map(value =>
+      create(PermissionSchema, { rule: { case: 'destinationIp', value: cidr(value) } }),
+    )
+  return values.map(value =>
+    create(PermissionSchema, { rule: { case: 'requestedServerName', value: stringMatcher(value) } }),
+  )
 }
 
 function sourcePrincipal(source: AuthorizationSource, context: RuleContext): Principal {
   const parts: Principal[] = []
-  const add = (values: readonly string[] | undefined, notValues: readonly string[] | undefined, make: (value: string) => Principal) => {
+  const add = (
+    values: readonly string[] | undefined,
+    notValues: readonly string[] | undefined,
+    make: (value: string) => Principal,
+  ) => {
     if (values) parts.push(anyPrincipal(values.map(make)))
     if (notValues) parts.push(notPrincipal(anyPrincipal(notValues.map(make))))
   }
   add(source.principals, source.notPrincipals, value => authenticatedAs(spiffe(value)))
   add(source.namespaces, source.notNamespaces, value => authenticatedAs(namespaceMatcher(value)))
-  add(source.serviceAccounts, source.notServiceAccounts, value => authenticatedAs(accountMatcher(value, context)))
-  add(source.ipBlocks, source.notIpBlocks, value => create(PrincipalSchema, { identifier: { case: 'directRemoteIp', value: cidr(value) } }))
-  add(source.remoteIpBlocks, source.notRemoteIpBlocks, value => create(PrincipalSchema, { identifier: { case: 'remoteIp', value: cidr(value) } }))
+  add(source.serviceAccounts, source.notServiceAccounts, value =>
+    authenticatedAs(accountMatcher(value, context)),
+  )
+  add(source.ipBlocks, source.notIpBlocks, value =>
+    create(PrincipalSchema, { identifier: { case: 'directRemoteIp', value: cidr(value) } }),
+  )
+  add(source.remoteIpBlocks, source.notRemoteIpBlocks, value =>
+    create(PrincipalSchema, { identifier: { case: 'remoteIp', value: cidr(value) } }),
+  )
   return allPrincipals(parts)
 }
 
 function operationPermission(operation: AuthorizationOperation, { http }: RuleContext): Permission {
   const parts: Permission[] = []
-  const add = (values: readonly string[] | undefined, notValues: readonly string[] | undefined, make: (value: string) => Permission) => {
+  const add = (
+    values: readonly string[] | undefined,
+    notValues: readonly string[] | undefined,
+    make: (value: string) => Permission,
+  ) => {
     if (values) parts.push(anyPermission(values.map(make)))
     if (notValues) parts.push(notPermission(anyPermission(notValues.map(make))))
   }
-  add(operation.ports, operation.notPorts, value => create(PermissionSchema, { rule: { case: 'destinationPort', value: Number(value) } }))
+  add(operation.ports, operation.notPorts, value =>
+    create(PermissionSchema, { rule: { case: 'destinationPort', value: Number(value) } }),
+  )
   if (!http) return allPermissions(parts)
   add(operation.hosts, operation.notHosts, value => headerPermission(':authority', value, true))
   add(operation.methods, operation.notMethods, value => headerPermission(':method', value, false))
@@ -88,16 +162,28 @@ function operationPermission(operation: AuthorizationOperation, { http }: RuleCo
 }
 
 function headerPermission(name: string, value: string, ignoreCase: boolean): Permission {
-  return create(PermissionSchema, { rule: { case: 'header', value: { name, headerMatchSpecifier: { case: 'stringMatch', value: stringMatcher(value, ignoreCase) } } } })
+  return create(PermissionSchema, {
+    rule: {
+      case: 'header',
+      value: { name, headerMatchSpecifier: { case: 'stringMatch', value: stringMatcher(value, ignoreCase) } },
+    },
+  })
 }
 
 /** Paths are compared without their query. `{*}` stands for one segment and `{**}` for any number, as in Istio. */
 function pathPermission(value: string): Permission {
   const template = /\{\*\*?\}/.test(value)
   const matcher = template
-    ? regexMatcher(value.split(/(\{\*\*\}|\{\*\})/).map(part => (part === '{**}' ? '.*' : part === '{*}' ? '[^/]+' : quoteRegex(part))).join(''))
+    ? regexMatcher(
+        value
+          .split(/(\{\*\*\}|\{\*\})/)
+          .map(part => (part === '{**}' ? '.*' : part === '{*}' ? '[^/]+' : quoteRegex(part)))
+          .join(''),
+      )
     : stringMatcher(value)
-  return create(PermissionSchema, { rule: { case: 'urlPath', value: { rule: { case: 'path', value: matcher } } } })
+  return create(PermissionSchema, {
+    rule: { case: 'urlPath', value: { rule: { case: 'path', value: matcher } } },
+  })
 }
 
 /** `cluster.local/ns/default/sa/web` as its SPIFFE ID, wildcards included. */

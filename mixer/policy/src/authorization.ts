@@ -1,11 +1,17 @@
 import { create } from '@bufbuild/protobuf'
 import type { AuthorizationPolicy } from '@seine/api'
 import { any, type Provenance } from '@seine/envoy'
-import { RBAC_Action as Action, RBACSchema, type RBAC } from '@seine/envoy/envoy/config/rbac/v3/rbac'
+import { RBAC_Action as Action, type RBAC, RBACSchema } from '@seine/envoy/envoy/config/rbac/v3/rbac'
 import { RBACSchema as HttpRbacSchema } from '@seine/envoy/envoy/extensions/filters/http/rbac/v3/rbac'
 import { RBACSchema as NetworkRbacSchema } from '@seine/envoy/envoy/extensions/filters/network/rbac/v3/rbac'
 import { selects } from '@seine/model'
-import type { Contribution, FilterChainContext, HttpFilterInit, NetworkFilterInit, TrafficPlugin } from '@seine/pilot-traffic'
+import type {
+  Contribution,
+  FilterChainContext,
+  HttpFilterInit,
+  NetworkFilterInit,
+  TrafficPlugin,
+} from '@seine/pilot-traffic'
 import { needsHttp, rbacPolicy } from './authorization-rules.ts'
 
 /**
@@ -17,13 +23,19 @@ export const authorizationPlugin: TrafficPlugin = {
   httpFilters: context =>
     filters(context, true).map(({ rbac, provenance, action }): Contribution<HttpFilterInit> => {
       const config = any(HttpRbacSchema, { rules: rbac, rulesStatPrefix: action })
-      return { value: { name: 'envoy.filters.http.rbac', configType: { case: 'typedConfig', value: config } }, provenance }
+      return {
+        value: { name: 'envoy.filters.http.rbac', configType: { case: 'typedConfig', value: config } },
+        provenance,
+      }
     }),
   networkFilters: context => {
     if (context.protocol !== 'tcp') return []
     return filters(context, false).map(({ rbac, provenance, action }): Contribution<NetworkFilterInit> => {
       const config = any(NetworkRbacSchema, { rules: rbac, statPrefix: `tcp.${action}` })
-      return { value: { name: 'envoy.filters.network.rbac', configType: { case: 'typedConfig', value: config } }, provenance }
+      return {
+        value: { name: 'envoy.filters.network.rbac', configType: { case: 'typedConfig', value: config } },
+        provenance,
+      }
     })
   },
 }
@@ -39,18 +51,29 @@ function filters(context: FilterChainContext, http: boolean): BuiltRbac[] {
   const policies = policiesFor(context)
   const deny = policies.filter(({ spec }) => spec.action === 'DENY')
   const allow = policies.filter(({ spec }) => spec.action === undefined || spec.action === 'ALLOW')
-  return [...(deny.length > 0 ? [build(deny, 'deny', context, http)] : []), ...(allow.length > 0 ? [build(allow, 'allow', context, http)] : [])]
+  return [
+    ...(deny.length > 0 ? [build(deny, 'deny', context, http)] : []),
+    ...(allow.length > 0 ? [build(allow, 'allow', context, http)] : []),
+  ]
 }
 
 /** The policies that apply to the workload: of its namespace and of the root namespace. */
 function policiesFor({ snapshot, proxy }: FilterChainContext): AuthorizationPolicy[] {
   const scopes = [snapshot.config.rootNamespace, proxy.namespace]
   return [...snapshot.authorizationPolicies.values()]
-    .filter(({ metadata, spec }) => scopes.includes(metadata.namespace) && selects(spec.selector?.matchLabels, proxy.labels))
+    .filter(
+      ({ metadata, spec }) =>
+        scopes.includes(metadata.namespace) && selects(spec.selector?.matchLabels, proxy.labels),
+    )
     .sort((a, b) => (name(a) < name(b) ? -1 : 1))
 }
 
-function build(policies: readonly AuthorizationPolicy[], action: 'deny' | 'allow', { snapshot }: FilterChainContext, http: boolean): BuiltRbac {
+function build(
+  policies: readonly AuthorizationPolicy[],
+  action: 'deny' | 'allow',
+  { snapshot }: FilterChainContext,
+  http: boolean,
+): BuiltRbac {
   const rules: RBAC['policies'] = {}
   const provenance: Provenance[] = []
   for (const policy of policies) {
@@ -64,7 +87,11 @@ function build(policies: readonly AuthorizationPolicy[], action: 'deny' | 'allow
       provenance.push({ ...ref, path: `spec.rules[${index}]` })
     }
   }
-  return { rbac: create(RBACSchema, { action: action === 'deny' ? Action.DENY : Action.ALLOW, policies: rules }), action, provenance }
+  return {
+    rbac: create(RBACSchema, { action: action === 'deny' ? Action.DENY : Action.ALLOW, policies: rules }),
+    action,
+    provenance,
+  }
 }
 
 function name({ metadata }: AuthorizationPolicy): string {

@@ -1,12 +1,15 @@
+import { create } from '@bufbuild/protobuf'
 import type { Permission, Principal } from '@seine/envoy/envoy/config/rbac/v3/rbac'
 import { PermissionSchema, PrincipalSchema } from '@seine/envoy/envoy/config/rbac/v3/rbac'
-import { create } from '@bufbuild/protobuf'
 import { RegexMatcherSchema } from '@seine/envoy/envoy/type/matcher/v3/regex'
 import { type StringMatcher, StringMatcherSchema } from '@seine/envoy/envoy/type/matcher/v3/string'
 
 /** Istio's string forms in policies: `exact`, `prefix*`, `*suffix`, and `*` for anything that is there. */
 export function stringMatcher(pattern: string, ignoreCase = false): StringMatcher {
-  return create(StringMatcherSchema, { matchPattern: matchPattern(pattern), ...(ignoreCase ? { ignoreCase } : {}) })
+  return create(StringMatcherSchema, {
+    matchPattern: matchPattern(pattern),
+    ...(ignoreCase ? { ignoreCase } : {}),
+  })
 }
 
 function matchPattern(pattern: string): StringMatcher['matchPattern'] {
@@ -61,7 +64,10 @@ export function regexMatcher(text: string): StringMatcher {
 /** `10.0.0.0/8` or a single address as Envoy's range. */
 export function cidr(block: string): { addressPrefix: string; prefixLen: number } {
   const [addressPrefix = '', length] = block.split('/')
-  return { addressPrefix, prefixLen: length === undefined ? (addressPrefix.includes(':') ? 128 : 32) : Number(length) }
+  return {
+    addressPrefix,
+    prefixLen: length === undefined ? (addressPrefix.includes(':') ? 128 : 32) : Number(length),
+  }
 }
 
 /** Text with everything that means something in a regular expression quoted. */

@@ -47,12 +47,23 @@ export const accessLogPlugin: TrafficPlugin = {
   accessLogs: ({ snapshot }: FilterChainContext) => {
     const { accessLogFile, accessLogEncoding } = snapshot.config
     if (accessLogFile === '') return []
-    const format = accessLogEncoding === 'JSON' ? { format: { case: 'jsonFormat' as const, value: FIELDS } } : { format: { case: 'textFormatSource' as const, value: { specifier: { case: 'inlineString' as const, value: TEXT } } } }
+    const format =
+      accessLogEncoding === 'JSON'
+        ? { format: { case: 'jsonFormat' as const, value: FIELDS } }
+        : {
+            format: {
+              case: 'textFormatSource' as const,
+              value: { specifier: { case: 'inlineString' as const, value: TEXT } },
+            },
+          }
     // Envoy writes its own stdout directly: opening /dev/stdout again fails for its user when the agent holds the pipe.
     const config =
       accessLogFile === '/dev/stdout'
         ? any(StdoutAccessLogSchema, { accessLogFormat: { case: 'logFormat', value: format } })
-        : any(FileAccessLogSchema, { path: accessLogFile, accessLogFormat: { case: 'logFormat', value: format } })
+        : any(FileAccessLogSchema, {
+            path: accessLogFile,
+            accessLogFormat: { case: 'logFormat', value: format },
+          })
     const name = accessLogFile === '/dev/stdout' ? 'envoy.access_loggers.stdout' : 'envoy.access_loggers.file'
     return [{ value: { name, configType: { case: 'typedConfig', value: config } }, provenance: [] }]
   },

@@ -1,10 +1,10 @@
 import { create } from '@bufbuild/protobuf'
 import { any } from '@seine/envoy'
-import { type Config_TagSchema as TagSchema } from '@seine/envoy/envoy/extensions/access_loggers/stats/v3/stats'
-import type { Init, FilterChainContext } from '@seine/pilot-traffic'
-import { type Matcher, MatcherSchema } from '@seine/envoy/xds/type/matcher/v3/matcher'
-import { StatTagValueInputSchema } from '@seine/envoy/envoy/extensions/matching/common_inputs/stats/v3/stats'
+import type { Config_TagSchema as TagSchema } from '@seine/envoy/envoy/extensions/access_loggers/stats/v3/stats'
 import { TransformStatSchema } from '@seine/envoy/envoy/extensions/matching/actions/transform_stat/v3/transform_stat'
+import { StatTagValueInputSchema } from '@seine/envoy/envoy/extensions/matching/common_inputs/stats/v3/stats'
+import { type Matcher, MatcherSchema } from '@seine/envoy/xds/type/matcher/v3/matcher'
+import type { FilterChainContext, Init } from '@seine/pilot-traffic'
 
 export type TagInit = Init<typeof TagSchema>
 
@@ -61,9 +61,12 @@ function peerSource(): TagInit[] {
 }
 
 function peerDestination({ service, protocol, proxy }: FilterChainContext): TagInit[] {
-  const endpoint = (name: string, key: string) => format(name, `%METADATA(UPSTREAM_HOST:istio:${key})%`, orUnknown())
+  const endpoint = (name: string, key: string) =>
+    format(name, `%METADATA(UPSTREAM_HOST:istio:${key})%`, orUnknown())
   const route = (name: string, key: string, known: string | undefined) =>
-    protocol === 'http' ? format(name, `%METADATA(ROUTE:istio:${key})%`, orUnknown()) : literal(name, known ?? UNKNOWN)
+    protocol === 'http'
+      ? format(name, `%METADATA(ROUTE:istio:${key})%`, orUnknown())
+      : literal(name, known ?? UNKNOWN)
   return [
     endpoint('destination_workload', 'workload'),
     endpoint('destination_workload_namespace', 'namespace'),
@@ -83,7 +86,9 @@ function ownDestination({ proxy, service, security }: FilterChainContext): TagIn
   return [
     literal('destination_workload', proxy.workloadName),
     literal('destination_workload_namespace', proxy.namespace),
-    security === 'mutual_tls' ? format('destination_principal', '%DOWNSTREAM_LOCAL_URI_SAN%', orUnknown()) : literal('destination_principal', UNKNOWN),
+    security === 'mutual_tls'
+      ? format('destination_principal', '%DOWNSTREAM_LOCAL_URI_SAN%', orUnknown())
+      : literal('destination_principal', UNKNOWN),
     literal('destination_app', proxy.app),
     literal('destination_version', proxy.version),
     literal('destination_service', service?.hostname ?? UNKNOWN),
@@ -128,11 +133,21 @@ function replaceBy(newTagValue: string) {
 /** Replaces the given values of a tag; others stay. */
 function replaceValues(values: Readonly<Record<string, string>>): Matcher {
   const map = Object.fromEntries(Object.entries(values).map(([from, to]) => [from, replaceBy(to)]))
-  return create(MatcherSchema, { matcherType: { case: 'matcherTree', value: { input: input(), treeType: { case: 'exactMatchMap', value: { map } } } } })
+  return create(MatcherSchema, {
+    matcherType: {
+      case: 'matcherTree',
+      value: { input: input(), treeType: { case: 'exactMatchMap', value: { map } } },
+    },
+  })
 }
 
 /** `grpc` by content type, else `http`. */
 function protocolRule(): Matcher {
   const map = { 'application/grpc': replaceBy('grpc'), '': replaceBy('http') }
-  return create(MatcherSchema, { matcherType: { case: 'matcherTree', value: { input: input(), treeType: { case: 'prefixMatchMap', value: { map } } } } })
+  return create(MatcherSchema, {
+    matcherType: {
+      case: 'matcherTree',
+      value: { input: input(), treeType: { case: 'prefixMatchMap', value: { map } } },
+    },
+  })
 }

@@ -1,9 +1,20 @@
 import { any } from '@seine/envoy'
 import { AccessLogType } from '@seine/envoy/envoy/data/accesslog/v3/accesslog'
-import { Config_Histogram_Unit as Unit, type ConfigSchema as StatsSchema, ConfigSchema } from '@seine/envoy/envoy/extensions/access_loggers/stats/v3/stats'
-import { CelSchema } from '@seine/envoy/envoy/extensions/formatter/cel/v3/cel'
+import {
+  ConfigSchema,
+  type ConfigSchema as StatsSchema,
+  Config_Histogram_Unit as Unit,
+} from '@seine/envoy/envoy/extensions/access_loggers/stats/v3/stats'
 import { ConfigSchema as SetFilterStateSchema } from '@seine/envoy/envoy/extensions/filters/network/set_filter_state/v3/set_filter_state'
-import type { AccessLogInit, Contribution, FilterChainContext, Init, NetworkFilterInit, TrafficPlugin } from '@seine/pilot-traffic'
+import { CelSchema } from '@seine/envoy/envoy/extensions/formatter/cel/v3/cel'
+import type {
+  AccessLogInit,
+  Contribution,
+  FilterChainContext,
+  Init,
+  NetworkFilterInit,
+  TrafficPlugin,
+} from '@seine/pilot-traffic'
 import { PeerState, standardLabels } from './labels.ts'
 
 type StatsInit = Init<typeof StatsSchema>
@@ -14,13 +25,18 @@ type StatsInit = Init<typeof StatsSchema>
  */
 export const metricsPlugin: TrafficPlugin = {
   name: 'metrics',
-  networkFilters: context => (context.direction === 'inbound' && context.security === 'mutual_tls' ? [peerIdentity()] : []),
+  networkFilters: context =>
+    context.direction === 'inbound' && context.security === 'mutual_tls' ? [peerIdentity()] : [],
   accessLogs: context => (context.protocol === 'http' ? [requestStats(context)] : tcpStats(context)),
 }
 
 function requestStats(context: FilterChainContext): Contribution<AccessLogInit> {
   const tags = standardLabels(context)
-  const histogram = (name: string, unit: Unit, valueFormat: string) => ({ stat: { name, tags }, unit, valueFormat })
+  const histogram = (name: string, unit: Unit, valueFormat: string) => ({
+    stat: { name, tags },
+    unit,
+    valueFormat,
+  })
   return logger({
     statsScope: { prefix: 'istio' },
     counters: [{ stat: { name: 'requests_total', tags }, valueFixed: 1n }],
@@ -39,11 +55,18 @@ function tcpStats(context: FilterChainContext): Contribution<AccessLogInit>[] {
   const bytes = (name: string, valueFormat: string) => ({ stat: { name, tags }, valueFormat })
   const prefix = { prefix: 'istio' }
   return [
-    logger({ statsScope: prefix, counters: [counter('tcp_connections_opened_total')] }, AccessLogType.TcpUpstreamConnected),
+    logger(
+      { statsScope: prefix, counters: [counter('tcp_connections_opened_total')] },
+      AccessLogType.TcpUpstreamConnected,
+    ),
     logger(
       {
         statsScope: prefix,
-        counters: [counter('tcp_connections_closed_total'), bytes('tcp_sent_bytes_total', '%BYTES_SENT%'), bytes('tcp_received_bytes_total', '%BYTES_RECEIVED%')],
+        counters: [
+          counter('tcp_connections_closed_total'),
+          bytes('tcp_sent_bytes_total', '%BYTES_SENT%'),
+          bytes('tcp_received_bytes_total', '%BYTES_RECEIVED%'),
+        ],
       },
       AccessLogType.TcpConnectionEnd,
     ),
@@ -51,8 +74,18 @@ function tcpStats(context: FilterChainContext): Contribution<AccessLogInit>[] {
 }
 
 function logger(config: StatsInit, only?: AccessLogType): Contribution<AccessLogInit> {
-  const filter = only === undefined ? {} : { filter: { filterSpecifier: { case: 'logTypeFilter' as const, value: { types: [only] } } } }
-  return { value: { name: 'envoy.access_loggers.stats', ...filter, configType: { case: 'typedConfig', value: any(ConfigSchema, config) } }, provenance: [] }
+  const filter =
+    only === undefined
+      ? {}
+      : { filter: { filterSpecifier: { case: 'logTypeFilter' as const, value: { types: [only] } } } }
+  return {
+    value: {
+      name: 'envoy.access_loggers.stats',
+      ...filter,
+      configType: { case: 'typedConfig', value: any(ConfigSchema, config) },
+    },
+    provenance: [],
+  }
 }
 
 /**
@@ -60,19 +93,37 @@ function logger(config: StatsInit, only?: AccessLogType): Contribution<AccessLog
  * `<workload>.<namespace>.<app>.<version>.workload.<trust domain>`, with `--` for dots inside a part.
  */
 function peerIdentity(): Contribution<NetworkFilterInit> {
-  const formatter = { name: 'envoy.formatter.cel', typedConfig: any(CelSchema, { celConfig: { enableStringFunctions: true } }) }
-  const part = (index: number) => `%CEL(connection.dns_san_peer_certificate.split('.')[${index}].replace('--', '.'))%`
+  const formatter = {
+    name: 'envoy.formatter.cel',
+    typedConfig: any(CelSchema, { celConfig: { enableStringFunctions: true } }),
+  }
+  const part = (index: number) =>
+    `%CEL(connection.dns_san_peer_certificate.split('.')[${index}].replace('--', '.'))%`
   const entry = (key: string, inlineString: string) => ({
     key: { case: 'objectKey' as const, value: key },
     factoryKey: 'envoy.string',
     skipIfEmpty: true,
     value: {
       case: 'formatString' as const,
-      value: { format: { case: 'textFormatSource' as const, value: { specifier: { case: 'inlineString' as const, value: inlineString } } }, formatters: [formatter] },
+      value: {
+        format: {
+          case: 'textFormatSource' as const,
+          value: { specifier: { case: 'inlineString' as const, value: inlineString } },
+        },
+        formatters: [formatter],
+      },
     },
   })
   const config = any(SetFilterStateSchema, {
-    onDownstreamTlsHandshake: [entry(PeerState.workload, part(0)), entry(PeerState.namespace, part(1)), entry(PeerState.app, part(2)), entry(PeerState.version, part(3))],
+    onDownstreamTlsHandshake: [
+      entry(PeerState.workload, part(0)),
+      entry(PeerState.namespace, part(1)),
+      entry(PeerState.app, part(2)),
+      entry(PeerState.version, part(3)),
+    ],
   })
-  return { value: { name: 'seine.peer_identity', configType: { case: 'typedConfig', value: config } }, provenance: [] }
+  return {
+    value: { name: 'seine.peer_identity', configType: { case: 'typedConfig', value: config } },
+    provenance: [],
+  }
 }

@@ -1,8 +1,15 @@
-import { fromBinary, toBinary, create } from '@bufbuild/protobuf'
-import { ExportTraceServiceRequestSchema, ExportTraceServiceResponseSchema } from '@seine/envoy/opentelemetry/proto/collector/trace/v1/trace_service'
+import { create, fromBinary, toBinary } from '@bufbuild/protobuf'
+import type { Server, ServerUnaryCall, sendUnaryData } from '@grpc/grpc-js'
+import {
+  ExportTraceServiceRequestSchema,
+  ExportTraceServiceResponseSchema,
+} from '@seine/envoy/opentelemetry/proto/collector/trace/v1/trace_service'
 import type { AnyValue, KeyValue } from '@seine/envoy/opentelemetry/proto/common/v1/common'
-import { type Span, Span_SpanKind as Kind, Status_StatusCode as StatusCode } from '@seine/envoy/opentelemetry/proto/trace/v1/trace'
-import type { sendUnaryData, Server, ServerUnaryCall } from '@grpc/grpc-js'
+import {
+  Span_SpanKind as Kind,
+  type Span,
+  Status_StatusCode as StatusCode,
+} from '@seine/envoy/opentelemetry/proto/trace/v1/trace'
 
 /** A span as it was received: ids in hexadecimal, times in microseconds since the Unix epoch. */
 export interface ReceivedSpan {
@@ -36,10 +43,13 @@ export function addTraceReceiver(server: Server, onSpans: (spans: readonly Recei
       responseDeserialize: (value: Buffer) => value,
     },
   }
-  const accepted = Buffer.from(toBinary(ExportTraceServiceResponseSchema, create(ExportTraceServiceResponseSchema)))
+  const accepted = Buffer.from(
+    toBinary(ExportTraceServiceResponseSchema, create(ExportTraceServiceResponseSchema)),
+  )
   server.addService(definition, {
     Export: (call: ServerUnaryCall<Buffer, Buffer>, reply: sendUnaryData<Buffer>) => {
-      if (call.request.length > MAX_EXPORT_BYTES) return reply({ code: 8, details: 'the export is larger than 4 MiB' })
+      if (call.request.length > MAX_EXPORT_BYTES)
+        return reply({ code: 8, details: 'the export is larger than 4 MiB' })
       try {
         onSpans(decodeSpans(call.request))
       } catch (failure) {

@@ -11,10 +11,16 @@ export const tracingPlugin: TrafficPlugin = {
   tracing: ({ snapshot, proxy, protocol }: FilterChainContext) => {
     if (!snapshot.config.enableTracing || protocol !== 'http') return undefined
     const config = any(OpenTelemetryConfigSchema, {
-      grpcService: { targetSpecifier: { case: 'envoyGrpc', value: { clusterName: OTLP_CLUSTER } }, timeout: duration(250) },
+      grpcService: {
+        targetSpecifier: { case: 'envoyGrpc', value: { clusterName: OTLP_CLUSTER } },
+        timeout: duration(250),
+      },
       serviceName: `${proxy.app}.${proxy.namespace}`,
     })
-    const tag = (name: string, value: string) => ({ tag: name, type: { case: 'literal' as const, value: { value } } })
+    const tag = (name: string, value: string) => ({
+      tag: name,
+      type: { case: 'literal' as const, value: { value } },
+    })
     return {
       value: {
         clientSampling: { value: 100 },

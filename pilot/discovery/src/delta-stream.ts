@@ -49,7 +49,8 @@ export class DeltaStream {
     const state = this.#stateOf(type)
     if (request.responseNonce !== '') this.#answered(state, request)
     this.#subscribed += request.resourceNamesSubscribe.length - request.resourceNamesUnsubscribe.length
-    if (this.#subscribed > MAX_SUBSCRIBED) return this.#events.failed(`more than ${MAX_SUBSCRIBED} names subscribed on one stream`)
+    if (this.#subscribed > MAX_SUBSCRIBED)
+      return this.#events.failed(`more than ${MAX_SUBSCRIBED} names subscribed on one stream`)
     if (first) state.adopt(request.initialResourceVersions)
     if (first && request.resourceNamesSubscribe.length === 0) state.becomeWildcard()
     state.subscribe(request.resourceNamesSubscribe)
@@ -75,14 +76,21 @@ export class DeltaStream {
     this.#sendChanges(TypeUrl.cluster)
     this.#sendChanges(TypeUrl.endpoint)
     for (const type of this.#types.keys()) if (!(type in shortTypeName)) this.#sendChanges(type)
-    if (this.#busy(TypeUrl.cluster) || this.#busy(TypeUrl.endpoint) || this.#awaitingEndpoints.size > 0) return
+    if (this.#busy(TypeUrl.cluster) || this.#busy(TypeUrl.endpoint) || this.#awaitingEndpoints.size > 0)
+      return
     this.#sendChanges(TypeUrl.listener)
     if (this.#busy(TypeUrl.listener)) return
     this.#sendChanges(TypeUrl.route)
     if (this.#busy(TypeUrl.route)) return
     this.#sendChanges(TypeUrl.virtualHost)
     if (this.#busy(TypeUrl.virtualHost)) return
-    for (const type of [TypeUrl.virtualHost, TypeUrl.route, TypeUrl.listener, TypeUrl.cluster, TypeUrl.endpoint]) {
+    for (const type of [
+      TypeUrl.virtualHost,
+      TypeUrl.route,
+      TypeUrl.listener,
+      TypeUrl.cluster,
+      TypeUrl.endpoint,
+    ]) {
       this.#sendRemovals(type)
       if (this.#types.get(type)?.inFlight) return
     }
@@ -142,7 +150,8 @@ export class DeltaStream {
     const withEndpoints = clusters.filter(({ name }) => this.#view.get(TypeUrl.endpoint, name) !== undefined)
     endpoints?.resend(withEndpoints.map(({ name }) => name))
     if (withEndpoints.length === 0) return
-    for (const { name } of withEndpoints) if (fresh.has(name) || endpoints?.has(name)) this.#awaitingEndpoints.add(name)
+    for (const { name } of withEndpoints)
+      if (fresh.has(name) || endpoints?.has(name)) this.#awaitingEndpoints.add(name)
     this.#cancelWait?.()
     this.#cancelWait = this.#clock.after(ENDPOINT_WAIT_MS, () => {
       this.#awaitingEndpoints.clear()

@@ -1,8 +1,17 @@
 import { fromBinary } from '@bufbuild/protobuf'
-import { type Metadata, type Server, type ServerDuplexStream, type ServiceDefinition, status } from '@grpc/grpc-js'
+import {
+  type Metadata,
+  type Server,
+  type ServerDuplexStream,
+  type ServiceDefinition,
+  status,
+} from '@grpc/grpc-js'
 import { shortTypeName, type TypeUrl } from '@seine/envoy'
 import type { Node } from '@seine/envoy/envoy/config/core/v3/base'
-import { DeltaDiscoveryRequestSchema, DiscoveryRequestSchema } from '@seine/envoy/envoy/service/discovery/v3/discovery'
+import {
+  DeltaDiscoveryRequestSchema,
+  DiscoveryRequestSchema,
+} from '@seine/envoy/envoy/service/discovery/v3/discovery'
 import { type Clock, Counter, Gauge, Histogram, type Logger, type Registry, type Result } from '@seine/kit'
 import type { ConfigSource, NodeInfo, ProxySession, PushHint } from './config-source.ts'
 import { DeltaStream, type StreamEvents } from './delta-stream.ts'
@@ -40,7 +49,15 @@ const MAX_REQUEST_BYTES = 16 << 20
 const serviceDefinition: ServiceDefinition = Object.fromEntries(
   ['StreamAggregatedResources', 'DeltaAggregatedResources'].map(method => [
     method,
-    { path: SERVICE + method, requestStream: true, responseStream: true, requestSerialize: same, requestDeserialize: same, responseSerialize: same, responseDeserialize: same },
+    {
+      path: SERVICE + method,
+      requestStream: true,
+      responseStream: true,
+      requestSerialize: same,
+      requestDeserialize: same,
+      responseSerialize: same,
+      responseDeserialize: same,
+    },
   ]),
 )
 
@@ -90,7 +107,12 @@ export class DiscoveryServer {
 
   /** What each connected client has acknowledged, by id. */
   statuses(): ProxyStatus[] {
-    const all = [...this.#connections].map(({ session, node, protocol, connectedAt }) => ({ id: session.proxyId, protocol: node.protocol, connectedAt, types: protocol.status() }))
+    const all = [...this.#connections].map(({ session, node, protocol, connectedAt }) => ({
+      id: session.proxyId,
+      protocol: node.protocol,
+      connectedAt,
+      types: protocol.status(),
+    }))
     return all.sort((a, b) => (a.id < b.id ? -1 : 1))
   }
 
@@ -131,7 +153,11 @@ export class DiscoveryServer {
       this.#options.logger.info({ proxy: connection.session.proxyId }, 'proxy disconnected')
     }
     call.on('data', (message: Buffer) => {
-      if (message.length > MAX_REQUEST_BYTES) return refuse(status.RESOURCE_EXHAUSTED, `a request of ${message.length} bytes is larger than ${MAX_REQUEST_BYTES}`)
+      if (message.length > MAX_REQUEST_BYTES)
+        return refuse(
+          status.RESOURCE_EXHAUSTED,
+          `a request of ${message.length} bytes is larger than ${MAX_REQUEST_BYTES}`,
+        )
       if (admitted) take(message)
       else queue.push(message)
       return undefined
@@ -155,8 +181,17 @@ export class DiscoveryServer {
     )
   }
 
-  #connect(call: Call, message: Buffer, protocol: NodeInfo['protocol'], identity: string | undefined, refuse: (code: status, details: string) => void): Connection | undefined {
-    const request = protocol === 'delta' ? fromBinary(DeltaDiscoveryRequestSchema, message) : fromBinary(DiscoveryRequestSchema, message)
+  #connect(
+    call: Call,
+    message: Buffer,
+    protocol: NodeInfo['protocol'],
+    identity: string | undefined,
+    refuse: (code: status, details: string) => void,
+  ): Connection | undefined {
+    const request =
+      protocol === 'delta'
+        ? fromBinary(DeltaDiscoveryRequestSchema, message)
+        : fromBinary(DiscoveryRequestSchema, message)
     if (!request.node?.id) {
       refuse(status.INVALID_ARGUMENT, 'the first request on a stream must name its node')
       return undefined
@@ -170,7 +205,10 @@ export class DiscoveryServer {
     const session = opened.value
     const events = this.#eventsOf(call, session)
     const { clock } = this.#options
-    const stream = protocol === 'delta' ? new DeltaStream(session.view, events, clock) : new StateStream(session.view, events, clock)
+    const stream =
+      protocol === 'delta'
+        ? new DeltaStream(session.view, events, clock)
+        : new StateStream(session.view, events, clock)
     call.on('drain', () => stream.setBlocked(false))
     const connection = { session, node, protocol: stream, connectedAt: clock.now() }
     this.#connections.add(connection)
@@ -191,7 +229,10 @@ export class DiscoveryServer {
       },
       nacked: (type, names, message) => {
         this.#meters.rejects.inc({ type: nameOf(type) })
-        logger.error({ proxy: session.proxyId, type: nameOf(type), resources: names, reason: message }, 'proxy rejected configuration')
+        logger.error(
+          { proxy: session.proxyId, type: nameOf(type), resources: names, reason: message },
+          'proxy rejected configuration',
+        )
         onNack?.(session.proxyId, nameOf(type), names, message)
       },
       failed: message => call.emit('error', { code: status.RESOURCE_EXHAUSTED, details: message }),
@@ -211,7 +252,13 @@ function receive(protocol: Protocol, message: Buffer): void {
 
 function nodeInfo(node: Node, protocol: NodeInfo['protocol'], peerIdentity: string | undefined): NodeInfo {
   const metadata: Record<string, unknown> = node.metadata ?? {}
-  return { id: node.id, cluster: node.cluster, metadata, protocol, ...(peerIdentity === undefined ? {} : { peerIdentity }) }
+  return {
+    id: node.id,
+    cluster: node.cluster,
+    metadata,
+    protocol,
+    ...(peerIdentity === undefined ? {} : { peerIdentity }),
+  }
 }
 
 function nameOf(type: string): string {
@@ -228,10 +275,27 @@ interface Meters {
 /** The names of Istio's own pilot metrics, so that its dashboards show ours. */
 function meters(registry: Registry, connected: () => number): Meters {
   const registers = [registry]
-  new Gauge({ name: 'pilot_xds', help: 'Connected xDS clients', registers, collect() { this.set(connected()) } })
+  new Gauge({
+    name: 'pilot_xds',
+    help: 'Connected xDS clients',
+    registers,
+    collect() {
+      this.set(connected())
+    },
+  })
   return {
-    pushes: new Counter({ name: 'pilot_xds_pushes', help: 'Pushes by resource type', labelNames: ['type'], registers }),
-    rejects: new Counter({ name: 'pilot_total_xds_rejects', help: 'Rejected responses by resource type', labelNames: ['type'], registers }),
+    pushes: new Counter({
+      name: 'pilot_xds_pushes',
+      help: 'Pushes by resource type',
+      labelNames: ['type'],
+      registers,
+    }),
+    rejects: new Counter({
+      name: 'pilot_total_xds_rejects',
+      help: 'Rejected responses by resource type',
+      labelNames: ['type'],
+      registers,
+    }),
     bytes: new Counter({ name: 'pilot_xds_sent_bytes_total', help: 'Bytes of xDS responses', registers }),
     convergence: new Histogram({
       name: 'pilot_proxy_convergence_time',
@@ -241,4 +305,3 @@ function meters(registry: Registry, connected: () => number): Meters {
     }),
   }
 }
-

@@ -44,8 +44,10 @@ export class StateStream {
     if (responseNonce !== '' && responseNonce !== state.nonce) return
     if (responseNonce !== '') this.#answered(type, state, request)
     const names = [...request.resourceNames].sort()
-    const wildcard = (type === TypeUrl.cluster || type === TypeUrl.listener) && (names.length === 0 || names.includes('*'))
-    if (responseNonce === '' || wildcard !== state.wildcard || names.join() !== state.names.join()) state.dirty = true
+    const wildcard =
+      (type === TypeUrl.cluster || type === TypeUrl.listener) && (names.length === 0 || names.includes('*'))
+    if (responseNonce === '' || wildcard !== state.wildcard || names.join() !== state.names.join())
+      state.dirty = true
     Object.assign(state, { names, wildcard })
     this.pump()
   }
@@ -53,7 +55,8 @@ export class StateStream {
   push(hint: PushHint): void {
     for (const [type, names] of hint) {
       const state = this.#types.get(type)
-      if (state && (names === 'all' || state.wildcard || state.names.some(name => names.has(name)))) state.dirty = true
+      if (state && (names === 'all' || state.wildcard || state.names.some(name => names.has(name))))
+        state.dirty = true
     }
     this.pump()
   }
@@ -107,11 +110,27 @@ export class StateStream {
 }
 
 function newState(): SubscriptionState {
-  return { names: [], wildcard: false, sent: '', dirty: true, nonce: '', inFlight: false, sentNames: [], ackedAt: undefined, nack: undefined }
+  return {
+    names: [],
+    wildcard: false,
+    sent: '',
+    dirty: true,
+    nonce: '',
+    inFlight: false,
+    sentNames: [],
+    ackedAt: undefined,
+    nack: undefined,
+  }
 }
 
 function statusOf(state: SubscriptionState): TypeStatus {
-  const base = { resources: state.sentNames.length, ...(state.ackedAt === undefined ? {} : { ackedAt: state.ackedAt }) }
+  const base = {
+    resources: state.sentNames.length,
+    ...(state.ackedAt === undefined ? {} : { ackedAt: state.ackedAt }),
+  }
   if (state.nack) return { ...base, state: 'NACKED', nack: state.nack }
-  return { ...base, state: state.inFlight || state.dirty ? 'STALE' : state.ackedAt === undefined ? 'NOT SENT' : 'SYNCED' }
+  return {
+    ...base,
+    state: state.inFlight || state.dirty ? 'STALE' : state.ackedAt === undefined ? 'NOT SENT' : 'SYNCED',
+  }
 }

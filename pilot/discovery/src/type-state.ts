@@ -105,7 +105,8 @@ export class TypeState {
     }
     for (const name of this.#sent.keys()) this.#pending.add(name)
     for (const name of this.#subscribed) this.#pending.add(name)
-    for (const table of this.#tables) for (const name of this.#view.names(this.type, table)) this.#pending.add(name)
+    for (const table of this.#tables)
+      for (const name of this.#view.names(this.type, table)) this.#pending.add(name)
     if (this.wildcard) for (const name of this.#view.names(this.type)) this.#pending.add(name)
   }
 
@@ -164,7 +165,8 @@ export class TypeState {
   /** Whether only removals are left to send. */
   get onlyRemovalsLeft(): boolean {
     if (this.#isolated.length > 0) return false
-    for (const name of this.#pending) if (this.#view.get(this.type, name) || this.#answersAbsence(name)) return false
+    for (const name of this.#pending)
+      if (this.#view.get(this.type, name) || this.#answersAbsence(name)) return false
     return true
   }
 
@@ -215,8 +217,16 @@ export class TypeState {
 
   status(): TypeStatus {
     const [first] = this.#rejected
-    const base = { resources: this.#sent.size, ...(this.#ackedAt === undefined ? {} : { ackedAt: this.#ackedAt }) }
-    if (first) return { ...base, state: 'NACKED', nack: { at: this.#nackedAt, message: first[1], resources: [...this.#rejected.keys()] } }
+    const base = {
+      resources: this.#sent.size,
+      ...(this.#ackedAt === undefined ? {} : { ackedAt: this.#ackedAt }),
+    }
+    if (first)
+      return {
+        ...base,
+        state: 'NACKED',
+        nack: { at: this.#nackedAt, message: first[1], resources: [...this.#rejected.keys()] },
+      }
     if (this.inFlight || this.#pending.size > 0) return { ...base, state: 'STALE' }
     return { ...base, state: this.#ackedAt === undefined ? 'NOT SENT' : 'SYNCED' }
   }

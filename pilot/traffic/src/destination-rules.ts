@@ -6,11 +6,19 @@ import { exportScopes, hostCovers, type MeshSnapshot, resolveHost, visibleIn } f
  * comes before one of the service's, and that before one of the root namespace; an exact host before a
  * wildcard, a longer wildcard before a shorter one.
  */
-export function destinationRuleFor(index: DestinationRuleIndex, hostname: string, serviceNamespace: string, namespace: string, rootNamespace: string): DestinationRule | undefined {
+export function destinationRuleFor(
+  index: DestinationRuleIndex,
+  hostname: string,
+  serviceNamespace: string,
+  namespace: string,
+  rootNamespace: string,
+): DestinationRule | undefined {
   const candidates = index.covering(hostname)
   for (const owner of [namespace, serviceNamespace, rootNamespace]) {
     const found = candidates.find(
-      rule => rule.metadata.namespace === owner && visibleIn(exportScopes(rule.spec.exportTo), rule.metadata.namespace, namespace),
+      rule =>
+        rule.metadata.namespace === owner &&
+        visibleIn(exportScopes(rule.spec.exportTo), rule.metadata.namespace, namespace),
     )
     if (found) return found
   }
@@ -48,7 +56,11 @@ export interface EffectivePolicy extends PortTrafficPolicy {
  * What applies to a port of a subset: the subset's policy over the rule's, and a port-level setting in place
  * of the whole policy it stands in, as Istio has it.
  */
-export function effectivePolicy(rule: DestinationRule | undefined, subset: Subset | undefined, port: number): EffectivePolicy {
+export function effectivePolicy(
+  rule: DestinationRule | undefined,
+  subset: Subset | undefined,
+  port: number,
+): EffectivePolicy {
   const subsetIndex = subset ? (rule?.spec.subsets ?? []).indexOf(subset) : -1
   const base = forPort(rule?.spec.trafficPolicy, 'spec.trafficPolicy', port)
   if (!subset?.trafficPolicy) return base
@@ -71,5 +83,7 @@ function forPort(policy: TrafficPolicy | undefined, path: string, port: number):
 
 /** The object without its undefined fields, so that spreading it does not erase what it is spread over. */
 function defined(policy: PortTrafficPolicy): PortTrafficPolicy {
-  return Object.fromEntries(Object.entries(policy).filter(([, value]) => value !== undefined)) as PortTrafficPolicy
+  return Object.fromEntries(
+    Object.entries(policy).filter(([, value]) => value !== undefined),
+  ) as PortTrafficPolicy
 }

@@ -1,4 +1,10 @@
-import { create, type DescMessage, type MessageInitShape, type MessageShape, toBinary } from '@bufbuild/protobuf'
+import {
+  create,
+  type DescMessage,
+  type MessageInitShape,
+  type MessageShape,
+  toBinary,
+} from '@bufbuild/protobuf'
 import type { EncodedResource, Provenance } from '@seine/envoy'
 
 /** A generated resource, still readable, with what it came from. */
@@ -9,7 +15,12 @@ export interface Generated<D extends DescMessage = DescMessage> {
 }
 
 /** Serialises a message once; the version is a hash of the bytes. */
-export function encode<D extends DescMessage>(schema: D, name: string, init: MessageInitShape<D>, provenance: readonly Provenance[]): EncodedResource {
+export function encode<D extends DescMessage>(
+  schema: D,
+  name: string,
+  init: MessageInitShape<D>,
+  provenance: readonly Provenance[],
+): EncodedResource {
   const bytes = toBinary(schema, create(schema, init))
   return { name, version: hashBytes(bytes), bytes, provenance: uniqueProvenance(provenance) }
 }

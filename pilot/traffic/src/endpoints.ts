@@ -1,11 +1,17 @@
-import type { Init } from './init.ts'
 import type { DestinationRule, Subset } from '@seine/api'
 import type { EncodedResource, Provenance } from '@seine/envoy'
 import { HealthStatus } from '@seine/envoy/envoy/config/core/v3/health_check'
 import { ClusterLoadAssignmentSchema } from '@seine/envoy/envoy/config/endpoint/v3/endpoint'
 import type { LocalityLbEndpointsSchema } from '@seine/envoy/envoy/config/endpoint/v3/endpoint_components'
-import { type Endpoint, type MeshService, type ServiceEndpoints, type ServicePort, selects } from '@seine/model'
+import {
+  type Endpoint,
+  type MeshService,
+  type ServiceEndpoints,
+  type ServicePort,
+  selects,
+} from '@seine/model'
 import { encode } from './encode.ts'
+import type { Init } from './init.ts'
 import { outboundClusterName, TELEMETRY_METADATA, TLS_MODE_KEY } from './names.ts'
 
 type LocalityInit = Init<typeof LocalityLbEndpointsSchema>
@@ -25,7 +31,11 @@ export function endpointAssignments(inputs: EndpointAssignmentInputs): EncodedRe
   return service.ports.flatMap(port => subsets.map(subset => assignment(inputs, port, subset)))
 }
 
-function assignment(inputs: EndpointAssignmentInputs, port: ServicePort, subset: Subset | undefined): EncodedResource {
+function assignment(
+  inputs: EndpointAssignmentInputs,
+  port: ServicePort,
+  subset: Subset | undefined,
+): EncodedResource {
   const { service, rule } = inputs
   const name = outboundClusterName(port.number, subset?.name ?? '', service.hostname)
   const endpoints = localities(chosen(inputs, port, subset))
@@ -38,29 +48,61 @@ function assignment(inputs: EndpointAssignmentInputs, port: ServicePort, subset:
 }
 
 /** The endpoints of a cluster that Envoy resolves by DNS: the addresses of the entry, or the host itself. */
-export function dnsLocality(inputs: EndpointAssignmentInputs, port: ServicePort, subset: Subset | undefined): LocalityInit[] {
+export function dnsLocality(
+  inputs: EndpointAssignmentInputs,
+  port: ServicePort,
+  subset: Subset | undefined,
+): LocalityInit[] {
   const listed = chosen(inputs, port, subset)
   if (listed.length > 0) return localities(listed)
   const { service } = inputs
   const target = typeof port.targetPort === 'number' ? port.targetPort : port.number
-  const host = { address: service.hostname, port: target, labels: {}, weight: 1, meshed: false, serviceAccount: undefined, namespace: service.namespace, workload: undefined }
+  const host = {
+    address: service.hostname,
+    port: target,
+    labels: {},
+    weight: 1,
+    meshed: false,
+    serviceAccount: undefined,
+    namespace: service.namespace,
+    workload: undefined,
+  }
   return localities([host])
 }
 
-function chosen({ endpoints }: EndpointAssignmentInputs, port: ServicePort, subset: Subset | undefined): readonly Endpoint[] {
+function chosen(
+  { endpoints }: EndpointAssignmentInputs,
+  port: ServicePort,
+  subset: Subset | undefined,
+): readonly Endpoint[] {
   const all = endpoints.byPort.get(port.number) ?? []
   return subset?.labels ? all.filter(endpoint => selects(subset.labels, endpoint.labels)) : all
 }
 
 function localities(endpoints: readonly Endpoint[]): LocalityInit[] {
   if (endpoints.length === 0) return []
-  return [{ loadBalancingWeight: endpoints.reduce((sum, { weight }) => sum + Math.max(weight, 1), 0), lbEndpoints: endpoints.map(lbEndpoint) }]
+  return [
+    {
+      loadBalancingWeight: endpoints.reduce((sum, { weight }) => sum + Math.max(weight, 1), 0),
+      lbEndpoints: endpoints.map(lbEndpoint),
+    },
+  ]
 }
 
 function lbEndpoint(endpoint: Endpoint): NonNullable<LocalityInit['lbEndpoints']>[number] {
   const { address, port, workload } = endpoint
   return {
-    hostIdentifier: { case: 'endpoint', value: { address: { address: { case: 'socketAddress', value: { address, portSpecifier: { case: 'portValue', value: port } } } } } },
+    hostIdentifier: {
+      case: 'endpoint',
+      value: {
+        address: {
+          address: {
+            case: 'socketAddress',
+            value: { address, portSpecifier: { case: 'portValue', value: port } },
+          },
+        },
+      },
+    },
     healthStatus: HealthStatus.HEALTHY,
     loadBalancingWeight: Math.max(endpoint.weight, 1),
     metadata: {
@@ -73,7 +115,9 @@ function lbEndpoint(endpoint: Endpoint): NonNullable<LocalityInit['lbEndpoints']
                 namespace: workload.namespace,
                 app: workload.app,
                 version: workload.version,
-                principal: endpoint.meshed ? `ns/${workload.namespace}/sa/${workload.serviceAccount}` : 'unknown',
+                principal: endpoint.meshed
+                  ? `ns/${workload.namespace}/sa/${workload.serviceAccount}`
+                  : 'unknown',
               },
             }
           : {}),

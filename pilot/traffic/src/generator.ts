@@ -1,12 +1,19 @@
 import { type EncodedResource, TypeUrl } from '@seine/envoy'
-import { type ChangeSet, destinationsOf, hostCovers, type MeshSnapshot, resolveHost, virtualServiceHosts } from '@seine/model'
+import {
+  type ChangeSet,
+  destinationsOf,
+  hostCovers,
+  type MeshSnapshot,
+  resolveHost,
+  virtualServiceHosts,
+} from '@seine/model'
 import { DestinationRuleIndex } from './destination-rules.ts'
+import { NAME_TABLE_TYPE, nameTable } from './name-table.ts'
 import { type IndexedSnapshot, OutboundScope, type ScopeChanges, type ScopeKey } from './outbound-scope.ts'
 import type { TrafficPlugin } from './plugin.ts'
 import type { Proxy } from './proxy.ts'
 import { inboundResources, isServedBy, outboundListeners, routeConfiguration } from './proxy-resources.ts'
 import { ResourceCache } from './resource-cache.ts'
-import { nameTable, NAME_TABLE_TYPE } from './name-table.ts'
 import { VirtualServiceIndex } from './virtual-services.ts'
 
 /** Names per resource type that may differ after an update; `all` where names are not worth counting. */
@@ -51,11 +58,17 @@ export class TrafficGenerator {
     if (changes.config || labels.join() !== this.#sourceLabelNames.join()) return this.#rebuild(labels)
     const hosts = affectedHosts(before, this.#indexed, changes)
     this.lastRefreshed = [...hosts].sort()
-    const merged: ScopeChanges = { clusters: new Set(), endpoints: new Set(), virtualHosts: new Set(), listeners: false }
+    const merged: ScopeChanges = {
+      clusters: new Set(),
+      endpoints: new Set(),
+      virtualHosts: new Set(),
+      listeners: false,
+    }
     const listenersOf = new Set<OutboundScope>()
     for (const scope of this.#scopes.values()) {
       const changed = scope.refresh(this.#indexed, hosts)
-      for (const part of ['clusters', 'endpoints', 'virtualHosts'] as const) for (const name of changed[part]) merged[part].add(name)
+      for (const part of ['clusters', 'endpoints', 'virtualHosts'] as const)
+        for (const name of changed[part]) merged[part].add(name)
       if (changed.listeners) listenersOf.add(scope)
     }
     const inbound = this.#refreshInbound(before.snapshot, changes)
@@ -66,7 +79,10 @@ export class TrafficGenerator {
   /** The configuration of a proxy from now on; it follows updates. Call {@link forget} when the proxy is gone. */
   configurationOf(proxy: Proxy): ProxyConfiguration {
     const state = this.#stateOf(proxy)
-    return { get: (type, name) => this.#get(state, type, name), names: (type, prefix) => this.#names(state, type, prefix) }
+    return {
+      get: (type, name) => this.#get(state, type, name),
+      names: (type, prefix) => this.#names(state, type, prefix),
+    }
   }
 
   /** Drops what is kept for a proxy. */
@@ -95,7 +111,11 @@ export class TrafficGenerator {
   }
 
   #scopeFor(proxy: Proxy): OutboundScope {
-    const sourceLabels = Object.fromEntries(this.#sourceLabelNames.flatMap(name => (proxy.labels[name] === undefined ? [] : [[name, proxy.labels[name]]])))
+    const sourceLabels = Object.fromEntries(
+      this.#sourceLabelNames.flatMap(name =>
+        proxy.labels[name] === undefined ? [] : [[name, proxy.labels[name]]],
+      ),
+    )
     const key: ScopeKey = { namespace: proxy.namespace, sourceLabels }
     const found = this.#scopes.get(scopeName(key))
     if (found) return found
@@ -121,18 +141,35 @@ export class TrafficGenerator {
     this.#proxies.clear()
     for (const state of proxies) Object.assign(state, this.#stateOf(state.proxy))
     for (const state of proxies) this.#proxies.set(state.proxy.id, state)
-    const types = [TypeUrl.cluster, TypeUrl.endpoint, TypeUrl.listener, TypeUrl.route, TypeUrl.virtualHost, NAME_TABLE_TYPE]
+    const types = [
+      TypeUrl.cluster,
+      TypeUrl.endpoint,
+      TypeUrl.listener,
+      TypeUrl.route,
+      TypeUrl.virtualHost,
+      NAME_TABLE_TYPE,
+    ]
     return new Map(types.map(type => [type, 'all']))
   }
 
-  #refreshInbound(before: MeshSnapshot, changes: ChangeSet): { listeners: Set<string>; clusters: Set<string> } {
+  #refreshInbound(
+    before: MeshSnapshot,
+    changes: ChangeSet,
+  ): { listeners: Set<string>; clusters: Set<string> } {
     const listeners = new Set<string>()
     const clusters = new Set<string>()
-    const policies = [...touchedPolicies(before, changes), ...touchedPolicies(this.#indexed.snapshot, changes)]
+    const policies = [
+      ...touchedPolicies(before, changes),
+      ...touchedPolicies(this.#indexed.snapshot, changes),
+    ]
     for (const state of this.#proxies.values()) {
       const { proxy } = state
-      const served = [...changes.services].some(host => [before, this.#indexed.snapshot].some(({ services }) => isServed(services.get(host), proxy)))
-      const judged = policies.some(namespace => namespace === proxy.namespace || namespace === before.config.rootNamespace)
+      const served = [...changes.services].some(host =>
+        [before, this.#indexed.snapshot].some(({ services }) => isServed(services.get(host), proxy)),
+      )
+      const judged = policies.some(
+        namespace => namespace === proxy.namespace || namespace === before.config.rootNamespace,
+      )
       const named = changes.workloads.has(`${proxy.namespace}/${proxy.name}`)
       if (!served && !judged && !named) continue
       const inbound = inboundResources(this.#indexed.snapshot, proxy, this.#plugins)
@@ -154,7 +191,8 @@ export class TrafficGenerator {
     for (const state of this.#proxies.values()) {
       if (!scopes.has(state.scope)) continue
       const key = `${scopeName(state.scope.key)} ${workloadKey(state.proxy)}`
-      const next = made.get(key) ?? byName(outboundListeners(this.#indexed, state.scope, state.proxy, this.#plugins))
+      const next =
+        made.get(key) ?? byName(outboundListeners(this.#indexed, state.scope, state.proxy, this.#plugins))
       made.set(key, next)
       for (const name of new Set([...next.keys(), ...state.outboundListeners.keys()])) {
         if (next.get(name)?.version !== state.outboundListeners.get(name)?.version) changed.add(name)
@@ -214,9 +252,12 @@ interface ProxyState {
 
 /** Indexes are made again only when what they index changed. */
 function index(snapshot: MeshSnapshot, before?: IndexedSnapshot, changes?: ChangeSet): IndexedSnapshot {
-  const rules = before && changes?.destinationRules.size === 0 ? before.rules : new DestinationRuleIndex(snapshot)
-  const virtualServices = before && changes?.virtualServices.size === 0 ? before.virtualServices : new VirtualServiceIndex(snapshot)
-  const addressOwners = before && changes?.services.size === 0 ? before.addressOwners : ownersByAddress(snapshot)
+  const rules =
+    before && changes?.destinationRules.size === 0 ? before.rules : new DestinationRuleIndex(snapshot)
+  const virtualServices =
+    before && changes?.virtualServices.size === 0 ? before.virtualServices : new VirtualServiceIndex(snapshot)
+  const addressOwners =
+    before && changes?.services.size === 0 ? before.addressOwners : ownersByAddress(snapshot)
   return { snapshot, rules, virtualServices, addressOwners }
 }
 
@@ -259,7 +300,9 @@ function affectedHosts(before: IndexedSnapshot, after: IndexedSnapshot, changes:
   // Routes name the ports and hash policies of the services they send to.
   if (changes.services.size > 0 || ruleHosts.size > 0) {
     for (const service of after.snapshot.virtualServices.values()) {
-      const touched = destinationsOf(service).some(({ host }) => changes.services.has(host) || [...ruleHosts].some(rule => hostCovers(rule, host)))
+      const touched = destinationsOf(service).some(
+        ({ host }) => changes.services.has(host) || [...ruleHosts].some(rule => hostCovers(rule, host)),
+      )
       if (touched) add(virtualServiceHosts(service))
     }
   }
@@ -273,7 +316,12 @@ function touchedPolicies(snapshot: MeshSnapshot, changes: ChangeSet): string[] {
   return [...found, ...more].filter(policy => policy !== undefined).map(policy => policy.metadata.namespace)
 }
 
-function hints(scope: ScopeChanges, listeners: readonly string[], inboundClusters: ReadonlySet<string>, changes: ChangeSet): ChangedNames {
+function hints(
+  scope: ScopeChanges,
+  listeners: readonly string[],
+  inboundClusters: ReadonlySet<string>,
+  changes: ChangeSet,
+): ChangedNames {
   const found = new Map<string, ReadonlySet<string> | 'all'>()
   const put = (type: string, names: ReadonlySet<string>) => {
     if (names.size > 0) found.set(type, names)
@@ -292,7 +340,8 @@ function sourceLabelNames(snapshot: MeshSnapshot): string[] {
   const names = new Set<string>()
   for (const { spec } of snapshot.virtualServices.values()) {
     for (const route of [...(spec.http ?? []), ...(spec.tcp ?? []), ...(spec.tls ?? [])]) {
-      for (const match of route.match ?? []) for (const name of Object.keys(match.sourceLabels ?? {})) names.add(name)
+      for (const match of route.match ?? [])
+        for (const name of Object.keys(match.sourceLabels ?? {})) names.add(name)
     }
   }
   return [...names].sort()
@@ -302,7 +351,16 @@ function scopeName(key: ScopeKey): string {
   return `${key.namespace} ${JSON.stringify(key.sourceLabels)}`
 }
 
-function workloadKey({ namespace, workloadName, app, version, serviceAccount, clusterId, type, labels }: Proxy): string {
+function workloadKey({
+  namespace,
+  workloadName,
+  app,
+  version,
+  serviceAccount,
+  clusterId,
+  type,
+  labels,
+}: Proxy): string {
   return JSON.stringify([namespace, workloadName, app, version, serviceAccount, clusterId, type, labels])
 }
 
@@ -310,7 +368,10 @@ function sameWorkload(a: Proxy, b: Proxy): boolean {
   return workloadKey(a) === workloadKey(b)
 }
 
-function isServed(service: MeshSnapshot['services'] extends ReadonlyMap<string, infer S> ? S | undefined : never, proxy: Proxy): boolean {
+function isServed(
+  service: MeshSnapshot['services'] extends ReadonlyMap<string, infer S> ? S | undefined : never,
+  proxy: Proxy,
+): boolean {
   return service !== undefined && isServedBy(service, proxy)
 }
 

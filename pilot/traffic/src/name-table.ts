@@ -19,8 +19,14 @@ export function nameTable(snapshot: MeshSnapshot, namespace: string): EncodedRes
   const table: Record<string, { ips: readonly string[]; aliases: readonly string[] }> = {}
   for (const service of [...snapshot.services.values()].sort((a, b) => (a.hostname < b.hostname ? -1 : 1))) {
     if (!visibleIn(service.exportTo, service.namespace, namespace)) continue
-    const ips = service.headless ? endpointAddresses(snapshot, service.hostname) : service.addresses.filter(address => !address.includes('/'))
-    if (ips.length > 0) table[service.hostname] = { ips, aliases: hostAliases(service.hostname, service.namespace, namespace).slice(1) }
+    const ips = service.headless
+      ? endpointAddresses(snapshot, service.hostname)
+      : service.addresses.filter(address => !address.includes('/'))
+    if (ips.length > 0)
+      table[service.hostname] = {
+        ips,
+        aliases: hostAliases(service.hostname, service.namespace, namespace).slice(1),
+      }
   }
   const bytes = new TextEncoder().encode(JSON.stringify({ table }))
   const resource = { name: 'nametable', version: hashBytes(bytes), bytes, provenance: [] }

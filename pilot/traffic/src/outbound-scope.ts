@@ -1,6 +1,13 @@
 import type { DestinationRule } from '@seine/api'
 import type { EncodedResource } from '@seine/envoy'
-import { isHttp, type MeshService, type MeshSnapshot, type ServiceEndpoints, type ServicePort, visibleIn } from '@seine/model'
+import {
+  isHttp,
+  type MeshService,
+  type MeshSnapshot,
+  type ServiceEndpoints,
+  type ServicePort,
+  visibleIn,
+} from '@seine/model'
 import { outboundClusters } from './clusters/outbound.ts'
 import { type DestinationRuleIndex, destinationRuleFor } from './destination-rules.ts'
 import { endpointAssignments } from './endpoints.ts'
@@ -56,7 +63,12 @@ export class OutboundScope {
 
   /** Makes the resources of these hosts again. */
   refresh(indexed: IndexedSnapshot, hostnames: Iterable<string>): ScopeChanges {
-    const changes: ScopeChanges = { clusters: new Set(), endpoints: new Set(), virtualHosts: new Set(), listeners: false }
+    const changes: ScopeChanges = {
+      clusters: new Set(),
+      endpoints: new Set(),
+      virtualHosts: new Set(),
+      listeners: false,
+    }
     for (const hostname of hostnames) this.#refreshHost(indexed, hostname, changes)
     return changes
   }
@@ -73,7 +85,11 @@ export class OutboundScope {
   }
 
   /** Keeps the port tables; true when a listener must come, go or change. */
-  #replacePorts(hostname: string, before: HostResources | undefined, after: HostResources | undefined): boolean {
+  #replacePorts(
+    hostname: string,
+    before: HostResources | undefined,
+    after: HostResources | undefined,
+  ): boolean {
     let changed = false
     for (const port of before?.httpPorts ?? []) {
       if (after?.httpPorts.includes(port)) continue
@@ -94,30 +110,65 @@ export class OutboundScope {
     return changed || (before?.targets.length ?? 0) > 0 || (after?.targets.length ?? 0) > 0
   }
 
-  #build({ snapshot, rules, virtualServices, addressOwners }: IndexedSnapshot, hostname: string): HostResources | undefined {
+  #build(
+    { snapshot, rules, virtualServices, addressOwners }: IndexedSnapshot,
+    hostname: string,
+  ): HostResources | undefined {
     const { namespace, sourceLabels } = this.key
     const service = snapshot.services.get(hostname)
     const visible = service && visibleIn(service.exportTo, service.namespace, namespace) ? service : undefined
     const virtualService = virtualServices.find(hostname, namespace)
     const ruleFor = (host: string): DestinationRule | undefined =>
-      destinationRuleFor(rules, host, snapshot.services.get(host)?.namespace ?? '', namespace, snapshot.config.rootNamespace)
+      destinationRuleFor(
+        rules,
+        host,
+        snapshot.services.get(host)?.namespace ?? '',
+        namespace,
+        snapshot.config.rootNamespace,
+      )
     const addressOwner = (address: string) => addressOwners.get(address)
     if (!visible && !virtualService?.spec.http?.length) return undefined
     const rule = visible && ruleFor(hostname)
-    const httpPorts = visible ? visible.ports.filter(port => isHttp(port.protocol)).map(port => port.number) : [80]
+    const httpPorts = visible
+      ? visible.ports.filter(port => isHttp(port.protocol)).map(port => port.number)
+      : [80]
     const endpoints = (visible && snapshot.endpoints.get(hostname)) ?? NO_ENDPOINTS
     const virtualHosts = httpPorts.map(port =>
-      this.#cache.once(virtualHost({ snapshot, hostname, service: visible, port, virtualService, namespace, sourceLabels, ruleFor, addressOwner })),
+      this.#cache.once(
+        virtualHost({
+          snapshot,
+          hostname,
+          service: visible,
+          port,
+          virtualService,
+          namespace,
+          sourceLabels,
+          ruleFor,
+          addressOwner,
+        }),
+      ),
     )
     if (!visible) return { clusters: [], endpoints: [], virtualHosts, httpPorts, targets: [] }
     return {
-      clusters: this.#cache.clusters(visible, [rule, endpoints.meshed, endpoints.identities.join(), snapshot.config, staticEndpoints(visible, endpoints)], () =>
-        outboundClusters({ snapshot, service: visible, endpoints, rule }),
+      clusters: this.#cache.clusters(
+        visible,
+        [
+          rule,
+          endpoints.meshed,
+          endpoints.identities.join(),
+          snapshot.config,
+          staticEndpoints(visible, endpoints),
+        ],
+        () => outboundClusters({ snapshot, service: visible, endpoints, rule }),
       ),
-      endpoints: this.#cache.endpoints(endpoints, [visible, rule], () => endpointAssignments({ service: visible, endpoints, rule })),
+      endpoints: this.#cache.endpoints(endpoints, [visible, rule], () =>
+        endpointAssignments({ service: visible, endpoints, rule }),
+      ),
       virtualHosts,
       httpPorts,
-      targets: visible.ports.filter(port => port.protocol === 'auto' || !isHttp(port.protocol)).map(port => ({ service: visible, port })),
+      targets: visible.ports
+        .filter(port => port.protocol === 'auto' || !isHttp(port.protocol))
+        .map(port => ({ service: visible, port })),
     }
   }
 }
@@ -144,7 +195,12 @@ export interface ScopeChanges {
   listeners: boolean
 }
 
-function replace(all: Map<string, EncodedResource>, before: readonly EncodedResource[] = [], after: readonly EncodedResource[] = [], changed: Set<string>): void {
+function replace(
+  all: Map<string, EncodedResource>,
+  before: readonly EncodedResource[] = [],
+  after: readonly EncodedResource[] = [],
+  changed: Set<string>,
+): void {
   const old = new Map(before.map(resource => [resource.name, resource]))
   for (const resource of after) {
     if (old.get(resource.name)?.version !== resource.version) changed.add(resource.name)

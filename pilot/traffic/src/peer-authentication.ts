@@ -17,17 +17,34 @@ export interface InboundMtls {
  */
 export function inboundMtls(snapshot: MeshSnapshot, proxy: Pick<Proxy, 'namespace' | 'labels'>): InboundMtls {
   const root = snapshot.config.rootNamespace
-  const all = [...snapshot.peerAuthentications.values()].sort((a, b) => (a.metadata.name < b.metadata.name ? -1 : 1))
-  const hasSelector = (policy: PeerAuthentication) => Object.keys(policy.spec.selector?.matchLabels ?? {}).length > 0
-  const selecting = all.find(policy => policy.metadata.namespace === proxy.namespace && hasSelector(policy) && selects(policy.spec.selector?.matchLabels, proxy.labels))
-  const ofNamespace = all.find(policy => policy.metadata.namespace === proxy.namespace && proxy.namespace !== root && !hasSelector(policy))
+  const all = [...snapshot.peerAuthentications.values()].sort((a, b) =>
+    a.metadata.name < b.metadata.name ? -1 : 1,
+  )
+  const hasSelector = (policy: PeerAuthentication) =>
+    Object.keys(policy.spec.selector?.matchLabels ?? {}).length > 0
+  const selecting = all.find(
+    policy =>
+      policy.metadata.namespace === proxy.namespace &&
+      hasSelector(policy) &&
+      selects(policy.spec.selector?.matchLabels, proxy.labels),
+  )
+  const ofNamespace = all.find(
+    policy =>
+      policy.metadata.namespace === proxy.namespace && proxy.namespace !== root && !hasSelector(policy),
+  )
   const ofMesh = all.find(policy => policy.metadata.namespace === root && !hasSelector(policy))
   const chain = [selecting, ofNamespace, ofMesh].filter(policy => policy !== undefined)
-  const fallback = chain.map(policy => setMode(policy.spec.mtls?.mode)).find(mode => mode !== undefined) ?? 'PERMISSIVE'
+  const fallback =
+    chain.map(policy => setMode(policy.spec.mtls?.mode)).find(mode => mode !== undefined) ?? 'PERMISSIVE'
   return {
     default: fallback,
     modeOf: port => setMode(selecting?.spec.portLevelMtls?.[String(port)]?.mode) ?? fallback,
-    provenance: chain.map(policy => ({ kind: policy.kind, namespace: policy.metadata.namespace, name: policy.metadata.name, path: 'spec.mtls' })),
+    provenance: chain.map(policy => ({
+      kind: policy.kind,
+      namespace: policy.metadata.namespace,
+      name: policy.metadata.name,
+      path: 'spec.mtls',
+    })),
   }
 }
 

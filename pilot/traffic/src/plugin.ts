@@ -1,9 +1,12 @@
-import type { Init } from './init.ts'
 import type { Provenance } from '@seine/envoy'
 import type { AccessLogSchema } from '@seine/envoy/envoy/config/accesslog/v3/accesslog'
 import type { FilterSchema } from '@seine/envoy/envoy/config/listener/v3/listener_components'
-import type { HttpConnectionManager_TracingSchema, HttpFilterSchema } from '@seine/envoy/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager'
+import type {
+  HttpConnectionManager_TracingSchema,
+  HttpFilterSchema,
+} from '@seine/envoy/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager'
 import type { MeshService, MeshSnapshot } from '@seine/model'
+import type { Init } from './init.ts'
 import type { Proxy } from './proxy.ts'
 
 /** Where in a proxy a filter chain stands that plugins may add to. */

@@ -33,7 +33,11 @@ export interface ProxyMetadata {
  *
  * @returns the proxy, or what is wrong with the id.
  */
-export function parseProxy(id: string, metadata: ProxyMetadata = {}, virtualHostDiscovery = true): Result<Proxy, string> {
+export function parseProxy(
+  id: string,
+  metadata: ProxyMetadata = {},
+  virtualHostDiscovery = true,
+): Result<Proxy, string> {
   const [type, ip, fullName, domain, ...rest] = id.split('~')
   if (!ip || !fullName || !domain || rest.length > 0 || (type !== 'sidecar' && type !== 'router')) {
     return err(`node id "${id}" is not of the form sidecar~<ip>~<name>.<namespace>~<domain>`)
@@ -50,8 +54,16 @@ export function parseProxy(id: string, metadata: ProxyMetadata = {}, virtualHost
     name,
     namespace: text(metadata.NAMESPACE) ?? fullName.slice(dot + 1),
     workloadName,
-    app: labels['service.istio.io/canonical-name'] ?? labels['app.kubernetes.io/name'] ?? labels['app'] ?? workloadName,
-    version: labels['service.istio.io/canonical-revision'] ?? labels['app.kubernetes.io/version'] ?? labels['version'] ?? 'latest',
+    app:
+      labels['service.istio.io/canonical-name'] ??
+      labels['app.kubernetes.io/name'] ??
+      labels['app'] ??
+      workloadName,
+    version:
+      labels['service.istio.io/canonical-revision'] ??
+      labels['app.kubernetes.io/version'] ??
+      labels['version'] ??
+      'latest',
     serviceAccount: text(metadata.SERVICE_ACCOUNT) ?? 'default',
     labels,
     clusterId: text(metadata.CLUSTER_ID) ?? 'Kubernetes',
@@ -65,5 +77,7 @@ function text(value: unknown): string | undefined {
 
 function readLabels(value: unknown): Record<string, string> {
   if (typeof value !== 'object' || value === null) return {}
-  return Object.fromEntries(Object.entries(value).filter((entry): entry is [string, string] => typeof entry[1] === 'string'))
+  return Object.fromEntries(
+    Object.entries(value).filter((entry): entry is [string, string] => typeof entry[1] === 'string'),
+  )
 }

@@ -27,11 +27,21 @@ export interface RenderedResources {
 }
 
 /** What a proxy would receive, with route tables whole. Offline: needs no running mesh. */
-export function renderProxy(snapshot: MeshSnapshot, proxy: Proxy, plugins: readonly TrafficPlugin[]): RenderedResources {
+export function renderProxy(
+  snapshot: MeshSnapshot,
+  proxy: Proxy,
+  plugins: readonly TrafficPlugin[],
+): RenderedResources {
   const generator = new TrafficGenerator(snapshot, plugins)
   const configuration = generator.configurationOf({ ...proxy, virtualHostDiscovery: false })
-  const all = (type: string) => [...new Set(configuration.names(type))].sort().flatMap(name => configuration.get(type, name) ?? [])
-  return { listeners: all(TypeUrl.listener), routes: all(TypeUrl.route), clusters: all(TypeUrl.cluster), endpoints: all(TypeUrl.endpoint) }
+  const all = (type: string) =>
+    [...new Set(configuration.names(type))].sort().flatMap(name => configuration.get(type, name) ?? [])
+  return {
+    listeners: all(TypeUrl.listener),
+    routes: all(TypeUrl.route),
+    clusters: all(TypeUrl.cluster),
+    endpoints: all(TypeUrl.endpoint),
+  }
 }
 
 /** A resource in Envoy's proto-JSON. */

@@ -18,11 +18,19 @@ export class ResourceCache {
   readonly #endpoints = new WeakMap<ServiceEndpoints, Entry[]>()
   readonly #byVersion = new Map<string, WeakRef<EncodedResource>>()
 
-  clusters(service: MeshService, inputs: readonly unknown[], make: () => EncodedResource[]): readonly EncodedResource[] {
+  clusters(
+    service: MeshService,
+    inputs: readonly unknown[],
+    make: () => EncodedResource[],
+  ): readonly EncodedResource[] {
     return lookUp(this.#clusters, service, inputs, make)
   }
 
-  endpoints(endpoints: ServiceEndpoints, inputs: readonly unknown[], make: () => EncodedResource[]): readonly EncodedResource[] {
+  endpoints(
+    endpoints: ServiceEndpoints,
+    inputs: readonly unknown[],
+    make: () => EncodedResource[],
+  ): readonly EncodedResource[] {
     return lookUp(this.#endpoints, endpoints, inputs, make)
   }
 
@@ -41,9 +49,17 @@ export class ResourceCache {
   }
 }
 
-function lookUp<K extends WeakKey>(entries: WeakMap<K, Entry[]>, key: K, inputs: readonly unknown[], make: () => EncodedResource[]): readonly EncodedResource[] {
+function lookUp<K extends WeakKey>(
+  entries: WeakMap<K, Entry[]>,
+  key: K,
+  inputs: readonly unknown[],
+  make: () => EncodedResource[],
+): readonly EncodedResource[] {
   const variants = entries.get(key) ?? []
-  const found = variants.find(entry => entry.inputs.length === inputs.length && entry.inputs.every((input, index) => input === inputs[index]))
+  const found = variants.find(
+    entry =>
+      entry.inputs.length === inputs.length && entry.inputs.every((input, index) => input === inputs[index]),
+  )
   if (found) return found.resources
   const resources = make()
   entries.set(key, [{ inputs, resources }, ...variants].slice(0, VARIANTS))

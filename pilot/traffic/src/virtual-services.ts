@@ -20,9 +20,12 @@ export class VirtualServiceIndex {
 
   /** The one that decides for the host as seen from the namespace: an exact host wins, then the longest wildcard. */
   find(hostname: string, namespace: string): VirtualService | undefined {
-    const visible = (service: VirtualService) => visibleIn(exportScopes(service.spec.exportTo), service.metadata.namespace, namespace)
+    const visible = (service: VirtualService) =>
+      visibleIn(exportScopes(service.spec.exportTo), service.metadata.namespace, namespace)
     const exact = this.#exact.get(hostname)?.find(visible)
-    return exact ?? this.#wildcards.find(([host, service]) => hostCovers(host, hostname) && visible(service))?.[1]
+    return (
+      exact ?? this.#wildcards.find(([host, service]) => hostCovers(host, hostname) && visible(service))?.[1]
+    )
   }
 
   /** Hosts without wildcard that some virtual service claims. */

@@ -1,7 +1,15 @@
-import type { Init } from '../init.ts'
-import { type ConnectionPoolSettings, durationMs, type LoadBalancerSettings, type OutlierDetection } from '@seine/api'
+import {
+  type ConnectionPoolSettings,
+  durationMs,
+  type LoadBalancerSettings,
+  type OutlierDetection,
+} from '@seine/api'
 import { duration } from '@seine/envoy'
-import { Cluster_LbPolicy as LbPolicy, type ClusterSchema } from '@seine/envoy/envoy/config/cluster/v3/cluster'
+import {
+  type ClusterSchema,
+  Cluster_LbPolicy as LbPolicy,
+} from '@seine/envoy/envoy/config/cluster/v3/cluster'
+import type { Init } from '../init.ts'
 
 type ClusterInit = Init<typeof ClusterSchema>
 
@@ -9,7 +17,10 @@ type ClusterInit = Init<typeof ClusterSchema>
 const UNLIMITED = 0xffffffff
 
 /** Connection limits, timeouts and keep-alive of a `connectionPool`. */
-export function connectionPoolFields(pool: ConnectionPoolSettings | undefined, defaultConnectTimeoutMs: number): ClusterInit {
+export function connectionPoolFields(
+  pool: ConnectionPoolSettings | undefined,
+  defaultConnectTimeoutMs: number,
+): ClusterInit {
   const { tcp, http } = pool ?? {}
   const keepalive = tcp?.tcpKeepalive
   return {
@@ -30,8 +41,12 @@ export function connectionPoolFields(pool: ConnectionPoolSettings | undefined, d
           upstreamConnectionOptions: {
             tcpKeepalive: {
               ...(keepalive.probes === undefined ? {} : { keepaliveProbes: keepalive.probes }),
-              ...(keepalive.time === undefined ? {} : { keepaliveTime: Math.ceil(durationMs(keepalive.time) / 1000) }),
-              ...(keepalive.interval === undefined ? {} : { keepaliveInterval: Math.ceil(durationMs(keepalive.interval) / 1000) }),
+              ...(keepalive.time === undefined
+                ? {}
+                : { keepaliveTime: Math.ceil(durationMs(keepalive.time) / 1000) }),
+              ...(keepalive.interval === undefined
+                ? {}
+                : { keepaliveInterval: Math.ceil(durationMs(keepalive.interval) / 1000) }),
             },
           },
         }
@@ -40,23 +55,46 @@ export function connectionPoolFields(pool: ConnectionPoolSettings | undefined, d
 }
 
 /** How endpoints are chosen. Least-request is the mesh's default, as it is Istio's. */
-export function loadBalancerFields(settings: LoadBalancerSettings | undefined, resolvable: boolean): ClusterInit {
+export function loadBalancerFields(
+  settings: LoadBalancerSettings | undefined,
+  resolvable: boolean,
+): ClusterInit {
   const hash = settings?.consistentHash
   if (hash) {
-    if (hash.maglev) return { lbPolicy: LbPolicy.MAGLEV, lbConfig: { case: 'maglevLbConfig', value: hash.maglev.tableSize ? { tableSize: BigInt(hash.maglev.tableSize) } : {} } }
+    if (hash.maglev)
+      return {
+        lbPolicy: LbPolicy.MAGLEV,
+        lbConfig: {
+          case: 'maglevLbConfig',
+          value: hash.maglev.tableSize ? { tableSize: BigInt(hash.maglev.tableSize) } : {},
+        },
+      }
     const minimum = hash.ringHash?.minimumRingSize ?? hash.minimumRingSize ?? 1024
-    return { lbPolicy: LbPolicy.RING_HASH, lbConfig: { case: 'ringHashLbConfig', value: { minimumRingSize: BigInt(minimum) } } }
+    return {
+      lbPolicy: LbPolicy.RING_HASH,
+      lbConfig: { case: 'ringHashLbConfig', value: { minimumRingSize: BigInt(minimum) } },
+    }
   }
   const slowStart = slowStartConfig(settings)
   switch (settings?.simple) {
     case 'RANDOM':
       return { lbPolicy: LbPolicy.RANDOM }
     case 'ROUND_ROBIN':
-      return { lbPolicy: LbPolicy.ROUND_ROBIN, ...(slowStart ? { lbConfig: { case: 'roundRobinLbConfig', value: { slowStartConfig: slowStart } } } : {}) }
+      return {
+        lbPolicy: LbPolicy.ROUND_ROBIN,
+        ...(slowStart
+          ? { lbConfig: { case: 'roundRobinLbConfig', value: { slowStartConfig: slowStart } } }
+          : {}),
+      }
     case 'PASSTHROUGH':
       return resolvable ? { lbPolicy: LbPolicy.CLUSTER_PROVIDED } : {}
     default:
-      return { lbPolicy: LbPolicy.LEAST_REQUEST, ...(slowStart ? { lbConfig: { case: 'leastRequestLbConfig', value: { slowStartConfig: slowStart } } } : {}) }
+      return {
+        lbPolicy: LbPolicy.LEAST_REQUEST,
+        ...(slowStart
+          ? { lbConfig: { case: 'leastRequestLbConfig', value: { slowStartConfig: slowStart } } }
+          : {}),
+      }
   }
 }
 
@@ -66,7 +104,9 @@ function slowStartConfig(settings: LoadBalancerSettings | undefined) {
   const { minimumPercent, aggression } = settings?.warmup ?? {}
   return {
     slowStartWindow: duration(durationMs(window)),
-    ...(aggression === undefined ? {} : { aggression: { defaultValue: aggression, runtimeKey: 'upstream.slow_start.aggression' } }),
+    ...(aggression === undefined
+      ? {}
+      : { aggression: { defaultValue: aggression, runtimeKey: 'upstream.slow_start.aggression' } }),
     ...(minimumPercent === undefined ? {} : { minWeightPercent: { value: minimumPercent } }),
   }
 }
@@ -81,14 +121,22 @@ export function outlierDetectionFields(outlier: OutlierDetection | undefined): C
       enforcingSuccessRate: 0,
       consecutive5xx: fiveXx ?? 5,
       enforcingConsecutive5xx: fiveXx === 0 ? 0 : 100,
-      ...(gateway === undefined ? {} : { consecutiveGatewayFailure: gateway, enforcingConsecutiveGatewayFailure: gateway === 0 ? 0 : 100 }),
+      ...(gateway === undefined
+        ? {}
+        : {
+            consecutiveGatewayFailure: gateway,
+            enforcingConsecutiveGatewayFailure: gateway === 0 ? 0 : 100,
+          }),
       interval: duration(outlier.interval ? durationMs(outlier.interval) : 10_000),
       baseEjectionTime: duration(outlier.baseEjectionTime ? durationMs(outlier.baseEjectionTime) : 30_000),
       maxEjectionPercent: outlier.maxEjectionPercent ?? 10,
       splitExternalLocalOriginErrors: outlier.splitExternalLocalOriginErrors ?? false,
       ...(outlier.consecutiveLocalOriginFailures === undefined
         ? {}
-        : { consecutiveLocalOriginFailure: outlier.consecutiveLocalOriginFailures, enforcingConsecutiveLocalOriginFailure: 100 }),
+        : {
+            consecutiveLocalOriginFailure: outlier.consecutiveLocalOriginFailures,
+            enforcingConsecutiveLocalOriginFailure: 100,
+          }),
     },
     commonLbConfig: { healthyPanicThreshold: { value: outlier.minHealthPercent ?? 0 } },
   }

@@ -10,16 +10,37 @@ type Options = Init<typeof Schema>
 export type HttpVersion = 'http1' | 'http2' | 'as-client'
 
 /** The extension options that fix a cluster's HTTP version. WebSockets cross HTTP/2 by extended CONNECT. */
-export function httpProtocolOptions(version: HttpVersion, maxConcurrentStreams?: number, common: Options['commonHttpProtocolOptions'] = {}): Record<string, Any> {
-  const http2 = { allowConnect: true, ...(maxConcurrentStreams === undefined ? {} : { maxConcurrentStreams }) }
-  const options: Options = { commonHttpProtocolOptions: common, upstreamProtocolOptions: specifier(version, http2) }
+export function httpProtocolOptions(
+  version: HttpVersion,
+  maxConcurrentStreams?: number,
+  common: Options['commonHttpProtocolOptions'] = {},
+): Record<string, Any> {
+  const http2 = {
+    allowConnect: true,
+    ...(maxConcurrentStreams === undefined ? {} : { maxConcurrentStreams }),
+  }
+  const options: Options = {
+    commonHttpProtocolOptions: common,
+    upstreamProtocolOptions: specifier(version, http2),
+  }
   return { 'envoy.extensions.upstreams.http.v3.HttpProtocolOptions': any(HttpProtocolOptionsSchema, options) }
 }
 
 type Specifier = NonNullable<Options['upstreamProtocolOptions']>
 
-function specifier(version: HttpVersion, http2: { allowConnect: boolean; maxConcurrentStreams?: number }): Specifier {
-  if (version === 'as-client') return { case: 'useDownstreamProtocolConfig', value: { httpProtocolOptions: {}, http2ProtocolOptions: http2 } }
-  if (version === 'http2') return { case: 'explicitHttpConfig', value: { protocolConfig: { case: 'http2ProtocolOptions', value: http2 } } }
+function specifier(
+  version: HttpVersion,
+  http2: { allowConnect: boolean; maxConcurrentStreams?: number },
+): Specifier {
+  if (version === 'as-client')
+    return {
+      case: 'useDownstreamProtocolConfig',
+      value: { httpProtocolOptions: {}, http2ProtocolOptions: http2 },
+    }
+  if (version === 'http2')
+    return {
+      case: 'explicitHttpConfig',
+      value: { protocolConfig: { case: 'http2ProtocolOptions', value: http2 } },
+    }
   return { case: 'explicitHttpConfig', value: { protocolConfig: { case: 'httpProtocolOptions', value: {} } } }
 }

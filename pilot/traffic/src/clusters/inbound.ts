@@ -1,24 +1,54 @@
 import { create } from '@bufbuild/protobuf'
 import { duration, type EncodedResource, type Provenance } from '@seine/envoy'
-import { Cluster_DiscoveryType as DiscoveryType, Cluster_LbPolicy as LbPolicy, ClusterSchema } from '@seine/envoy/envoy/config/cluster/v3/cluster'
+import {
+  ClusterSchema,
+  Cluster_DiscoveryType as DiscoveryType,
+  Cluster_LbPolicy as LbPolicy,
+} from '@seine/envoy/envoy/config/cluster/v3/cluster'
 import { isHttp, type Protocol } from '@seine/model'
 import { encode } from '../encode.ts'
+import {
+  BLACK_HOLE_CLUSTER,
+  INBOUND_PASSTHROUGH_CLUSTER,
+  inboundClusterName,
+  PASSTHROUGH_CLUSTER,
+} from '../names.ts'
 import { httpProtocolOptions } from './http-protocol.ts'
-import { BLACK_HOLE_CLUSTER, INBOUND_PASSTHROUGH_CLUSTER, inboundClusterName, PASSTHROUGH_CLUSTER } from '../names.ts'
 
 /** The address a sidecar calls its own application from, so that the capture rules let it through. */
-const INBOUND_SOURCE = { sourceAddress: { address: '127.0.0.6', portSpecifier: { case: 'portValue' as const, value: 0 } } }
-const ORIGINAL_DST = { clusterDiscoveryType: { case: 'type' as const, value: DiscoveryType.ORIGINAL_DST }, lbPolicy: LbPolicy.CLUSTER_PROVIDED }
+const INBOUND_SOURCE = {
+  sourceAddress: { address: '127.0.0.6', portSpecifier: { case: 'portValue' as const, value: 0 } },
+}
+const ORIGINAL_DST = {
+  clusterDiscoveryType: { case: 'type' as const, value: DiscoveryType.ORIGINAL_DST },
+  lbPolicy: LbPolicy.CLUSTER_PROVIDED,
+}
 
 /** The cluster of a port of the workload itself. The application gets the protocol its port declares. */
-export function inboundCluster(port: number, protocol: Protocol, provenance: readonly Provenance[]): EncodedResource {
+export function inboundCluster(
+  port: number,
+  protocol: Protocol,
+  provenance: readonly Provenance[],
+): EncodedResource {
   const name = inboundClusterName(port)
-  return encode(ClusterSchema, name, { name, ...ORIGINAL_DST, connectTimeout: duration(10_000), upstreamBindConfig: INBOUND_SOURCE, ...protocolOptions(protocol) }, provenance)
+  return encode(
+    ClusterSchema,
+    name,
+    {
+      name,
+      ...ORIGINAL_DST,
+      connectTimeout: duration(10_000),
+      upstreamBindConfig: INBOUND_SOURCE,
+      ...protocolOptions(protocol),
+    },
+    provenance,
+  )
 }
 
 function protocolOptions(protocol: Protocol) {
   if (!isHttp(protocol)) return {}
-  const version = protocol === 'auto' ? 'as-client' : protocol === 'http2' || protocol === 'grpc' ? 'http2' : 'http1'
+  const version =
+    protocol === 'auto' ? 'as-client' : protocol === 'http2' || protocol === 'grpc' ? 'http2' : 'http1'
   return { typedExtensionProtocolOptions: httpProtocolOptions(version) }
 }
 
@@ -27,13 +57,38 @@ export function builtInClusters(connectTimeoutMs: number): EncodedResource[] {
   const typedExtensionProtocolOptions = httpProtocolOptions('as-client')
   const connectTimeout = duration(connectTimeoutMs)
   return [
-    encode(ClusterSchema, PASSTHROUGH_CLUSTER, create(ClusterSchema, { name: PASSTHROUGH_CLUSTER, ...ORIGINAL_DST, connectTimeout, typedExtensionProtocolOptions }), []),
+    encode(
+      ClusterSchema,
+      PASSTHROUGH_CLUSTER,
+      create(ClusterSchema, {
+        name: PASSTHROUGH_CLUSTER,
+        ...ORIGINAL_DST,
+        connectTimeout,
+        typedExtensionProtocolOptions,
+      }),
+      [],
+    ),
     encode(
       ClusterSchema,
       INBOUND_PASSTHROUGH_CLUSTER,
-      create(ClusterSchema, { name: INBOUND_PASSTHROUGH_CLUSTER, ...ORIGINAL_DST, connectTimeout, upstreamBindConfig: INBOUND_SOURCE, typedExtensionProtocolOptions }),
+      create(ClusterSchema, {
+        name: INBOUND_PASSTHROUGH_CLUSTER,
+        ...ORIGINAL_DST,
+        connectTimeout,
+        upstreamBindConfig: INBOUND_SOURCE,
+        typedExtensionProtocolOptions,
+      }),
       [],
     ),
-    encode(ClusterSchema, BLACK_HOLE_CLUSTER, { name: BLACK_HOLE_CLUSTER, clusterDiscoveryType: { case: 'type', value: DiscoveryType.STATIC }, connectTimeout }, []),
+    encode(
+      ClusterSchema,
+      BLACK_HOLE_CLUSTER,
+      {
+        name: BLACK_HOLE_CLUSTER,
+        clusterDiscoveryType: { case: 'type', value: DiscoveryType.STATIC },
+        connectTimeout,
+      },
+      [],
+    ),
   ]
 }

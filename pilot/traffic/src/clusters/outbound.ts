@@ -1,22 +1,33 @@
-import type { Init } from '../init.ts'
 import { create } from '@bufbuild/protobuf'
 import { type DestinationRule, durationMs, type Subset } from '@seine/api'
 import { duration, type EncodedResource, type Provenance } from '@seine/envoy'
 import {
+  ClusterSchema,
+  type ClusterSchema as ClusterSchemaType,
   Cluster_DiscoveryType as DiscoveryType,
   Cluster_LbPolicy as LbPolicy,
-  type ClusterSchema as ClusterSchemaType,
-  ClusterSchema,
 } from '@seine/envoy/envoy/config/cluster/v3/cluster'
 import { ConfigSourceSchema } from '@seine/envoy/envoy/config/core/v3/config_source'
-import { isHttp, type MeshService, type MeshSnapshot, type ServiceEndpoints, type ServicePort } from '@seine/model'
-import { effectivePolicy, type EffectivePolicy } from '../destination-rules.ts'
+import {
+  isHttp,
+  type MeshService,
+  type MeshSnapshot,
+  type ServiceEndpoints,
+  type ServicePort,
+} from '@seine/model'
+import { type EffectivePolicy, effectivePolicy } from '../destination-rules.ts'
 import { encode } from '../encode.ts'
-import { outboundClusterName, sniOf, TELEMETRY_METADATA } from '../names.ts'
 import { dnsLocality } from '../endpoints.ts'
-import { httpProtocolOptions } from './http-protocol.ts'
+import type { Init } from '../init.ts'
+import { outboundClusterName, sniOf, TELEMETRY_METADATA } from '../names.ts'
 import { connectionPoolFields, loadBalancerFields, outlierDetectionFields } from './connection-settings.ts'
-import { meshTcpTlsSocket, meshTlsSocket, originatedTlsSocket, socketByEndpoint } from './transport-security.ts'
+import { httpProtocolOptions } from './http-protocol.ts'
+import {
+  meshTcpTlsSocket,
+  meshTlsSocket,
+  originatedTlsSocket,
+  socketByEndpoint,
+} from './transport-security.ts'
 
 type ClusterInit = Init<typeof ClusterSchemaType>
 
@@ -34,7 +45,11 @@ export function outboundClusters(inputs: OutboundClusterInputs): EncodedResource
   return inputs.service.ports.flatMap(port => subsets.map(subset => outboundCluster(inputs, port, subset)))
 }
 
-function outboundCluster(inputs: OutboundClusterInputs, port: ServicePort, subset: Subset | undefined): EncodedResource {
+function outboundCluster(
+  inputs: OutboundClusterInputs,
+  port: ServicePort,
+  subset: Subset | undefined,
+): EncodedResource {
   const { service, rule, snapshot } = inputs
   const name = outboundClusterName(port.number, subset?.name ?? '', service.hostname)
   const policy = effectivePolicy(rule, subset, port.number)
@@ -47,7 +62,13 @@ function outboundCluster(inputs: OutboundClusterInputs, port: ServicePort, subse
     ...outlierDetectionFields(policy.outlierDetection),
     ...securityFields(inputs, port, subset, policy, http2),
     ...protocolFields(port, policy, http2),
-    metadata: { filterMetadata: { [TELEMETRY_METADATA]: { services: [{ host: service.hostname, name: service.name, namespace: service.namespace }] } } },
+    metadata: {
+      filterMetadata: {
+        [TELEMETRY_METADATA]: {
+          services: [{ host: service.hostname, name: service.name, namespace: service.namespace }],
+        },
+      },
+    },
   }
   return encode(ClusterSchema, name, init, provenanceOf(inputs, port, subset, policy))
 }
@@ -57,7 +78,12 @@ function lbFields({ service }: OutboundClusterInputs, policy: EffectivePolicy): 
   return loadBalancerFields(policy.loadBalancer, false)
 }
 
-function discoveryFields(inputs: OutboundClusterInputs, port: ServicePort, subset: Subset | undefined, name: string): ClusterInit {
+function discoveryFields(
+  inputs: OutboundClusterInputs,
+  port: ServicePort,
+  subset: Subset | undefined,
+  name: string,
+): ClusterInit {
   const { service } = inputs
   switch (service.resolution) {
     case 'static':
@@ -65,13 +91,20 @@ function discoveryFields(inputs: OutboundClusterInputs, port: ServicePort, subse
         clusterDiscoveryType: { case: 'type', value: DiscoveryType.EDS },
         edsClusterConfig: {
           serviceName: name,
-          edsConfig: create(ConfigSourceSchema, { resourceApiVersion: 2, initialFetchTimeout: duration(0), configSourceSpecifier: { case: 'ads', value: {} } }),
+          edsConfig: create(ConfigSourceSchema, {
+            resourceApiVersion: 2,
+            initialFetchTimeout: duration(0),
+            configSourceSpecifier: { case: 'ads', value: {} },
+          }),
         },
       }
     case 'dns':
     case 'dns-round-robin':
       return {
-        clusterDiscoveryType: { case: 'type', value: service.resolution === 'dns' ? DiscoveryType.STRICT_DNS : DiscoveryType.LOGICAL_DNS },
+        clusterDiscoveryType: {
+          case: 'type',
+          value: service.resolution === 'dns' ? DiscoveryType.STRICT_DNS : DiscoveryType.LOGICAL_DNS,
+        },
         dnsRefreshRate: duration(60_000),
         respectDnsTtl: true,
         loadAssignment: { clusterName: name, endpoints: dnsLocality(inputs, port, subset) },
@@ -91,40 +124,68 @@ function speaksHttp2(inputs: OutboundClusterInputs, port: ServicePort, policy: E
   return usesMeshTls(inputs, policy) && inputs.endpoints.meshed === 'all' && port.protocol === 'http'
 }
 
-function usesMeshTls({ service, snapshot, endpoints }: OutboundClusterInputs, policy: EffectivePolicy): boolean {
+function usesMeshTls(
+  { service, snapshot, endpoints }: OutboundClusterInputs,
+  policy: EffectivePolicy,
+): boolean {
   const mode = policy.tls?.mode
   if (mode === 'ISTIO_MUTUAL') return true
   if (mode !== undefined) return false
   return snapshot.config.enableAutoMtls && service.resolution === 'static' && endpoints.meshed !== 'none'
 }
 
-function securityFields(inputs: OutboundClusterInputs, port: ServicePort, subset: Subset | undefined, policy: EffectivePolicy, http2: boolean): ClusterInit {
+function securityFields(
+  inputs: OutboundClusterInputs,
+  port: ServicePort,
+  subset: Subset | undefined,
+  policy: EffectivePolicy,
+  http2: boolean,
+): ClusterInit {
   const { service, snapshot, endpoints } = inputs
   const mode = policy.tls?.mode
-  if (policy.tls && (mode === 'SIMPLE' || mode === 'MUTUAL')) return { transportSocket: originatedTlsSocket(policy.tls, service.hostname, http2) }
+  if (policy.tls && (mode === 'SIMPLE' || mode === 'MUTUAL'))
+    return { transportSocket: originatedTlsSocket(policy.tls, service.hostname, http2) }
   if (!usesMeshTls(inputs, policy)) return {}
   const listed = policy.tls?.subjectAltNames?.length ? policy.tls.subjectAltNames : service.subjectAltNames
-  const peers = listed.length > 0 ? listed : endpoints.identities.map(path => `spiffe://${snapshot.config.trustDomain}/${path}`)
+  const peers =
+    listed.length > 0
+      ? listed
+      : endpoints.identities.map(path => `spiffe://${snapshot.config.trustDomain}/${path}`)
   const sni = policy.tls?.sni ?? sniOf(port.number, subset?.name ?? '', service.hostname)
-  const socket = isHttp(port.protocol) && port.protocol !== 'auto' ? meshTlsSocket(sni, peers, http2) : meshTcpTlsSocket(sni, peers)
-  return endpoints.meshed === 'some' && mode === undefined ? { transportSocketMatches: socketByEndpoint(socket) } : { transportSocket: socket }
+  const socket =
+    isHttp(port.protocol) && port.protocol !== 'auto'
+      ? meshTlsSocket(sni, peers, http2)
+      : meshTcpTlsSocket(sni, peers)
+  return endpoints.meshed === 'some' && mode === undefined
+    ? { transportSocketMatches: socketByEndpoint(socket) }
+    : { transportSocket: socket }
 }
 
 function protocolFields(port: ServicePort, policy: EffectivePolicy, http2: boolean): ClusterInit {
   const http = policy.connectionPool?.http
   const tcp = policy.connectionPool?.tcp
   if (!isHttp(port.protocol)) return {}
-  const version = http?.useClientProtocol === true || port.protocol === 'auto' ? 'as-client' : http2 ? 'http2' : 'http1'
+  const version =
+    http?.useClientProtocol === true || port.protocol === 'auto' ? 'as-client' : http2 ? 'http2' : 'http1'
   const idle = http?.idleTimeout ?? tcp?.idleTimeout
   const common = {
     ...(idle === undefined ? {} : { idleTimeout: duration(durationMs(idle)) }),
-    ...(tcp?.maxConnectionDuration === undefined ? {} : { maxConnectionDuration: duration(durationMs(tcp.maxConnectionDuration)) }),
-    ...(http?.maxRequestsPerConnection === undefined ? {} : { maxRequestsPerConnection: http.maxRequestsPerConnection }),
+    ...(tcp?.maxConnectionDuration === undefined
+      ? {}
+      : { maxConnectionDuration: duration(durationMs(tcp.maxConnectionDuration)) }),
+    ...(http?.maxRequestsPerConnection === undefined
+      ? {}
+      : { maxRequestsPerConnection: http.maxRequestsPerConnection }),
   }
   return { typedExtensionProtocolOptions: httpProtocolOptions(version, http?.maxConcurrentStreams, common) }
 }
 
-function provenanceOf({ service, rule }: OutboundClusterInputs, port: ServicePort, subset: Subset | undefined, policy: EffectivePolicy): Provenance[] {
+function provenanceOf(
+  { service, rule }: OutboundClusterInputs,
+  port: ServicePort,
+  subset: Subset | undefined,
+  policy: EffectivePolicy,
+): Provenance[] {
   const found: Provenance[] = [{ ...service.ref, path: `spec.ports[${service.ports.indexOf(port)}]` }]
   if (!rule) return found
   const ref = { kind: rule.kind, namespace: rule.metadata.namespace, name: rule.metadata.name }

@@ -1,14 +1,20 @@
-import type { Init } from '../init.ts'
 import { create } from '@bufbuild/protobuf'
-import { any, duration } from '@seine/envoy'
 import type { ClientTlsSettings } from '@seine/api'
+import { any, duration } from '@seine/envoy'
 import type { Cluster_TransportSocketMatchSchema } from '@seine/envoy/envoy/config/cluster/v3/cluster'
 import type { TransportSocketSchema } from '@seine/envoy/envoy/config/core/v3/base'
 import { type ConfigSource, ConfigSourceSchema } from '@seine/envoy/envoy/config/core/v3/config_source'
 import { RawBufferSchema } from '@seine/envoy/envoy/extensions/transport_sockets/raw_buffer/v3/raw_buffer'
-import { type CommonTlsContextSchema, UpstreamTlsContextSchema, DownstreamTlsContextSchema } from '@seine/envoy/envoy/extensions/transport_sockets/tls/v3/tls'
-import { SubjectAltNameMatcher_SanType as SanType } from '@seine/envoy/envoy/extensions/transport_sockets/tls/v3/common'
-import { TlsParameters_TlsProtocol as Tls } from '@seine/envoy/envoy/extensions/transport_sockets/tls/v3/common'
+import {
+  SubjectAltNameMatcher_SanType as SanType,
+  TlsParameters_TlsProtocol as Tls,
+} from '@seine/envoy/envoy/extensions/transport_sockets/tls/v3/common'
+import {
+  type CommonTlsContextSchema,
+  DownstreamTlsContextSchema,
+  UpstreamTlsContextSchema,
+} from '@seine/envoy/envoy/extensions/transport_sockets/tls/v3/tls'
+import type { Init } from '../init.ts'
 import { MESH_ALPN, TLS_MODE_KEY } from '../names.ts'
 
 type TransportSocketInit = Init<typeof TransportSocketSchema>
@@ -44,7 +50,10 @@ function meshTlsContext(alpn: readonly string[], peers: readonly string[]): Comm
       case: 'combinedValidationContext',
       value: {
         defaultValidationContext: {
-          matchTypedSubjectAltNames: peers.map(id => ({ sanType: SanType.URI, matcher: { matchPattern: { case: 'exact', value: id } } })),
+          matchTypedSubjectAltNames: peers.map(id => ({
+            sanType: SanType.URI,
+            matcher: { matchPattern: { case: 'exact', value: id } },
+          })),
         },
         validationContextSdsSecretConfig: { name: 'ROOTCA', sdsConfig: agentSds() },
       },
@@ -54,7 +63,10 @@ function meshTlsContext(alpn: readonly string[], peers: readonly string[]): Comm
 
 /** Mutual TLS towards another sidecar. */
 export function meshTlsSocket(sni: string, peers: readonly string[], http2: boolean): TransportSocketInit {
-  const context = any(UpstreamTlsContextSchema, { sni, commonTlsContext: meshTlsContext([MESH_ALPN, http2 ? 'h2' : 'http/1.1'], peers) })
+  const context = any(UpstreamTlsContextSchema, {
+    sni,
+    commonTlsContext: meshTlsContext([MESH_ALPN, http2 ? 'h2' : 'http/1.1'], peers),
+  })
   return { name: TLS_SOCKET, configType: { case: 'typedConfig', value: context } }
 }
 
@@ -67,30 +79,49 @@ export function meshTcpTlsSocket(sni: string, peers: readonly string[]): Transpo
 /** The server's side of mutual TLS: any identity of the mesh may connect; policy decides what it may do. */
 export function inboundTlsSocket(trustDomain: string, http: boolean): TransportSocketInit {
   const common = meshTlsContext(http ? ['h2', 'http/1.1'] : [], [])
-  const prefix = { sanType: SanType.URI, matcher: { matchPattern: { case: 'prefix' as const, value: `spiffe://${trustDomain}/` } } }
+  const prefix = {
+    sanType: SanType.URI,
+    matcher: { matchPattern: { case: 'prefix' as const, value: `spiffe://${trustDomain}/` } },
+  }
   if (common.validationContextType?.case === 'combinedValidationContext') {
     common.validationContextType.value.defaultValidationContext = { matchTypedSubjectAltNames: [prefix] }
   }
-  const context = any(DownstreamTlsContextSchema, { requireClientCertificate: true, commonTlsContext: common })
+  const context = any(DownstreamTlsContextSchema, {
+    requireClientCertificate: true,
+    commonTlsContext: common,
+  })
   return { name: TLS_SOCKET, configType: { case: 'typedConfig', value: context } }
 }
 
 /** TLS as a DestinationRule asks for it towards something outside the mesh. */
-export function originatedTlsSocket(tls: ClientTlsSettings, hostname: string, http2: boolean): TransportSocketInit {
+export function originatedTlsSocket(
+  tls: ClientTlsSettings,
+  hostname: string,
+  http2: boolean,
+): TransportSocketInit {
   const sans = tls.subjectAltNames ?? []
   const common: CommonTls = {
     alpnProtocols: http2 ? ['h2'] : ['http/1.1'],
     tlsParams: { tlsMinimumProtocolVersion: Tls.TLSv1_2, tlsMaximumProtocolVersion: Tls.TLSv1_3 },
   }
   if (tls.clientCertificate && tls.privateKey) {
-    common.tlsCertificates = [{ certificateChain: file(tls.clientCertificate), privateKey: file(tls.privateKey) }]
+    common.tlsCertificates = [
+      { certificateChain: file(tls.clientCertificate), privateKey: file(tls.privateKey) },
+    ]
   }
   if (!tls.insecureSkipVerify) {
-    const matchers = sans.map(san => ({ sanType: san.includes('://') ? SanType.URI : SanType.DNS, matcher: { matchPattern: { case: 'exact' as const, value: san } } }))
+    const matchers = sans.map(san => ({
+      sanType: san.includes('://') ? SanType.URI : SanType.DNS,
+      matcher: { matchPattern: { case: 'exact' as const, value: san } },
+    }))
     const trusted = file(tls.caCertificates ?? '/etc/ssl/certs/ca-certificates.crt')
     common.validationContextType = {
       case: 'validationContext',
-      value: { trustedCa: trusted, matchTypedSubjectAltNames: matchers, ...(tls.caCrl ? { crl: file(tls.caCrl) } : {}) },
+      value: {
+        trustedCa: trusted,
+        matchTypedSubjectAltNames: matchers,
+        ...(tls.caCrl ? { crl: file(tls.caCrl) } : {}),
+      },
     }
   }
   const context = any(UpstreamTlsContextSchema, { sni: tls.sni ?? hostname, commonTlsContext: common })
@@ -103,7 +134,10 @@ function file(filename: string) {
 
 /** Mutual TLS for endpoints that take it, plaintext for the others: for services of which only some have a sidecar. */
 export function socketByEndpoint(mesh: TransportSocketInit): MatchInit[] {
-  const raw: TransportSocketInit = { name: 'envoy.transport_sockets.raw_buffer', configType: { case: 'typedConfig', value: any(RawBufferSchema, {}) } }
+  const raw: TransportSocketInit = {
+    name: 'envoy.transport_sockets.raw_buffer',
+    configType: { case: 'typedConfig', value: any(RawBufferSchema, {}) },
+  }
   return [
     { name: 'tlsMode-istio', match: { [TLS_MODE_KEY]: 'istio' }, transportSocket: mesh },
     { name: 'tlsMode-disabled', match: {}, transportSocket: raw },

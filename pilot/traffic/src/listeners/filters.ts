@@ -1,5 +1,4 @@
 import type { Any } from '@bufbuild/protobuf/wkt'
-import type { Init } from '../init.ts'
 import { any, duration, type Provenance } from '@seine/envoy'
 import { CorsSchema } from '@seine/envoy/envoy/extensions/filters/http/cors/v3/cors'
 import { HTTPFaultSchema } from '@seine/envoy/envoy/extensions/filters/http/fault/v3/fault'
@@ -11,7 +10,11 @@ import {
   HttpConnectionManager_ForwardClientCertDetails as ForwardClientCert,
   HttpConnectionManagerSchema,
 } from '@seine/envoy/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager'
-import { TcpProxySchema, UpstreamConnectMode } from '@seine/envoy/envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy'
+import {
+  TcpProxySchema,
+  UpstreamConnectMode,
+} from '@seine/envoy/envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy'
+import type { Init } from '../init.ts'
 import type { FilterChainContext, HttpFilterInit, NetworkFilterInit, TrafficPlugin } from '../plugin.ts'
 
 type HcmInit = Init<typeof HttpConnectionManagerSchema>
@@ -35,7 +38,11 @@ export const listenerFilters = {
 } as const
 
 /** The network filters of a chain that takes HTTP: the plugins' and a connection manager with `routing`. */
-export function httpChain(context: FilterChainContext, plugins: readonly TrafficPlugin[], routing: Pick<HcmInit, 'routeSpecifier' | 'statPrefix'>): BuiltFilters {
+export function httpChain(
+  context: FilterChainContext,
+  plugins: readonly TrafficPlugin[],
+  routing: Pick<HcmInit, 'routeSpecifier' | 'statPrefix'>,
+): BuiltFilters {
   const collected = collect(context, plugins)
   const inbound = context.direction === 'inbound'
   const tracing = plugins.map(plugin => plugin.tracing?.(context)).find(found => found !== undefined)
@@ -54,34 +61,71 @@ export function httpChain(context: FilterChainContext, plugins: readonly Traffic
     http2ProtocolOptions: { allowConnect: true },
     serverName: 'istio-envoy',
     ...(tracing ? { tracing: tracing.value } : {}),
-    ...(inbound ? { forwardClientCertDetails: ForwardClientCert.SANITIZE_SET, setCurrentClientCertDetails: { subject: true, dns: true, uri: true } } : {}),
+    ...(inbound
+      ? {
+          forwardClientCertDetails: ForwardClientCert.SANITIZE_SET,
+          setCurrentClientCertDetails: { subject: true, dns: true, uri: true },
+        }
+      : {}),
   }
-  const connectionManager = typed('envoy.filters.network.http_connection_manager', any(HttpConnectionManagerSchema, hcm))
-  return { filters: [...collected.network, connectionManager], provenance: [...collected.provenance, ...(tracing?.provenance ?? [])] }
+  const connectionManager = typed(
+    'envoy.filters.network.http_connection_manager',
+    any(HttpConnectionManagerSchema, hcm),
+  )
+  return {
+    filters: [...collected.network, connectionManager],
+    provenance: [...collected.provenance, ...(tracing?.provenance ?? [])],
+  }
 }
 
 /** The network filters of a chain that takes TCP: the plugins' and a TCP proxy to `destination`. */
-export function tcpChain(context: FilterChainContext, plugins: readonly TrafficPlugin[], destination: Pick<TcpProxyInit, 'clusterSpecifier' | 'statPrefix' | 'idleTimeout' | 'maxDownstreamConnectionDuration'>): BuiltFilters {
+export function tcpChain(
+  context: FilterChainContext,
+  plugins: readonly TrafficPlugin[],
+  destination: Pick<
+    TcpProxyInit,
+    'clusterSpecifier' | 'statPrefix' | 'idleTimeout' | 'maxDownstreamConnectionDuration'
+  >,
+): BuiltFilters {
   const collected = collect(context, plugins)
-  const proxy = typed('envoy.filters.network.tcp_proxy', any(TcpProxySchema, { ...destination, accessLog: collected.accessLogs, accessLogOptions: { flushAccessLogOnConnected: true }, ...connectMode(context) }))
+  const proxy = typed(
+    'envoy.filters.network.tcp_proxy',
+    any(TcpProxySchema, {
+      ...destination,
+      accessLog: collected.accessLogs,
+      accessLogOptions: { flushAccessLogOnConnected: true },
+      ...connectMode(context),
+    }),
+  )
   return { filters: [...collected.network, proxy], provenance: collected.provenance }
 }
 
 /** Over mutual TLS the caller is known only after the handshake; what is logged when the connection opens should name it. */
-function connectMode({ direction, security }: FilterChainContext): Pick<TcpProxyInit, 'upstreamConnectMode' | 'maxEarlyDataBytes'> {
+function connectMode({
+  direction,
+  security,
+}: FilterChainContext): Pick<TcpProxyInit, 'upstreamConnectMode' | 'maxEarlyDataBytes'> {
   if (direction !== 'inbound' || security !== 'mutual_tls') return {}
-  return { upstreamConnectMode: UpstreamConnectMode.ON_DOWNSTREAM_TLS_HANDSHAKE, maxEarlyDataBytes: 64 * 1024 }
+  return {
+    upstreamConnectMode: UpstreamConnectMode.ON_DOWNSTREAM_TLS_HANDSHAKE,
+    maxEarlyDataBytes: 64 * 1024,
+  }
 }
 
 function trailingHttpFilters(inbound: boolean): HttpFilterInit[] {
   const router = typed('envoy.filters.http.router', any(RouterSchema, {}))
   if (inbound) return [router]
-  return [typed('envoy.filters.http.fault', any(HTTPFaultSchema, {})), typed('envoy.filters.http.cors', any(CorsSchema, {})), router]
+  return [
+    typed('envoy.filters.http.fault', any(HTTPFaultSchema, {})),
+    typed('envoy.filters.http.cors', any(CorsSchema, {})),
+    router,
+  ]
 }
 
 function collect(context: FilterChainContext, plugins: readonly TrafficPlugin[]) {
   const network = plugins.flatMap(plugin => plugin.networkFilters?.(context) ?? [])
-  const http = context.protocol === 'http' ? plugins.flatMap(plugin => plugin.httpFilters?.(context) ?? []) : []
+  const http =
+    context.protocol === 'http' ? plugins.flatMap(plugin => plugin.httpFilters?.(context) ?? []) : []
   const accessLogs = plugins.flatMap(plugin => plugin.accessLogs?.(context) ?? [])
   return {
     network: network.map(({ value }) => value),
@@ -90,4 +134,3 @@ function collect(context: FilterChainContext, plugins: readonly TrafficPlugin[])
     provenance: [...network, ...http, ...accessLogs].flatMap(({ provenance }) => provenance),
   }
 }
-

@@ -7,7 +7,15 @@ import { isHttp, type MeshService, type MeshSnapshot, type Protocol } from '@sei
 import { inboundTlsSocket } from '../clusters/transport-security.ts'
 import { encode } from '../encode.ts'
 import type { Init } from '../init.ts'
-import { BLACK_HOLE_CLUSTER, INBOUND_PASSTHROUGH_CLUSTER, inboundClusterName, MESH_ALPN, SidecarPort, TELEMETRY_METADATA, VIRTUAL_INBOUND } from '../names.ts'
+import {
+  BLACK_HOLE_CLUSTER,
+  INBOUND_PASSTHROUGH_CLUSTER,
+  inboundClusterName,
+  MESH_ALPN,
+  SidecarPort,
+  TELEMETRY_METADATA,
+  VIRTUAL_INBOUND,
+} from '../names.ts'
 import { type InboundMtls, inboundMtls } from '../peer-authentication.ts'
 import type { FilterChainContext, TrafficPlugin } from '../plugin.ts'
 import type { Proxy } from '../proxy.ts'
@@ -39,7 +47,10 @@ export interface InboundContext {
 export function virtualInbound(context: InboundContext): EncodedResource {
   const { snapshot, proxy } = context
   const mtls = inboundMtls(snapshot, proxy)
-  const built = [...context.ports.flatMap(port => portChains(context, port, mtls)), ...passthroughChains(context, mtls)]
+  const built = [
+    ...context.ports.flatMap(port => portChains(context, port, mtls)),
+    ...passthroughChains(context, mtls),
+  ]
   return encode(
     ListenerSchema,
     VIRTUAL_INBOUND,
@@ -47,12 +58,20 @@ export function virtualInbound(context: InboundContext): EncodedResource {
       name: VIRTUAL_INBOUND,
       address: socketAddress('0.0.0.0', SidecarPort.inbound),
       trafficDirection: TrafficDirection.INBOUND,
-      listenerFilters: [listenerFilters.originalDst, listenerFilters.tlsInspector, listenerFilters.httpInspector],
+      listenerFilters: [
+        listenerFilters.originalDst,
+        listenerFilters.tlsInspector,
+        listenerFilters.httpInspector,
+      ],
       listenerFiltersTimeout: duration(durationMs(snapshot.config.protocolDetectionTimeout)),
       continueOnListenerFiltersTimeout: true,
       filterChains: [blackHole(), ...built.map(({ chain }) => chain)],
     },
-    [...mtls.provenance, ...context.ports.map(port => port.provenance), ...built.flatMap(({ provenance }) => provenance)],
+    [
+      ...mtls.provenance,
+      ...context.ports.map(port => port.provenance),
+      ...built.flatMap(({ provenance }) => provenance),
+    ],
   )
 }
 
@@ -64,8 +83,15 @@ interface BuiltChain {
 /** A connection that really goes to 15006 would be handed on to itself for ever. */
 function blackHole(): ChainInit {
   const context = { direction: 'inbound', protocol: 'tcp' } as FilterChainContext
-  const built = tcpChain(context, [], { statPrefix: BLACK_HOLE_CLUSTER, clusterSpecifier: { case: 'cluster', value: BLACK_HOLE_CLUSTER } })
-  return { name: 'virtualInbound-blackhole', filterChainMatch: { destinationPort: SidecarPort.inbound }, filters: built.filters }
+  const built = tcpChain(context, [], {
+    statPrefix: BLACK_HOLE_CLUSTER,
+    clusterSpecifier: { case: 'cluster', value: BLACK_HOLE_CLUSTER },
+  })
+  return {
+    name: 'virtualInbound-blackhole',
+    filterChainMatch: { destinationPort: SidecarPort.inbound },
+    filters: built.filters,
+  }
 }
 
 function portChains(context: InboundContext, port: InboundPort, mtls: InboundMtls): BuiltChain[] {
@@ -83,7 +109,11 @@ function meshChain(context: InboundContext, port: InboundPort, name: string): Bu
   return {
     chain: {
       name: `${name}mtls`,
-      filterChainMatch: { destinationPort: port.port, transportProtocol: 'tls', applicationProtocols: [MESH_ALPN] },
+      filterChainMatch: {
+        destinationPort: port.port,
+        transportProtocol: 'tls',
+        applicationProtocols: [MESH_ALPN],
+      },
       transportSocket: inboundTlsSocket(context.snapshot.config.trustDomain, http),
       filters: built.filters,
     },
@@ -97,18 +127,38 @@ function plaintextChains(context: InboundContext, port: InboundPort, name: strin
   const detected = port.protocol === 'auto'
   const asHttp = chainFilters(context, port, name, 'none', true)
   const asTcp = chainFilters(context, port, name, 'none', false)
-  const tls: BuiltChain = { chain: { name: `${name}tls-passthrough`, filterChainMatch: { destinationPort: port.port, transportProtocol: 'tls' }, filters: asTcp.filters }, provenance: [] }
+  const tls: BuiltChain = {
+    chain: {
+      name: `${name}tls-passthrough`,
+      filterChainMatch: { destinationPort: port.port, transportProtocol: 'tls' },
+      filters: asTcp.filters,
+    },
+    provenance: [],
+  }
   const raw = { destinationPort: port.port, transportProtocol: 'raw_buffer' }
   const chains: BuiltChain[] = [tls]
   if (http) {
     const filterChainMatch = detected ? { ...raw, applicationProtocols: ['http/1.1', 'h2c'] } : raw
-    chains.push({ chain: { name: `${name}plaintext-http`, filterChainMatch, filters: asHttp.filters }, provenance: asHttp.provenance })
+    chains.push({
+      chain: { name: `${name}plaintext-http`, filterChainMatch, filters: asHttp.filters },
+      provenance: asHttp.provenance,
+    })
   }
-  if (!http || detected) chains.push({ chain: { name: `${name}plaintext`, filterChainMatch: raw, filters: asTcp.filters }, provenance: asTcp.provenance })
+  if (!http || detected)
+    chains.push({
+      chain: { name: `${name}plaintext`, filterChainMatch: raw, filters: asTcp.filters },
+      provenance: asTcp.provenance,
+    })
   return chains
 }
 
-function chainFilters(context: InboundContext, port: InboundPort, name: string, security: FilterChainContext['security'], http: boolean) {
+function chainFilters(
+  context: InboundContext,
+  port: InboundPort,
+  name: string,
+  security: FilterChainContext['security'],
+  http: boolean,
+) {
   const chain: FilterChainContext = {
     snapshot: context.snapshot,
     proxy: context.proxy,
@@ -118,7 +168,11 @@ function chainFilters(context: InboundContext, port: InboundPort, name: string, 
     service: port.service,
     port: port.port,
   }
-  if (!http) return tcpChain(chain, context.plugins, { statPrefix: name, clusterSpecifier: { case: 'cluster', value: name } })
+  if (!http)
+    return tcpChain(chain, context.plugins, {
+      statPrefix: name,
+      clusterSpecifier: { case: 'cluster', value: name },
+    })
   return httpChain(chain, context.plugins, {
     statPrefix: `inbound_0.0.0.0_${port.port}`,
     routeSpecifier: {
@@ -134,8 +188,13 @@ function chainFilters(context: InboundContext, port: InboundPort, name: string, 
               {
                 name: 'default',
                 match: { pathSpecifier: { case: 'prefix', value: '/' } },
-                metadata: { filterMetadata: { [TELEMETRY_METADATA]: { destination_service: port.service.hostname } } },
-                action: { case: 'route', value: { clusterSpecifier: { case: 'cluster', value: name }, timeout: duration(0) } },
+                metadata: {
+                  filterMetadata: { [TELEMETRY_METADATA]: { destination_service: port.service.hostname } },
+                },
+                action: {
+                  case: 'route',
+                  value: { clusterSpecifier: { case: 'cluster', value: name }, timeout: duration(0) },
+                },
               },
             ],
           },
@@ -148,15 +207,34 @@ function chainFilters(context: InboundContext, port: InboundPort, name: string, 
 /** Ports that no service declares. */
 function passthroughChains(context: InboundContext, mtls: InboundMtls): BuiltChain[] {
   const filters = (security: FilterChainContext['security']) => {
-    const chain: FilterChainContext = { snapshot: context.snapshot, proxy: context.proxy, direction: 'inbound', protocol: 'tcp', security, service: undefined, port: 0 }
-    return tcpChain(chain, context.plugins, { statPrefix: INBOUND_PASSTHROUGH_CLUSTER, clusterSpecifier: { case: 'cluster', value: INBOUND_PASSTHROUGH_CLUSTER } })
+    const chain: FilterChainContext = {
+      snapshot: context.snapshot,
+      proxy: context.proxy,
+      direction: 'inbound',
+      protocol: 'tcp',
+      security,
+      service: undefined,
+      port: 0,
+    }
+    return tcpChain(chain, context.plugins, {
+      statPrefix: INBOUND_PASSTHROUGH_CLUSTER,
+      clusterSpecifier: { case: 'cluster', value: INBOUND_PASSTHROUGH_CLUSTER },
+    })
   }
   const chains: BuiltChain[] = []
   const mode: MtlsMode = mtls.default
   if (mode !== 'DISABLE') {
     const built = filters('mutual_tls')
     const transportSocket = inboundTlsSocket(context.snapshot.config.trustDomain, false)
-    chains.push({ chain: { name: 'virtualInbound-mtls', filterChainMatch: { transportProtocol: 'tls', applicationProtocols: [MESH_ALPN] }, transportSocket, filters: built.filters }, provenance: built.provenance })
+    chains.push({
+      chain: {
+        name: 'virtualInbound-mtls',
+        filterChainMatch: { transportProtocol: 'tls', applicationProtocols: [MESH_ALPN] },
+        transportSocket,
+        filters: built.filters,
+      },
+      provenance: built.provenance,
+    })
   }
   if (mode !== 'STRICT') {
     const built = filters('none')

@@ -1,12 +1,18 @@
 import type { TcpRoute, VirtualService } from '@seine/api'
+import { durationMs } from '@seine/api'
 import { duration, type EncodedResource, type Provenance } from '@seine/envoy'
 import { TrafficDirection } from '@seine/envoy/envoy/config/core/v3/base'
 import { ListenerSchema } from '@seine/envoy/envoy/config/listener/v3/listener'
-import { durationMs } from '@seine/api'
 import { type MeshService, type MeshSnapshot, resolveHost, type ServicePort } from '@seine/model'
 import { encode } from '../encode.ts'
 import type { Init } from '../init.ts'
-import { BLACK_HOLE_CLUSTER, outboundClusterName, PASSTHROUGH_CLUSTER, SidecarPort, VIRTUAL_OUTBOUND } from '../names.ts'
+import {
+  BLACK_HOLE_CLUSTER,
+  outboundClusterName,
+  PASSTHROUGH_CLUSTER,
+  SidecarPort,
+  VIRTUAL_OUTBOUND,
+} from '../names.ts'
 import type { FilterChainContext, TrafficPlugin } from '../plugin.ts'
 import type { Proxy } from '../proxy.ts'
 import { type BuiltFilters, httpChain, listenerFilters, tcpChain } from './filters.ts'
@@ -32,7 +38,10 @@ export interface TcpTarget {
 export function virtualOutbound(context: OutboundListenerContext): EncodedResource {
   const passes = context.snapshot.config.outboundTrafficPolicy.mode === 'ALLOW_ANY'
   const cluster = passes ? PASSTHROUGH_CLUSTER : BLACK_HOLE_CLUSTER
-  const built = tcpChain(chainContext(context, 'tcp', SidecarPort.outbound, undefined), context.plugins, { statPrefix: cluster, clusterSpecifier: { case: 'cluster', value: cluster } })
+  const built = tcpChain(chainContext(context, 'tcp', SidecarPort.outbound, undefined), context.plugins, {
+    statPrefix: cluster,
+    clusterSpecifier: { case: 'cluster', value: cluster },
+  })
   return encode(
     ListenerSchema,
     VIRTUAL_OUTBOUND,
@@ -51,25 +60,47 @@ export function virtualOutbound(context: OutboundListenerContext): EncodedResour
 export function httpListener(context: OutboundListenerContext, port: number): EncodedResource {
   const passes = context.snapshot.config.outboundTrafficPolicy.mode === 'ALLOW_ANY'
   const cluster = passes ? PASSTHROUGH_CLUSTER : BLACK_HOLE_CLUSTER
-  const rest = tcpChain(chainContext(context, 'tcp', port, undefined), context.plugins, { statPrefix: cluster, clusterSpecifier: { case: 'cluster', value: cluster } })
+  const rest = tcpChain(chainContext(context, 'tcp', port, undefined), context.plugins, {
+    statPrefix: cluster,
+    clusterSpecifier: { case: 'cluster', value: cluster },
+  })
   return detectingListener(context, '0.0.0.0', port, rest, [])
 }
 
 /** `10.96.0.12_9000` for a port whose protocol is detected: requests are routed, anything else goes to the service as it is. */
 export function detectedListeners(context: OutboundListenerContext, target: TcpTarget): EncodedResource[] {
   const { service, port } = target
-  const rest = tcpChain(chainContext(context, 'tcp', port.number, service), context.plugins, tcpDestination(context, target))
+  const rest = tcpChain(
+    chainContext(context, 'tcp', port.number, service),
+    context.plugins,
+    tcpDestination(context, target),
+  )
   const provenance = [{ ...service.ref, path: `spec.ports[${service.ports.indexOf(port)}]` }]
-  return service.addresses.filter(address => !address.includes('/')).map(address => detectingListener(context, address, port.number, rest, provenance))
+  return service.addresses
+    .filter(address => !address.includes('/'))
+    .map(address => detectingListener(context, address, port.number, rest, provenance))
 }
 
-function detectingListener(context: OutboundListenerContext, address: string, port: number, rest: BuiltFilters, provenance: readonly Provenance[]): EncodedResource {
+function detectingListener(
+  context: OutboundListenerContext,
+  address: string,
+  port: number,
+  rest: BuiltFilters,
+  provenance: readonly Provenance[],
+): EncodedResource {
   const name = `${address}_${port}`
   const http = httpChain(chainContext(context, 'http', port, undefined), context.plugins, {
     statPrefix: `outbound_${name}`,
     routeSpecifier: {
       case: 'rds',
-      value: { routeConfigName: String(port), configSource: { resourceApiVersion: 2, initialFetchTimeout: duration(0), configSourceSpecifier: { case: 'ads', value: {} } } },
+      value: {
+        routeConfigName: String(port),
+        configSource: {
+          resourceApiVersion: 2,
+          initialFetchTimeout: duration(0),
+          configSourceSpecifier: { case: 'ads', value: {} },
+        },
+      },
     },
   })
   return encode(
@@ -83,7 +114,13 @@ function detectingListener(context: OutboundListenerContext, address: string, po
       listenerFilters: [listenerFilters.tlsInspector, listenerFilters.httpInspector],
       listenerFiltersTimeout: duration(durationMs(context.snapshot.config.protocolDetectionTimeout)),
       continueOnListenerFiltersTimeout: true,
-      filterChains: [{ name: 'http', filterChainMatch: { transportProtocol: 'raw_buffer', applicationProtocols: ['http/1.1', 'h2c'] }, filters: http.filters }],
+      filterChains: [
+        {
+          name: 'http',
+          filterChainMatch: { transportProtocol: 'raw_buffer', applicationProtocols: ['http/1.1', 'h2c'] },
+          filters: http.filters,
+        },
+      ],
       defaultFilterChain: { name: 'PassthroughFilterChain', filters: rest.filters },
     },
     [...provenance, ...http.provenance, ...rest.provenance],
@@ -99,12 +136,30 @@ export function tcpListeners(context: OutboundListenerContext, target: TcpTarget
   return bound.map(address => tcpListener(context, target, address, port.number))
 }
 
-function tcpListener(context: OutboundListenerContext, target: TcpTarget, address: string, port: number): EncodedResource {
+function tcpListener(
+  context: OutboundListenerContext,
+  target: TcpTarget,
+  address: string,
+  port: number,
+): EncodedResource {
   const { service, virtualService } = target
   const name = `${address}_${port}`
-  const built = tcpChain(chainContext(context, 'tcp', port, service), context.plugins, tcpDestination(context, target))
-  const provenance: Provenance[] = [{ ...service.ref, path: `spec.ports[${service.ports.indexOf(target.port)}]` }, ...built.provenance]
-  if (virtualService) provenance.push({ kind: virtualService.kind, namespace: virtualService.metadata.namespace, name: virtualService.metadata.name, path: 'spec.tcp' })
+  const built = tcpChain(
+    chainContext(context, 'tcp', port, service),
+    context.plugins,
+    tcpDestination(context, target),
+  )
+  const provenance: Provenance[] = [
+    { ...service.ref, path: `spec.ports[${service.ports.indexOf(target.port)}]` },
+    ...built.provenance,
+  ]
+  if (virtualService)
+    provenance.push({
+      kind: virtualService.kind,
+      namespace: virtualService.metadata.namespace,
+      name: virtualService.metadata.name,
+      path: 'spec.tcp',
+    })
   return encode(
     ListenerSchema,
     name,
@@ -119,7 +174,10 @@ function tcpListener(context: OutboundListenerContext, target: TcpTarget, addres
   )
 }
 
-function tcpDestination(context: OutboundListenerContext, { service, port, virtualService }: TcpTarget): Parameters<typeof tcpChain>[2] {
+function tcpDestination(
+  context: OutboundListenerContext,
+  { service, port, virtualService }: TcpTarget,
+): Parameters<typeof tcpChain>[2] {
   const statPrefix = outboundClusterName(port.number, '', service.hostname)
   const route = virtualService?.spec.tcp?.find(one => tcpApplies(one, port.number, context.proxy))
   const targets = (route?.route ?? []).filter(({ weight }) => weight !== 0 || route?.route.length === 1)
@@ -129,25 +187,41 @@ function tcpDestination(context: OutboundListenerContext, { service, port, virtu
   }
   const [only, ...others] = targets
   if (!only) return { statPrefix, clusterSpecifier: { case: 'cluster', value: statPrefix } }
-  if (others.length === 0) return { statPrefix, clusterSpecifier: { case: 'cluster', value: clusterOf(only.destination) } }
-  const clusters = targets.map(({ destination, weight }) => ({ name: clusterOf(destination), weight: weight ?? 0 }))
+  if (others.length === 0)
+    return { statPrefix, clusterSpecifier: { case: 'cluster', value: clusterOf(only.destination) } }
+  const clusters = targets.map(({ destination, weight }) => ({
+    name: clusterOf(destination),
+    weight: weight ?? 0,
+  }))
   return { statPrefix, clusterSpecifier: { case: 'weightedClusters', value: { clusters } } }
 }
 
 function tcpApplies(route: TcpRoute, port: number, proxy: Proxy): boolean {
   if (!route.match?.length) return true
   return route.match.some(match => {
-    const labelsHold = Object.entries(match.sourceLabels ?? {}).every(([name, value]) => proxy.labels[name] === value)
-    return (match.port === undefined || match.port === port) && (match.sourceNamespace === undefined || match.sourceNamespace === proxy.namespace) && labelsHold
+    const labelsHold = Object.entries(match.sourceLabels ?? {}).every(
+      ([name, value]) => proxy.labels[name] === value,
+    )
+    return (
+      (match.port === undefined || match.port === port) &&
+      (match.sourceNamespace === undefined || match.sourceNamespace === proxy.namespace) &&
+      labelsHold
+    )
   })
 }
 
-function chainContext({ snapshot, proxy }: OutboundListenerContext, protocol: 'http' | 'tcp', port: number, service: MeshService | undefined): FilterChainContext {
+function chainContext(
+  { snapshot, proxy }: OutboundListenerContext,
+  protocol: 'http' | 'tcp',
+  port: number,
+  service: MeshService | undefined,
+): FilterChainContext {
   return { snapshot, proxy, direction: 'outbound', protocol, security: 'unknown', service, port }
 }
 
 /** A TCP address in the form Envoy takes. */
 export function socketAddress(address: string, port: number): AddressInit {
-  return { address: { case: 'socketAddress', value: { address, portSpecifier: { case: 'portValue', value: port } } } }
+  return {
+    address: { case: 'socketAddress', value: { address, portSpecifier: { case: 'portValue', value: port } } },
+  }
 }
-

@@ -1,12 +1,23 @@
-import type { Init } from '../init.ts'
-import { type Any, AnySchema } from '@bufbuild/protobuf/wkt'
 import { create } from '@bufbuild/protobuf'
-import { type ConsistentHash, type CorsPolicy, durationMs, type HttpDirectResponse, type HttpFault, type HttpRedirect, type HttpRetry, type HttpRoute } from '@seine/api'
-import { any, duration } from '@seine/envoy'
-import { HeaderValueOption_HeaderAppendAction as Append, type HeaderValueOptionSchema } from '@seine/envoy/envoy/config/core/v3/base'
+import { type Any, AnySchema } from '@bufbuild/protobuf/wkt'
 import {
-  RedirectAction_RedirectResponseCode as RedirectCode,
+  type ConsistentHash,
+  type CorsPolicy,
+  durationMs,
+  type HttpDirectResponse,
+  type HttpFault,
+  type HttpRedirect,
+  type HttpRetry,
+  type HttpRoute,
+} from '@seine/api'
+import { any, duration } from '@seine/envoy'
+import {
+  HeaderValueOption_HeaderAppendAction as Append,
+  type HeaderValueOptionSchema,
+} from '@seine/envoy/envoy/config/core/v3/base'
+import {
   type RedirectActionSchema,
+  RedirectAction_RedirectResponseCode as RedirectCode,
   type RetryPolicySchema,
   type RouteAction_HashPolicySchema,
   type RouteActionSchema,
@@ -14,7 +25,12 @@ import {
 import { CorsPolicySchema } from '@seine/envoy/envoy/extensions/filters/http/cors/v3/cors'
 import { HTTPFaultSchema } from '@seine/envoy/envoy/extensions/filters/http/fault/v3/fault'
 import { PreviousHostsPredicateSchema } from '@seine/envoy/envoy/extensions/retry/host/previous_hosts/v3/previous_hosts'
-import { type FractionalPercent, FractionalPercentSchema, FractionalPercent_DenominatorType as Denominator } from '@seine/envoy/envoy/type/v3/percent'
+import {
+  FractionalPercent_DenominatorType as Denominator,
+  type FractionalPercent,
+  FractionalPercentSchema,
+} from '@seine/envoy/envoy/type/v3/percent'
+import type { Init } from '../init.ts'
 import { stringMatcher } from './matches.ts'
 
 type HeaderOptionInit = Init<typeof HeaderValueOptionSchema>
@@ -28,12 +44,21 @@ const DEFAULT_ATTEMPTS = 2
 
 /** A percentage, exact to 0.0001. */
 export function percent(value: number): FractionalPercent {
-  return create(FractionalPercentSchema, { numerator: Math.round(value * 10_000), denominator: Denominator.MILLION })
+  return create(FractionalPercentSchema, {
+    numerator: Math.round(value * 10_000),
+    denominator: Denominator.MILLION,
+  })
 }
 
 /** Istio's set and add as Envoy's header options. A `host` is not a header here: see {@link hostOverride}. */
-export function headersToAdd(operations: { set?: Record<string, string> | undefined; add?: Record<string, string> | undefined } | undefined): HeaderOptionInit[] {
-  const option = (appendAction: Append) => ([key, value]: [string, string]): HeaderOptionInit => ({ header: { key, value }, appendAction })
+export function headersToAdd(
+  operations:
+    | { set?: Record<string, string> | undefined; add?: Record<string, string> | undefined }
+    | undefined,
+): HeaderOptionInit[] {
+  const option =
+    (appendAction: Append) =>
+    ([key, value]: [string, string]): HeaderOptionInit => ({ header: { key, value }, appendAction })
   const set = Object.entries(operations?.set ?? {}).filter(([key]) => !isHost(key))
   return [
     ...set.map(option(Append.OVERWRITE_IF_EXISTS_OR_ADD)),
@@ -54,11 +79,17 @@ function isHost(key: string): boolean {
 export function rewriteFields(route: HttpRoute, pathMatch: 'prefix' | 'exact' | 'regex'): RouteActionInit {
   const { rewrite } = route
   const authority = rewrite?.authority ?? hostOverride(route.headers?.request?.set)
-  const fields: RouteActionInit = authority ? { hostRewriteSpecifier: { case: 'hostRewriteLiteral', value: authority } } : {}
+  const fields: RouteActionInit = authority
+    ? { hostRewriteSpecifier: { case: 'hostRewriteLiteral', value: authority } }
+    : {}
   if (rewrite?.uriRegexRewrite) {
-    fields.regexRewrite = { pattern: { regex: rewrite.uriRegexRewrite.match }, substitution: rewrite.uriRegexRewrite.rewrite }
+    fields.regexRewrite = {
+      pattern: { regex: rewrite.uriRegexRewrite.match },
+      substitution: rewrite.uriRegexRewrite.rewrite,
+    }
   } else if (rewrite?.uri !== undefined) {
-    if (pathMatch === 'regex') fields.regexRewrite = { pattern: { regex: '^[^?]*' }, substitution: rewrite.uri }
+    if (pathMatch === 'regex')
+      fields.regexRewrite = { pattern: { regex: '^[^?]*' }, substitution: rewrite.uri }
     else fields.prefixRewrite = rewrite.uri
   }
   return fields
@@ -70,7 +101,8 @@ export function retryPolicy(retries: HttpRetry | undefined): RetryInit | undefin
   const words = (retries?.retryOn ?? DEFAULT_RETRY_ON).split(',').map(word => word.trim())
   const statusCodes = words.filter(word => /^\d+$/.test(word)).map(Number)
   const conditions = words.filter(word => !/^\d+$/.test(word))
-  if (statusCodes.length > 0 && !conditions.includes('retriable-status-codes')) conditions.push('retriable-status-codes')
+  if (statusCodes.length > 0 && !conditions.includes('retriable-status-codes'))
+    conditions.push('retriable-status-codes')
   return {
     retryOn: conditions.join(','),
     numRetries: retries?.attempts ?? DEFAULT_ATTEMPTS,
@@ -81,7 +113,12 @@ export function retryPolicy(retries: HttpRetry | undefined): RetryInit | undefin
       ? {}
       : {
           hostSelectionRetryMaxAttempts: 5n,
-          retryHostPredicate: [{ name: 'envoy.retry_host_predicates.previous_hosts', configType: { case: 'typedConfig', value: any(PreviousHostsPredicateSchema, {}) } }],
+          retryHostPredicate: [
+            {
+              name: 'envoy.retry_host_predicates.previous_hosts',
+              configType: { case: 'typedConfig', value: any(PreviousHostsPredicateSchema, {}) },
+            },
+          ],
         }),
   }
 }
@@ -95,30 +132,57 @@ const REDIRECT_CODES: Readonly<Record<number, RedirectCode>> = {
 }
 
 /** `redirect` as Envoy's action. `listenPort` is what FROM_REQUEST_PORT means. */
-export function redirectAction(redirect: HttpRedirect, listenPort: number): Init<typeof RedirectActionSchema> {
-  const derived = redirect.derivePort === 'FROM_REQUEST_PORT' ? listenPort : redirect.derivePort ? (redirect.scheme === 'https' ? 443 : 80) : undefined
+export function redirectAction(
+  redirect: HttpRedirect,
+  listenPort: number,
+): Init<typeof RedirectActionSchema> {
+  const derived =
+    redirect.derivePort === 'FROM_REQUEST_PORT'
+      ? listenPort
+      : redirect.derivePort
+        ? redirect.scheme === 'https'
+          ? 443
+          : 80
+        : undefined
   const port = redirect.port ?? derived
   return {
     responseCode: REDIRECT_CODES[redirect.redirectCode ?? 301] ?? RedirectCode.MOVED_PERMANENTLY,
     ...(redirect.authority ? { hostRedirect: redirect.authority } : {}),
     ...(port === undefined ? {} : { portRedirect: port }),
-    ...(redirect.scheme ? { schemeRewriteSpecifier: { case: 'schemeRedirect' as const, value: redirect.scheme } } : {}),
+    ...(redirect.scheme
+      ? { schemeRewriteSpecifier: { case: 'schemeRedirect' as const, value: redirect.scheme } }
+      : {}),
     ...(redirect.uri ? { pathRewriteSpecifier: { case: 'pathRedirect' as const, value: redirect.uri } } : {}),
   }
 }
 
 /** The body of a `directResponse` as Envoy's data source. */
 export function directResponseBody(response: HttpDirectResponse) {
-  if (response.body?.string !== undefined) return { body: { specifier: { case: 'inlineString' as const, value: response.body.string } } }
+  if (response.body?.string !== undefined)
+    return { body: { specifier: { case: 'inlineString' as const, value: response.body.string } } }
   if (response.body?.bytes === undefined) return {}
   const bytes = Uint8Array.from(atob(response.body.bytes), char => char.charCodeAt(0))
   return { body: { specifier: { case: 'inlineBytes' as const, value: bytes } } }
 }
 
 const GRPC_STATUS: Readonly<Record<string, number>> = {
-  OK: 0, CANCELLED: 1, UNKNOWN: 2, INVALID_ARGUMENT: 3, DEADLINE_EXCEEDED: 4, NOT_FOUND: 5, ALREADY_EXISTS: 6, PERMISSION_DENIED: 7,
-  RESOURCE_EXHAUSTED: 8, FAILED_PRECONDITION: 9, ABORTED: 10, OUT_OF_RANGE: 11, UNIMPLEMENTED: 12, INTERNAL: 13, UNAVAILABLE: 14,
-  DATA_LOSS: 15, UNAUTHENTICATED: 16,
+  OK: 0,
+  CANCELLED: 1,
+  UNKNOWN: 2,
+  INVALID_ARGUMENT: 3,
+  DEADLINE_EXCEEDED: 4,
+  NOT_FOUND: 5,
+  ALREADY_EXISTS: 6,
+  PERMISSION_DENIED: 7,
+  RESOURCE_EXHAUSTED: 8,
+  FAILED_PRECONDITION: 9,
+  ABORTED: 10,
+  OUT_OF_RANGE: 11,
+  UNIMPLEMENTED: 12,
+  INTERNAL: 13,
+  UNAVAILABLE: 14,
+  DATA_LOSS: 15,
+  UNAUTHENTICATED: 16,
 }
 
 /** `fault` as configuration of Envoy's fault filter for one route. Without a percentage, every request is hit. */
@@ -131,7 +195,10 @@ export function faultConfig(fault: HttpFault): Any {
     config.delay = { faultDelaySecifier: { case: 'fixedDelay', value: length }, percentage: percent(share) }
   }
   if (abort) {
-    const grpcStatus = abort.grpcStatus === undefined ? undefined : (GRPC_STATUS[abort.grpcStatus.toUpperCase()] ?? Number(abort.grpcStatus))
+    const grpcStatus =
+      abort.grpcStatus === undefined
+        ? undefined
+        : (GRPC_STATUS[abort.grpcStatus.toUpperCase()] ?? Number(abort.grpcStatus))
     const percentage = percent(abort.percentage?.value ?? 100)
     config.abort =
       grpcStatus === undefined
@@ -143,7 +210,12 @@ export function faultConfig(fault: HttpFault): Any {
 
 /** `corsPolicy` as configuration of Envoy's CORS filter for one route. */
 export function corsConfig(cors: CorsPolicy): Any {
-  const origins = [...(cors.allowOrigins ?? []).map(stringMatcher), ...(cors.allowOrigin ?? []).map(origin => stringMatcher(origin === '*' ? { prefix: '' } : { exact: origin }))]
+  const origins = [
+    ...(cors.allowOrigins ?? []).map(stringMatcher),
+    ...(cors.allowOrigin ?? []).map(origin =>
+      stringMatcher(origin === '*' ? { prefix: '' } : { exact: origin }),
+    ),
+  ]
   return any(CorsPolicySchema, {
     allowOriginStringMatch: origins,
     ...(cors.allowMethods ? { allowMethods: cors.allowMethods.join(',') } : {}),
@@ -157,15 +229,29 @@ export function corsConfig(cors: CorsPolicy): Any {
 
 /** What a consistent-hash load balancer hashes. */
 export function hashPolicy(hash: ConsistentHash): HashPolicyInit {
-  if (hash.httpHeaderName) return { policySpecifier: { case: 'header', value: { headerName: hash.httpHeaderName } } }
-  if (hash.httpQueryParameterName) return { policySpecifier: { case: 'queryParameter', value: { name: hash.httpQueryParameterName } } }
-  if (hash.useSourceIp) return { policySpecifier: { case: 'connectionProperties', value: { sourceIp: true } } }
+  if (hash.httpHeaderName)
+    return { policySpecifier: { case: 'header', value: { headerName: hash.httpHeaderName } } }
+  if (hash.httpQueryParameterName)
+    return { policySpecifier: { case: 'queryParameter', value: { name: hash.httpQueryParameterName } } }
+  if (hash.useSourceIp)
+    return { policySpecifier: { case: 'connectionProperties', value: { sourceIp: true } } }
   const { name = '', path, ttl } = hash.httpCookie ?? {}
-  return { policySpecifier: { case: 'cookie', value: { name, ...(path ? { path } : {}), ...(ttl === undefined ? {} : { ttl: duration(durationMs(ttl)) }) } } }
+  return {
+    policySpecifier: {
+      case: 'cookie',
+      value: {
+        name,
+        ...(path ? { path } : {}),
+        ...(ttl === undefined ? {} : { ttl: duration(durationMs(ttl)) }),
+      },
+    },
+  }
 }
 
 /** A message wrapped for `typed_per_filter_config`. */
-export function perFilter(entries: readonly (readonly [name: string, config: Any | undefined])[]): Record<string, Any> {
+export function perFilter(
+  entries: readonly (readonly [name: string, config: Any | undefined])[],
+): Record<string, Any> {
   const present = entries.filter((entry): entry is readonly [string, Any] => entry[1] !== undefined)
   return Object.fromEntries(present.map(([name, config]) => [name, create(AnySchema, config)]))
 }

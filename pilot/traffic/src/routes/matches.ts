@@ -1,7 +1,11 @@
-import type { Init } from '../init.ts'
 import type { HttpMatchRequest, StringMatch } from '@seine/api'
-import type { HeaderMatcherSchema, QueryParameterMatcherSchema, RouteMatchSchema } from '@seine/envoy/envoy/config/route/v3/route_components'
+import type {
+  HeaderMatcherSchema,
+  QueryParameterMatcherSchema,
+  RouteMatchSchema,
+} from '@seine/envoy/envoy/config/route/v3/route_components'
 import type { StringMatcherSchema } from '@seine/envoy/envoy/type/matcher/v3/string'
+import type { Init } from '../init.ts'
 
 type MatchInit = Init<typeof RouteMatchSchema>
 type HeaderInit = Init<typeof HeaderMatcherSchema>
@@ -15,7 +19,12 @@ export const MATCH_ALL: MatchInit = { pathSpecifier: { case: 'prefix', value: '/
 export function routeMatch(match: HttpMatchRequest): MatchInit {
   const headers: HeaderInit[] = []
   for (const [name, value] of Object.entries(match.headers ?? {})) headers.push(headerMatch(name, value))
-  for (const [name, value] of Object.entries(match.withoutHeaders ?? {})) headers.push({ ...headerMatch(name, value), invertMatch: true, ...(isPresence(value) ? {} : { treatMissingHeaderAsEmpty: true }) })
+  for (const [name, value] of Object.entries(match.withoutHeaders ?? {}))
+    headers.push({
+      ...headerMatch(name, value),
+      invertMatch: true,
+      ...(isPresence(value) ? {} : { treatMissingHeaderAsEmpty: true }),
+    })
   if (match.method) headers.push(headerMatch(':method', match.method))
   if (match.authority) headers.push(headerMatch(':authority', match.authority))
   if (match.scheme) headers.push(headerMatch(':scheme', match.scheme))
@@ -30,8 +39,17 @@ export function routeMatch(match: HttpMatchRequest): MatchInit {
 /** Whether nothing a client sends can fail to match. */
 export function matchesEverything(match: HttpMatchRequest): boolean {
   const anyPath = match.uri === undefined || match.uri.prefix === '/' || match.uri.regex === '.*'
-  const conditions = [match.headers, match.withoutHeaders, match.method, match.authority, match.scheme, match.queryParams]
-  return anyPath && conditions.every(condition => condition === undefined || Object.keys(condition).length === 0)
+  const conditions = [
+    match.headers,
+    match.withoutHeaders,
+    match.method,
+    match.authority,
+    match.scheme,
+    match.queryParams,
+  ]
+  return (
+    anyPath && conditions.every(condition => condition === undefined || Object.keys(condition).length === 0)
+  )
 }
 
 function pathMatch(uri: StringMatch | undefined): MatchInit {

@@ -1,10 +1,10 @@
-import type { Init } from '../init.ts'
 import { fromBinary } from '@bufbuild/protobuf'
 import type { MeshConfig } from '@seine/api'
 import { duration, type EncodedResource } from '@seine/envoy'
 import { type RouteConfiguration, RouteConfigurationSchema } from '@seine/envoy/envoy/config/route/v3/route'
 import { VirtualHostSchema } from '@seine/envoy/envoy/config/route/v3/route_components'
 import { encode } from '../encode.ts'
+import type { Init } from '../init.ts'
 import { BLACK_HOLE_CLUSTER, PASSTHROUGH_CLUSTER, TELEMETRY_METADATA } from '../names.ts'
 
 type VirtualHostInit = Init<typeof VirtualHostSchema>
@@ -21,7 +21,13 @@ export function routeConfigurationShell(port: number, config: MeshConfig): Encod
     {
       name,
       virtualHosts: [fallback(config)],
-      vhds: { configSource: { resourceApiVersion: 2, initialFetchTimeout: duration(2000), configSourceSpecifier: { case: 'ads', value: {} } } },
+      vhds: {
+        configSource: {
+          resourceApiVersion: 2,
+          initialFetchTimeout: duration(2000),
+          configSourceSpecifier: { case: 'ads', value: {} },
+        },
+      },
       validateClusters: false,
       maxDirectResponseBodySizeBytes: 1 << 20,
     },
@@ -30,31 +36,66 @@ export function routeConfigurationShell(port: number, config: MeshConfig): Encod
 }
 
 /** The same as one table, for clients that can't take virtual hosts one by one. */
-export function routeConfigurationTable(port: number, config: MeshConfig, virtualHosts: Iterable<EncodedResource>): EncodedResource {
+export function routeConfigurationTable(
+  port: number,
+  config: MeshConfig,
+  virtualHosts: Iterable<EncodedResource>,
+): EncodedResource {
   const name = String(port)
   const parts = [...virtualHosts]
   const init: Init<typeof RouteConfigurationSchema> = {
     name,
-    virtualHosts: [...parts.map(part => ({ ...fromBinary(VirtualHostSchema, part.bytes), name: `${part.name.slice(name.length + 1)}:${name}` })), fallback(config)],
+    virtualHosts: [
+      ...parts.map(part => ({
+        ...fromBinary(VirtualHostSchema, part.bytes),
+        name: `${part.name.slice(name.length + 1)}:${name}`,
+      })),
+      fallback(config),
+    ],
     validateClusters: false,
     maxDirectResponseBodySizeBytes: 1 << 20,
   }
-  return encode(RouteConfigurationSchema, name, init, parts.flatMap(part => part.provenance))
+  return encode(
+    RouteConfigurationSchema,
+    name,
+    init,
+    parts.flatMap(part => part.provenance),
+  )
 }
 
 /** What happens to hosts that nothing in the mesh has: they pass, or they get a 502, as Istio answers. */
 function fallback(config: MeshConfig): VirtualHostInit {
   const passes = config.outboundTrafficPolicy.mode === 'ALLOW_ANY'
   const destination = passes ? PASSTHROUGH_CLUSTER : BLACK_HOLE_CLUSTER
-  const metadata = { filterMetadata: { [TELEMETRY_METADATA]: { destination_service: destination, destination_service_name: destination } } }
+  const metadata = {
+    filterMetadata: {
+      [TELEMETRY_METADATA]: { destination_service: destination, destination_service_name: destination },
+    },
+  }
   return {
     name: passes ? 'allow_any' : 'block_all',
     domains: ['*'],
     includeRequestAttemptCount: true,
     routes: [
       passes
-        ? { name: 'allow_any', match: { pathSpecifier: { case: 'prefix', value: '/' } }, metadata, action: { case: 'route', value: { clusterSpecifier: { case: 'cluster', value: PASSTHROUGH_CLUSTER }, timeout: duration(0) } } }
-        : { name: 'block_all', match: { pathSpecifier: { case: 'prefix', value: '/' } }, metadata, action: { case: 'directResponse', value: { status: 502 } } },
+        ? {
+            name: 'allow_any',
+            match: { pathSpecifier: { case: 'prefix', value: '/' } },
+            metadata,
+            action: {
+              case: 'route',
+              value: {
+                clusterSpecifier: { case: 'cluster', value: PASSTHROUGH_CLUSTER },
+                timeout: duration(0),
+              },
+            },
+          }
+        : {
+            name: 'block_all',
+            match: { pathSpecifier: { case: 'prefix', value: '/' } },
+            metadata,
+            action: { case: 'directResponse', value: { status: 502 } },
+          },
     ],
   }
 }

@@ -1,12 +1,36 @@
-import type { Init } from '../init.ts'
-import { type Destination, type DestinationRule, durationMs, type HttpMatchRequest, type HttpRoute, type VirtualService } from '@seine/api'
+import {
+  type Destination,
+  type DestinationRule,
+  durationMs,
+  type HttpMatchRequest,
+  type HttpRoute,
+  type VirtualService,
+} from '@seine/api'
 import { duration, type EncodedResource, type Provenance } from '@seine/envoy'
-import { type RouteAction_RequestMirrorPolicySchema, type RouteActionSchema, type RouteSchema, VirtualHostSchema } from '@seine/envoy/envoy/config/route/v3/route_components'
+import {
+  type RouteAction_RequestMirrorPolicySchema,
+  type RouteActionSchema,
+  type RouteSchema,
+  VirtualHostSchema,
+} from '@seine/envoy/envoy/config/route/v3/route_components'
 import { hostAliases, type MeshService, type MeshSnapshot, resolveHost, selects } from '@seine/model'
 import { effectivePolicy } from '../destination-rules.ts'
 import { encode } from '../encode.ts'
+import type { Init } from '../init.ts'
 import { outboundClusterName, TELEMETRY_METADATA } from '../names.ts'
-import { corsConfig, directResponseBody, faultConfig, hashPolicy, headersToAdd, hostOverride, percent, perFilter, redirectAction, retryPolicy, rewriteFields } from './actions.ts'
+import {
+  corsConfig,
+  directResponseBody,
+  faultConfig,
+  hashPolicy,
+  headersToAdd,
+  hostOverride,
+  percent,
+  perFilter,
+  redirectAction,
+  retryPolicy,
+  rewriteFields,
+} from './actions.ts'
 import { MATCH_ALL, matchesEverything, routeMatch } from './matches.ts'
 
 type RouteInit = Init<typeof RouteSchema>
@@ -31,7 +55,9 @@ export interface VirtualHostInputs {
 /** The virtual host of a host on a port. Its resource name is `<port>/<hostname>`, the form that VHDS asks for. */
 export function virtualHost(inputs: VirtualHostInputs): EncodedResource {
   const { hostname, port, virtualService, service } = inputs
-  const built = virtualService?.spec.http?.length ? virtualServiceRoutes(inputs, virtualService, virtualService.spec.http) : defaultRoutes(inputs)
+  const built = virtualService?.spec.http?.length
+    ? virtualServiceRoutes(inputs, virtualService, virtualService.spec.http)
+    : defaultRoutes(inputs)
   const init = {
     // VHDS finds a virtual host again by its name, which must be the resource's own.
     name: `${port}/${hostname}`,
@@ -47,10 +73,23 @@ export function virtualHost(inputs: VirtualHostInputs): EncodedResource {
  * The names and addresses the host is called by. Envoy refuses a table in which a domain stands twice, so an
  * alias that is another service's full name, or an address that is another's, is left to that one.
  */
-function domainsOf({ snapshot, hostname, service, port, namespace, addressOwner }: VirtualHostInputs): string[] {
-  const names = hostAliases(hostname, service?.namespace ?? '', namespace).filter(name => name === hostname || !snapshot.services.has(name))
-  const addresses = (service?.addresses ?? []).filter(address => !address.includes('/') && addressOwner(address) === hostname)
-  return [...names, ...addresses].flatMap(name => (name === '*' ? ['*'] : [name, `${name.includes(':') ? `[${name}]` : name}:${port}`]))
+function domainsOf({
+  snapshot,
+  hostname,
+  service,
+  port,
+  namespace,
+  addressOwner,
+}: VirtualHostInputs): string[] {
+  const names = hostAliases(hostname, service?.namespace ?? '', namespace).filter(
+    name => name === hostname || !snapshot.services.has(name),
+  )
+  const addresses = (service?.addresses ?? []).filter(
+    address => !address.includes('/') && addressOwner(address) === hostname,
+  )
+  return [...names, ...addresses].flatMap(name =>
+    name === '*' ? ['*'] : [name, `${name.includes(':') ? `[${name}]` : name}:${port}`],
+  )
 }
 
 interface BuiltRoute {
@@ -67,18 +106,30 @@ function defaultRoutes(inputs: VirtualHostInputs): BuiltRoute[] {
     ...retryField(retryPolicy(undefined)),
     ...hashPolicies(inputs, destination, service?.namespace ?? ''),
   }
-  const route: RouteInit = { name: 'default', match: MATCH_ALL, action: { case: 'route', value: action }, ...metadataFor(inputs, hostname) }
+  const route: RouteInit = {
+    name: 'default',
+    match: MATCH_ALL,
+    action: { case: 'route', value: action },
+    ...metadataFor(inputs, hostname),
+  }
   return [{ route, provenance: [] }]
 }
 
-function virtualServiceRoutes(inputs: VirtualHostInputs, owner: VirtualService, routes: readonly HttpRoute[]): BuiltRoute[] {
+function virtualServiceRoutes(
+  inputs: VirtualHostInputs,
+  owner: VirtualService,
+  routes: readonly HttpRoute[],
+): BuiltRoute[] {
   const ref = { kind: owner.kind, namespace: owner.metadata.namespace, name: owner.metadata.name }
   const built: BuiltRoute[] = []
   for (const [index, route] of routes.entries()) {
     const matches: readonly HttpMatchRequest[] = route.match?.length ? route.match : [{}]
     for (const match of matches) {
       if (!applies(match, inputs)) continue
-      built.push({ route: httpRoute(inputs, owner, route, match), provenance: [{ ...ref, path: `spec.http[${index}]` }] })
+      built.push({
+        route: httpRoute(inputs, owner, route, match),
+        provenance: [{ ...ref, path: `spec.http[${index}]` }],
+      })
       // Nothing after a match on everything can be reached; Envoy needs no routes that never match.
       if (matchesEverything(match)) return built
     }
@@ -94,7 +145,12 @@ function applies(match: HttpMatchRequest, { port, namespace, sourceLabels }: Vir
   return selects(match.sourceLabels, sourceLabels)
 }
 
-function httpRoute(inputs: VirtualHostInputs, owner: VirtualService, route: HttpRoute, match: HttpMatchRequest): RouteInit {
+function httpRoute(
+  inputs: VirtualHostInputs,
+  owner: VirtualService,
+  route: HttpRoute,
+  match: HttpMatchRequest,
+): RouteInit {
   const name = [route.name, match.name].filter(Boolean).join('.') || 'default'
   const common = {
     name,
@@ -110,25 +166,40 @@ function httpRoute(inputs: VirtualHostInputs, owner: VirtualService, route: Http
     ...metadataFor(inputs, firstHost(route, owner) ?? inputs.hostname),
     ...(match.statPrefix ? { statPrefix: match.statPrefix } : {}),
   }
-  if (route.redirect) return { ...common, action: { case: 'redirect', value: redirectAction(route.redirect, inputs.port) } }
+  if (route.redirect)
+    return { ...common, action: { case: 'redirect', value: redirectAction(route.redirect, inputs.port) } }
   if (route.directResponse) {
-    return { ...common, action: { case: 'directResponse', value: { status: route.directResponse.status, ...directResponseBody(route.directResponse) } } }
+    return {
+      ...common,
+      action: {
+        case: 'directResponse',
+        value: { status: route.directResponse.status, ...directResponseBody(route.directResponse) },
+      },
+    }
   }
   return { ...common, action: { case: 'route', value: routeAction(inputs, owner, route, match) } }
 }
 
-function routeAction(inputs: VirtualHostInputs, owner: VirtualService, route: HttpRoute, match: HttpMatchRequest): RouteActionInit {
+function routeAction(
+  inputs: VirtualHostInputs,
+  owner: VirtualService,
+  route: HttpRoute,
+  match: HttpMatchRequest,
+): RouteActionInit {
   const { namespace } = owner.metadata
   const targets = (route.route ?? []).filter(({ weight }) => weight !== 0 || route.route?.length === 1)
   const first = targets[0]
-  const pathMatch = match.uri?.regex !== undefined ? 'regex' : match.uri?.exact !== undefined ? 'exact' : 'prefix'
+  const pathMatch =
+    match.uri?.regex !== undefined ? 'regex' : match.uri?.exact !== undefined ? 'exact' : 'prefix'
   return {
     ...clusterSpecifier(inputs, targets, namespace),
     ...rewriteFields(route, pathMatch),
     timeout: duration(route.timeout ? durationMs(route.timeout) : 0),
     ...retryField(retryPolicy(route.retries)),
     ...(first ? hashPolicies(inputs, first.destination, namespace) : {}),
-    requestMirrorPolicies: mirrorsOf(route).map(({ destination, share }) => mirrorPolicy(inputs, destination, share, namespace)),
+    requestMirrorPolicies: mirrorsOf(route).map(({ destination, share }) =>
+      mirrorPolicy(inputs, destination, share, namespace),
+    ),
   }
 }
 
@@ -138,9 +209,14 @@ function retryField(retry: ReturnType<typeof retryPolicy>): RouteActionInit {
 
 type Target = NonNullable<HttpRoute['route']>[number]
 
-function clusterSpecifier(inputs: VirtualHostInputs, targets: readonly Target[], namespace: string): RouteActionInit {
+function clusterSpecifier(
+  inputs: VirtualHostInputs,
+  targets: readonly Target[],
+  namespace: string,
+): RouteActionInit {
   const [only, ...others] = targets
-  if (only && others.length === 0 && !only.headers) return { clusterSpecifier: { case: 'cluster', value: clusterFor(inputs, only.destination, namespace) } }
+  if (only && others.length === 0 && !only.headers)
+    return { clusterSpecifier: { case: 'cluster', value: clusterFor(inputs, only.destination, namespace) } }
   const clusters = targets.map(({ destination, weight, headers }) => {
     const authority = hostOverride(headers?.request?.set)
     return {
@@ -150,7 +226,9 @@ function clusterSpecifier(inputs: VirtualHostInputs, targets: readonly Target[],
       requestHeadersToRemove: headers?.request?.remove ?? [],
       responseHeadersToAdd: headersToAdd(headers?.response),
       responseHeadersToRemove: headers?.response?.remove ?? [],
-      ...(authority ? { hostRewriteSpecifier: { case: 'hostRewriteLiteral' as const, value: authority } } : {}),
+      ...(authority
+        ? { hostRewriteSpecifier: { case: 'hostRewriteLiteral' as const, value: authority } }
+        : {}),
     }
   })
   return { clusterSpecifier: { case: 'weightedClusters', value: { clusters } } }
@@ -161,25 +239,46 @@ function clusterFor(inputs: VirtualHostInputs, destination: Destination, namespa
   const hostname = resolveHost(destination.host, namespace)
   const ports = inputs.snapshot.services.get(hostname)?.ports ?? []
   const only = ports.length === 1 ? ports[0]?.number : undefined
-  return outboundClusterName(destination.port?.number ?? only ?? inputs.port, destination.subset ?? '', hostname)
+  return outboundClusterName(
+    destination.port?.number ?? only ?? inputs.port,
+    destination.subset ?? '',
+    hostname,
+  )
 }
 
-function hashPolicies(inputs: VirtualHostInputs, destination: Destination, namespace: string): RouteActionInit {
+function hashPolicies(
+  inputs: VirtualHostInputs,
+  destination: Destination,
+  namespace: string,
+): RouteActionInit {
   const rule = inputs.ruleFor(resolveHost(destination.host, namespace))
   const subset = rule?.spec.subsets?.find(({ name }) => name === destination.subset)
-  const hash = effectivePolicy(rule, subset, destination.port?.number ?? inputs.port).loadBalancer?.consistentHash
+  const hash = effectivePolicy(rule, subset, destination.port?.number ?? inputs.port).loadBalancer
+    ?.consistentHash
   return hash ? { hashPolicy: [hashPolicy(hash)] } : {}
 }
 
 function mirrorsOf(route: HttpRoute): { destination: Destination; share: number }[] {
   const share = route.mirrorPercentage?.value ?? route.mirrorPercent ?? route.mirror_percent ?? 100
   const single = route.mirror ? [{ destination: route.mirror, share }] : []
-  const several = (route.mirrors ?? []).map(mirror => ({ destination: mirror.destination, share: mirror.percentage?.value ?? 100 }))
+  const several = (route.mirrors ?? []).map(mirror => ({
+    destination: mirror.destination,
+    share: mirror.percentage?.value ?? 100,
+  }))
   return [...single, ...several].filter(mirror => mirror.share > 0)
 }
 
-function mirrorPolicy(inputs: VirtualHostInputs, destination: Destination, share: number, namespace: string): Init<typeof RouteAction_RequestMirrorPolicySchema> {
-  return { cluster: clusterFor(inputs, destination, namespace), runtimeFraction: { defaultValue: percent(share) }, traceSampled: false }
+function mirrorPolicy(
+  inputs: VirtualHostInputs,
+  destination: Destination,
+  share: number,
+  namespace: string,
+): Init<typeof RouteAction_RequestMirrorPolicySchema> {
+  return {
+    cluster: clusterFor(inputs, destination, namespace),
+    runtimeFraction: { defaultValue: percent(share) },
+    traceSampled: false,
+  }
 }
 
 function firstHost(route: HttpRoute, owner: VirtualService): string | undefined {
@@ -188,8 +287,15 @@ function firstHost(route: HttpRoute, owner: VirtualService): string | undefined 
 }
 
 /** What telemetry labels a request with when no endpoint was reached. */
-function metadataFor({ snapshot }: VirtualHostInputs, hostname: string): { metadata: RouteInit['metadata'] & object } {
+function metadataFor(
+  { snapshot }: VirtualHostInputs,
+  hostname: string,
+): { metadata: RouteInit['metadata'] & object } {
   const service = snapshot.services.get(hostname)
-  const value = { destination_service: hostname, destination_service_name: service?.name ?? hostname, destination_service_namespace: service?.namespace ?? 'unknown' }
+  const value = {
+    destination_service: hostname,
+    destination_service_name: service?.name ?? hostname,
+    destination_service_namespace: service?.namespace ?? 'unknown',
+  }
   return { metadata: { filterMetadata: { [TELEMETRY_METADATA]: value } } }
 }
