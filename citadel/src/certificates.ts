@@ -9,6 +9,8 @@ const MAX_CSR_BYTES = 16_384
 const MIN_TTL_MS = 60_000
 /** Clocks differ: a certificate is good from a little before it was made. */
 const SKEW_MS = 60_000
+/** The account that the control plane's own components run as: it may have the names of its servers. */
+const CONTROL_PLANE = { namespace: 'seine-system', serviceAccount: 'seined' } as const
 
 /** What a certificate is made from. */
 export interface SigningParams {
@@ -74,10 +76,7 @@ export async function signCsr(
         x509.ExtendedKeyUsage.serverAuth,
         x509.ExtendedKeyUsage.clientAuth,
       ]),
-      new x509.SubjectAlternativeNameExtension([
-        { type: 'url', value: identity },
-        ...names.value.map(value => ({ type: 'dns' as const, value })),
-      ]),
+      new x509.SubjectAlternativeNameExtension([{ type: 'url', value: identity }, ...names.value]),
     ],
   })
   return ok({
@@ -88,42 +87,33 @@ export async function signCsr(
   })
 }
 
-/** The DNS names to sign, after checking that the CSR asks for nothing that is not the caller's. */
-function checkNames(
-  csr: x509.Pkcs10CertificateRequest,
-  identity: string,
-  trustDomain: string,
-  caller: CallerIdentity,
-): Result<string[], Refusal> {
+/** The names to sign beside the identity, after checking that the CSR asks for nothing that is not the caller's. */
+function checkNames(csr: x509.Pkcs10CertificateRequest, identity: string, trustDomain: string, caller: CallerIdentity): Result<x509.JsonGeneralName[], Refusal> {
   const extension = csr.extensions.find(one => one instanceof x509.SubjectAlternativeNameExtension)
-  const dns: string[] = []
+  const signed: x509.JsonGeneralName[] = []
+  const ofControlPlane = caller.namespace === CONTROL_PLANE.namespace && caller.serviceAccount === CONTROL_PLANE.serviceAccount
   for (const { type, value } of extension?.names.items ?? []) {
     if (type === 'url') {
-      if (value !== identity)
-        return refuse('not-allowed', `the CSR asks for ${value}, but its token is for ${identity}`)
+      if (value !== identity) return refuse('not-allowed', `the CSR asks for ${value}, but its token is for ${identity}`)
       continue
     }
-    const workload = type === 'dns' ? parseWorkloadName(value, trustDomain) : undefined
-    if (!workload)
-      return refuse(
-        'not-allowed',
-        `the CSR asks for the name ${value}, which is none of a workload of this mesh`,
-      )
-    if (workload.namespace !== caller.namespace)
-      return refuse(
-        'not-allowed',
-        `the CSR asks for a workload of namespace ${workload.namespace}, but its token is for ${caller.namespace}`,
-      )
-    if (caller.pod !== undefined && !caller.pod.startsWith(workload.workload)) {
-      return refuse(
-        'not-allowed',
-        `the CSR asks for the workload ${workload.workload}, but its token is for the pod ${caller.pod}`,
-      )
+    if (!ofControlPlane) {
+      const reason = type === 'dns' ? reasonAgainst(value, trustDomain, caller) : `the CSR asks for the address ${value}, which only the control plane may have`
+      if (reason !== undefined) return refuse('not-allowed', reason)
     }
-    dns.push(value)
+    if (type === 'dns' || type === 'ip') signed.push({ type, value })
   }
-  if (dns.length > 1) return refuse('not-allowed', 'the CSR asks for more than one workload name')
-  return ok(dns)
+  if (!ofControlPlane && signed.length > 1) return refuse('not-allowed', 'the CSR asks for more than one workload name')
+  return ok(signed)
+}
+
+/** Why a workload may not have a DNS name, or undefined when it may. */
+function reasonAgainst(name: string, trustDomain: string, caller: CallerIdentity): string | undefined {
+  const workload = parseWorkloadName(name, trustDomain)
+  if (!workload) return `the CSR asks for the name ${name}, which is none of a workload of this mesh`
+  if (workload.namespace !== caller.namespace) return `the CSR asks for a workload of namespace ${workload.namespace}, but its token is for ${caller.namespace}`
+  if (caller.pod === undefined || caller.pod.startsWith(workload.workload)) return undefined
+  return `the CSR asks for the workload ${workload.workload}, but its token is for the pod ${caller.pod}`
 }
 
 function refuse(code: Refusal['code'], message: string): { readonly ok: false; readonly error: Refusal } {

@@ -13,9 +13,9 @@ import {
   type SigningParams,
   signCsr,
 } from './certificates.ts'
-import { type CallerIdentity, spiffeId } from './identity.ts'
+import type { CallerIdentity } from './identity.ts'
 import { loadOrCreateRoot, type RootAuthority } from './keys.ts'
-import { TokenVerifier } from './tokens.ts'
+import { authenticateBearer, TokenVerifier } from './tokens.ts'
 
 /** What citadel needs from outside. */
 export interface CitadelOptions {
@@ -62,15 +62,8 @@ export class Citadel {
   }
 
   /** Who a call's bearer token speaks for, or why it speaks for nobody. */
-  async authenticate(metadata: Metadata): Promise<Result<CallerIdentity & { identity: string }, string>> {
-    const header = metadata.get('authorization')[0]
-    const token = typeof header === 'string' ? /^Bearer (.+)$/i.exec(header)?.[1] : undefined
-    if (!token)
-      return err('a token is needed: send the service account token as "authorization: Bearer <token>"')
-    const verified = await this.#tokens.verify(token)
-    return verified.ok
-      ? ok({ ...verified.value, identity: spiffeId(this.#options.trustDomain, verified.value) })
-      : verified
+  authenticate(metadata: Metadata): Promise<Result<CallerIdentity & { readonly identity: string }, string>> {
+    return authenticateBearer(metadata, this.#tokens, this.#options.trustDomain)
   }
 
   /** Signs a CSR for a caller that has been authenticated. */

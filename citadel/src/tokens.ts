@@ -1,7 +1,8 @@
 import { readFile, stat } from 'node:fs/promises'
+import type { Metadata } from '@grpc/grpc-js'
 import { err, errorMessage, ok, type Result } from '@seine/kit'
 import { createLocalJWKSet, errors, type JSONWebKeySet, type JWTPayload, jwtVerify } from 'jose'
-import type { CallerIdentity } from './identity.ts'
+import { type CallerIdentity, spiffeId } from './identity.ts'
 
 /** The audience that tokens for the mesh are made for, Istio's. */
 export const TOKEN_AUDIENCE = 'istio-ca'
@@ -50,6 +51,15 @@ export class TokenVerifier {
       return err(`the trusted token issuers can't be read from ${this.#file}: ${errorMessage(failure)}`)
     }
   }
+}
+
+/** Who a call's bearer token speaks for, with the SPIFFE ID, or why it speaks for nobody. */
+export async function authenticateBearer(metadata: Metadata, verifier: TokenVerifier, trustDomain: string): Promise<Result<CallerIdentity & { readonly identity: string }, string>> {
+  const header = metadata.get('authorization')[0]
+  const token = typeof header === 'string' ? /^Bearer (.+)$/i.exec(header)?.[1] : undefined
+  if (!token) return err('a token is needed: send the service account token as "authorization: Bearer <token>"')
+  const verified = await verifier.verify(token)
+  return verified.ok ? ok({ ...verified.value, identity: spiffeId(trustDomain, verified.value) }) : verified
 }
 
 function identityOf(payload: JWTPayload): Result<CallerIdentity, string> {

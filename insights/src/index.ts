@@ -1,1 +1,3 @@
-export {}
+export type * from './api-types.ts'
+export { Hub, type HubOptions } from './hub.ts'
+export type { HubInputs, HubProxy, HubProxyConfig, HubResource, HubSpan } from './hub-inputs.ts'

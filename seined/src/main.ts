@@ -16,6 +16,12 @@ interface Flags {
   readonly otlpPort: number
   readonly hubPort: number
   readonly dashboard?: string
+  readonly citadel?: string
+  readonly rootCert?: string
+  readonly tokenFile?: string
+  readonly tokenIssuers?: string
+  readonly pilot?: string
+  readonly hub?: string
   readonly logFormat?: 'json' | 'text'
 }
 
@@ -54,6 +60,12 @@ function add(name: string, description: string, components: readonly Component[]
     .option('--otlp-port <port>', 'spans over OTLP (gRPC)', port, DEFAULT_PORTS.otlp)
     .option('--hub-port <port>', 'the dashboard and its API, on loopback only', port, DEFAULT_PORTS.hub)
     .option('--dashboard <folder>', 'the built dashboard; default: the one of this installation')
+    .option('--citadel <host:port>', 'pilot: the TLS port of a citadel in another process')
+    .option('--root-cert <file>', "pilot: the mesh's root certificate, to know that citadel by")
+    .option('--token-file <file>', "pilot: the control plane's own service account token, for that citadel")
+    .option('--token-issuers <file>', 'pilot: the JWKS of trusted token issuers')
+    .option('--pilot <url>', 'hub: the HTTP port of a pilot in another process')
+    .option('--hub <url>', 'mixer: the hub in another process that spans go to')
     .addOption(new Option('--log-format <format>').choices(['json', 'text']))
     .action((flags: Flags) => run(components, flags))
 }
@@ -73,10 +85,9 @@ async function run(components: readonly Component[], flags: Flags): Promise<void
       otlp: flags.otlpPort,
       hub: flags.hubPort,
     },
-    citadelAddress: undefined,
-    pilotUrl: undefined,
-    hubUrl: undefined,
-    tokenFile: undefined,
+    citadel: remoteCitadel(flags),
+    pilotUrl: flags.pilot,
+    hubUrl: flags.hub,
     dashboardFolder: flags.dashboard,
   }
   const signal = shutdownSignal()
@@ -92,6 +103,11 @@ async function run(components: readonly Component[], flags: Flags): Promise<void
   logger.info({ signal: await signal }, 'stopping')
   await seined.close()
   process.exit(0)
+}
+
+function remoteCitadel({ citadel, rootCert, tokenFile, tokenIssuers }: Flags): SeinedSettings['citadel'] {
+  if (!citadel || !rootCert || !tokenFile || !tokenIssuers) return undefined
+  return { address: citadel, rootCertFile: rootCert, tokenFile, issuersFile: tokenIssuers }
 }
 
 function collect(value: string, all: readonly string[]): readonly string[] {

@@ -1,5 +1,5 @@
 import type { MeshResource } from '@seine/api'
-import { TypeUrl } from '@seine/envoy'
+import { type Provenance, TypeUrl } from '@seine/envoy'
 import { type Clock, err, type Logger, ok, type Problem, type Registry, type Result } from '@seine/kit'
 import { mixerPlugins } from '@seine/mixer-plugins'
 import { MeshModel, type MeshSnapshot, type ResourceChange } from '@seine/model'
@@ -22,7 +22,7 @@ import {
 export interface ShownResource {
   readonly name: string
   readonly version: string
-  readonly provenance: readonly object[]
+  readonly provenance: readonly Provenance[]
   readonly config: unknown
 }
 

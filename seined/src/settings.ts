@@ -14,15 +14,24 @@ export interface SeinedSettings {
   readonly bind: string
   readonly trustDomain: string
   readonly ports: SeinedPorts
-  /** `host:port` of citadel, where it runs in another process. */
-  readonly citadelAddress: string | undefined
-  /** URL of pilot's HTTP port, where it runs in another process. */
+  /** Where citadel runs in another process: how pilot reaches it and proves itself to it. */
+  readonly citadel: RemoteCitadel | undefined
+  /** URL of pilot's HTTP port, where it runs in another process: the hub reads proxies there. */
   readonly pilotUrl: string | undefined
-  /** URL of the hub, where it runs in another process. */
+  /** URL of the hub, where it runs in another process: mixer sends spans there. */
   readonly hubUrl: string | undefined
-  /** The control plane's own token, where citadel runs in another process. */
-  readonly tokenFile: string | undefined
   readonly dashboardFolder: string | undefined
+}
+
+/** A citadel in another process. */
+export interface RemoteCitadel {
+  /** `host:port` of its TLS port. */
+  readonly address: string
+  readonly rootCertFile: string
+  /** The control plane's own service account token. */
+  readonly tokenFile: string
+  /** The JWKS of trusted token issuers. */
+  readonly issuersFile: string
 }
 
 /** Istio's ports where it has one. */
@@ -49,3 +58,8 @@ export const SERVER_NAMES = [
   'seined.seine-system.svc.cluster.local',
   'localhost',
 ] as const
+
+export const VERSION = '0.1.0'
+
+/** The Envoy release whose messages this control plane speaks. */
+export const ENVOY_RELEASE = '1.40.0'

@@ -50,7 +50,7 @@ export class DeltaStream {
     if (request.responseNonce !== '') this.#answered(state, request)
     this.#subscribed += request.resourceNamesSubscribe.length - request.resourceNamesUnsubscribe.length
     if (this.#subscribed > MAX_SUBSCRIBED)
-      return this.#events.failed(`more than ${MAX_SUBSCRIBED} names subscribed on one stream`)
+      return void this.#events.failed(`more than ${MAX_SUBSCRIBED} names subscribed on one stream`)
     if (first) state.adopt(request.initialResourceVersions)
     if (first && request.resourceNamesSubscribe.length === 0) state.becomeWildcard()
     state.subscribe(request.resourceNamesSubscribe)

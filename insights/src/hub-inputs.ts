@@ -1,0 +1,54 @@
+import type { MeshResource } from '@seine/api'
+import type { Problem } from '@seine/kit'
+import type { MeshSnapshot } from '@seine/model'
+import type { ApiTypeStatus } from './api-types.ts'
+
+/** What a proxy has acknowledged, as pilot reports it. */
+export interface HubProxy {
+  readonly id: string
+  readonly protocol: string
+  readonly connectedAt: number
+  readonly types: Readonly<Record<string, ApiTypeStatus>>
+}
+
+/** A resource a proxy gets, as pilot reports it. */
+export interface HubResource {
+  readonly name: string
+  readonly version: string
+  readonly provenance: readonly { readonly kind: string; readonly namespace: string; readonly name: string; readonly path?: string }[]
+  readonly config: unknown
+}
+
+/** What a proxy gets, as pilot reports it. */
+export interface HubProxyConfig {
+  readonly listeners: readonly HubResource[]
+  readonly routes: readonly HubResource[]
+  readonly clusters: readonly HubResource[]
+  readonly endpoints: readonly HubResource[]
+}
+
+/** What the hub reads of the mesh. The control plane gives it; the hub never reaches back. */
+export interface HubInputs {
+  snapshot(): MeshSnapshot
+  resources(): Iterable<MeshResource>
+  problems(): Promise<readonly Problem[]>
+  proxies(): Promise<readonly HubProxy[]>
+  proxyConfig(id: string): Promise<HubProxyConfig | undefined>
+  readonly version: string
+  readonly envoyVersion: string
+  readonly configFolders: readonly string[]
+}
+
+/** A span as the hub keeps it: ids in hexadecimal, times in microseconds. */
+export interface HubSpan {
+  readonly traceId: string
+  readonly spanId: string
+  readonly parentSpanId: string
+  readonly name: string
+  readonly kind: 'client' | 'server' | 'internal'
+  readonly startUs: number
+  readonly durationUs: number
+  readonly service: string
+  readonly error: boolean
+  readonly attributes: Readonly<Record<string, string>>
+}
