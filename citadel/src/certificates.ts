@@ -88,22 +88,33 @@ export async function signCsr(
 }
 
 /** The names to sign beside the identity, after checking that the CSR asks for nothing that is not the caller's. */
-function checkNames(csr: x509.Pkcs10CertificateRequest, identity: string, trustDomain: string, caller: CallerIdentity): Result<x509.JsonGeneralName[], Refusal> {
+function checkNames(
+  csr: x509.Pkcs10CertificateRequest,
+  identity: string,
+  trustDomain: string,
+  caller: CallerIdentity,
+): Result<x509.JsonGeneralName[], Refusal> {
   const extension = csr.extensions.find(one => one instanceof x509.SubjectAlternativeNameExtension)
   const signed: x509.JsonGeneralName[] = []
-  const ofControlPlane = caller.namespace === CONTROL_PLANE.namespace && caller.serviceAccount === CONTROL_PLANE.serviceAccount
+  const ofControlPlane =
+    caller.namespace === CONTROL_PLANE.namespace && caller.serviceAccount === CONTROL_PLANE.serviceAccount
   for (const { type, value } of extension?.names.items ?? []) {
     if (type === 'url') {
-      if (value !== identity) return refuse('not-allowed', `the CSR asks for ${value}, but its token is for ${identity}`)
+      if (value !== identity)
+        return refuse('not-allowed', `the CSR asks for ${value}, but its token is for ${identity}`)
       continue
     }
     if (!ofControlPlane) {
-      const reason = type === 'dns' ? reasonAgainst(value, trustDomain, caller) : `the CSR asks for the address ${value}, which only the control plane may have`
+      const reason =
+        type === 'dns'
+          ? reasonAgainst(value, trustDomain, caller)
+          : `the CSR asks for the address ${value}, which only the control plane may have`
       if (reason !== undefined) return refuse('not-allowed', reason)
     }
     if (type === 'dns' || type === 'ip') signed.push({ type, value })
   }
-  if (!ofControlPlane && signed.length > 1) return refuse('not-allowed', 'the CSR asks for more than one workload name')
+  if (!ofControlPlane && signed.length > 1)
+    return refuse('not-allowed', 'the CSR asks for more than one workload name')
   return ok(signed)
 }
 
@@ -111,7 +122,8 @@ function checkNames(csr: x509.Pkcs10CertificateRequest, identity: string, trustD
 function reasonAgainst(name: string, trustDomain: string, caller: CallerIdentity): string | undefined {
   const workload = parseWorkloadName(name, trustDomain)
   if (!workload) return `the CSR asks for the name ${name}, which is none of a workload of this mesh`
-  if (workload.namespace !== caller.namespace) return `the CSR asks for a workload of namespace ${workload.namespace}, but its token is for ${caller.namespace}`
+  if (workload.namespace !== caller.namespace)
+    return `the CSR asks for a workload of namespace ${workload.namespace}, but its token is for ${caller.namespace}`
   if (caller.pod === undefined || caller.pod.startsWith(workload.workload)) return undefined
   return `the CSR asks for the workload ${workload.workload}, but its token is for the pod ${caller.pod}`
 }

@@ -3,7 +3,10 @@ import { webcrypto } from 'node:crypto'
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf'
 import { Client, credentials, Metadata, type ServiceError } from '@grpc/grpc-js'
 import * as x509 from '@peculiar/x509'
-import { IstioCertificateRequestSchema, IstioCertificateResponseSchema } from '@seine/envoy/istio/security/v1alpha1/ca'
+import {
+  IstioCertificateRequestSchema,
+  IstioCertificateResponseSchema,
+} from '@seine/envoy/istio/security/v1alpha1/ca'
 import { ALGORITHM } from './keys.ts'
 
 const METHOD = '/istio.v1.auth.IstioCertificateService/CreateCertificate'
@@ -23,26 +26,57 @@ export interface ServerCertificateRequest {
 }
 
 /** Makes a key, which stays here, and has it certified. PEM both. Rejects with citadel's reason. */
-export async function requestServerCertificate(request: ServerCertificateRequest): Promise<{ certificate: string; key: string }> {
+export async function requestServerCertificate(
+  request: ServerCertificateRequest,
+): Promise<{ certificate: string; key: string }> {
   const keys = (await webcrypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify'])) as CryptoKeyPair
-  const names = [...request.names.map(value => ({ type: 'dns' as const, value })), ...request.addresses.map(value => ({ type: 'ip' as const, value }))]
-  const csr = await x509.Pkcs10CertificateRequestGenerator.create({ keys, signingAlgorithm: ALGORITHM, extensions: [new x509.SubjectAlternativeNameExtension(names)] })
+  const names = [
+    ...request.names.map(value => ({ type: 'dns' as const, value })),
+    ...request.addresses.map(value => ({ type: 'ip' as const, value })),
+  ]
+  const csr = await x509.Pkcs10CertificateRequestGenerator.create({
+    keys,
+    signingAlgorithm: ALGORITHM,
+    extensions: [new x509.SubjectAlternativeNameExtension(names)],
+  })
   const chain = await call(request, csr.toString('pem'))
   const pkcs8 = await webcrypto.subtle.exportKey('pkcs8', keys.privateKey)
-  return { certificate: chain.slice(0, -1).join(''), key: `${x509.PemConverter.encode(pkcs8, 'PRIVATE KEY')}\n` }
+  return {
+    certificate: chain.slice(0, -1).join(''),
+    key: `${x509.PemConverter.encode(pkcs8, 'PRIVATE KEY')}\n`,
+  }
 }
 
-function call({ address, rootPem, token }: ServerCertificateRequest, csr: string): Promise<readonly string[]> {
-  const client = new Client(address, credentials.createSsl(Buffer.from(rootPem)), { 'grpc.ssl_target_name_override': 'seined.seine-system.svc' })
+function call(
+  { address, rootPem, token }: ServerCertificateRequest,
+  csr: string,
+): Promise<readonly string[]> {
+  const client = new Client(address, credentials.createSsl(Buffer.from(rootPem)), {
+    'grpc.ssl_target_name_override': 'seined.seine-system.svc',
+  })
   const metadata = new Metadata()
   metadata.set('authorization', `Bearer ${token}`)
-  const message = Buffer.from(toBinary(IstioCertificateRequestSchema, create(IstioCertificateRequestSchema, { csr, validityDuration: BigInt(TTL_S) })))
+  const message = Buffer.from(
+    toBinary(
+      IstioCertificateRequestSchema,
+      create(IstioCertificateRequestSchema, { csr, validityDuration: BigInt(TTL_S) }),
+    ),
+  )
   const same = (value: Buffer) => value
   return new Promise((resolve, reject) => {
-    client.makeUnaryRequest(METHOD, same, same, message, metadata, { deadline: Date.now() + CALL_TIMEOUT_MS }, (failure: ServiceError | null, answer?: Buffer) => {
-      client.close()
-      if (failure || !answer) reject(new Error(`citadel at ${address} gave no certificate: ${failure?.details ?? 'no answer'}`))
-      else resolve(fromBinary(IstioCertificateResponseSchema, answer).certChain)
-    })
+    client.makeUnaryRequest(
+      METHOD,
+      same,
+      same,
+      message,
+      metadata,
+      { deadline: Date.now() + CALL_TIMEOUT_MS },
+      (failure: ServiceError | null, answer?: Buffer) => {
+        client.close()
+        if (failure || !answer)
+          reject(new Error(`citadel at ${address} gave no certificate: ${failure?.details ?? 'no answer'}`))
+        else resolve(fromBinary(IstioCertificateResponseSchema, answer).certChain)
+      },
+    )
   })
 }

@@ -54,10 +54,15 @@ export class TokenVerifier {
 }
 
 /** Who a call's bearer token speaks for, with the SPIFFE ID, or why it speaks for nobody. */
-export async function authenticateBearer(metadata: Metadata, verifier: TokenVerifier, trustDomain: string): Promise<Result<CallerIdentity & { readonly identity: string }, string>> {
+export async function authenticateBearer(
+  metadata: Metadata,
+  verifier: TokenVerifier,
+  trustDomain: string,
+): Promise<Result<CallerIdentity & { readonly identity: string }, string>> {
   const header = metadata.get('authorization')[0]
   const token = typeof header === 'string' ? /^Bearer (.+)$/i.exec(header)?.[1] : undefined
-  if (!token) return err('a token is needed: send the service account token as "authorization: Bearer <token>"')
+  if (!token)
+    return err('a token is needed: send the service account token as "authorization: Bearer <token>"')
   const verified = await verifier.verify(token)
   return verified.ok ? ok({ ...verified.value, identity: spiffeId(trustDomain, verified.value) }) : verified
 }

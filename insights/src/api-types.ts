@@ -67,8 +67,19 @@ export interface ServiceSummary {
 
 /** `GET /services/:hostname`. */
 export interface ServiceDetail extends ServiceSummary {
-  readonly versions: readonly { readonly workload: string; readonly version: string; readonly endpoints: number; readonly traffic: TrafficFigures }[]
-  readonly endpointList: readonly { readonly address: string; readonly port: number; readonly workload: string; readonly version: string; readonly mtls: boolean }[]
+  readonly versions: readonly {
+    readonly workload: string
+    readonly version: string
+    readonly endpoints: number
+    readonly traffic: TrafficFigures
+  }[]
+  readonly endpointList: readonly {
+    readonly address: string
+    readonly port: number
+    readonly workload: string
+    readonly version: string
+    readonly mtls: boolean
+  }[]
   readonly config: readonly ConfigRef[]
   readonly problemList: readonly ApiProblem[]
 }

@@ -33,7 +33,8 @@ export function quantile(buckets: ReadonlyMap<number, number>, share: number): n
   let seen = 0
   let lower = 0
   for (const [bound, count] of sorted) {
-    if (seen + count >= wanted && count > 0) return Number.isFinite(bound) ? lower + (bound - lower) * ((wanted - seen) / count) : lower
+    if (seen + count >= wanted && count > 0)
+      return Number.isFinite(bound) ? lower + (bound - lower) * ((wanted - seen) / count) : lower
     seen += count
     if (Number.isFinite(bound)) lower = bound
   }

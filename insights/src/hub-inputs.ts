@@ -15,7 +15,12 @@ export interface HubProxy {
 export interface HubResource {
   readonly name: string
   readonly version: string
-  readonly provenance: readonly { readonly kind: string; readonly namespace: string; readonly name: string; readonly path?: string }[]
+  readonly provenance: readonly {
+    readonly kind: string
+    readonly namespace: string
+    readonly name: string
+    readonly path?: string
+  }[]
   readonly config: unknown
 }
 

@@ -12,7 +12,17 @@ import { Scraper } from './scraper.ts'
 import { buildGraph } from './topology.ts'
 import { TraceStore } from './trace-store.ts'
 import { type CallKey, TrafficStore } from './traffic-store.ts'
-import { apiProblem, apiProxy, apiProxyConfig, configRef, serviceDetail, serviceSummaries, type ViewInputs, workloadDetail, workloadSummaries } from './views.ts'
+import {
+  apiProblem,
+  apiProxy,
+  apiProxyConfig,
+  configRef,
+  serviceDetail,
+  serviceSummaries,
+  type ViewInputs,
+  workloadDetail,
+  workloadSummaries,
+} from './views.ts'
 
 /** How the hub runs. */
 export interface HubOptions {
@@ -26,7 +36,8 @@ export interface HubOptions {
 }
 
 const HEADERS: Readonly<Record<string, string>> = {
-  'content-security-policy': "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
+  'content-security-policy':
+    "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
   'x-content-type-options': 'nosniff',
   'referrer-policy': 'no-referrer',
   'x-frame-options': 'DENY',
@@ -46,8 +57,18 @@ export class Hub implements Closable {
     this.#inputs = inputs
     this.#options = options
     this.#startedAt = options.clock.now()
-    this.#scraper = new Scraper({ snapshot: () => inputs.snapshot(), store: this.#traffic, clock: options.clock, logger: options.logger, intervalMs: options.scrapeIntervalMs })
-    this.app = fastify({ bodyLimit: 4 << 20, forceCloseConnections: true, routerOptions: { maxParamLength: 500 } })
+    this.#scraper = new Scraper({
+      snapshot: () => inputs.snapshot(),
+      store: this.#traffic,
+      clock: options.clock,
+      logger: options.logger,
+      intervalMs: options.scrapeIntervalMs,
+    })
+    this.app = fastify({
+      bodyLimit: 4 << 20,
+      forceCloseConnections: true,
+      routerOptions: { maxParamLength: 500 },
+    })
     this.#protect()
     this.#routes()
   }
@@ -55,11 +76,14 @@ export class Hub implements Closable {
   /** Listens. Rejects with a message that names the port when it is taken. */
   async start(): Promise<void> {
     const { host, port, dashboardFolder } = this.#options
-    if (dashboardFolder && existsSync(join(dashboardFolder, 'index.html'))) await this.#serveDashboard(dashboardFolder)
+    if (dashboardFolder && existsSync(join(dashboardFolder, 'index.html')))
+      await this.#serveDashboard(dashboardFolder)
     try {
       await this.app.listen({ host, port })
     } catch (failure) {
-      throw new Error(`can't listen on ${host}:${port} for the dashboard: is another hub running?`, { cause: failure })
+      throw new Error(`can't listen on ${host}:${port} for the dashboard: is another hub running?`, {
+        cause: failure,
+      })
     }
     this.#scraper.start()
   }
@@ -79,7 +103,8 @@ export class Hub implements Closable {
     this.app.addHook('onRequest', async (request, reply) => {
       const name = (request.headers.host ?? '').replace(/:\d+$/, '').replace(/^\[|\]$/g, '')
       const known = ['localhost', '127.0.0.1', '::1', this.#options.host]
-      if (!known.includes(name)) return reply.code(403).send({ error: `the host "${name}" is not served here` })
+      if (!known.includes(name))
+        return reply.code(403).send({ error: `the host "${name}" is not served here` })
       return undefined
     })
     this.app.addHook('onSend', async (_request, reply) => {
@@ -90,20 +115,46 @@ export class Hub implements Closable {
   #routes(): void {
     const { app } = this
     app.get('/api/v1/version', () => this.#version())
-    app.get<{ Querystring: { window?: string } }>('/api/v1/graph', ({ query }) => buildGraph(this.#traffic, this.#inputs.snapshot(), this.#options.clock.now(), windowOf(query.window)))
-    app.get('/api/v1/services', async () => serviceSummaries(await this.#view()))
-    app.get<{ Params: { hostname: string } }>('/api/v1/services/:hostname', async ({ params }, reply) => found(reply, serviceDetail(params.hostname, await this.#view()), `there is no service ${params.hostname}`))
-    app.get('/api/v1/workloads', async () => workloadSummaries(await this.#view()))
-    app.get<{ Params: { namespace: string; pod: string } }>('/api/v1/workloads/:namespace/:pod', async ({ params }, reply) =>
-      found(reply, workloadDetail(params.namespace, params.pod, await this.#view()), `there is no workload ${params.namespace}/${params.pod}`),
+    app.get<{ Querystring: { window?: string } }>('/api/v1/graph', ({ query }) =>
+      buildGraph(this.#traffic, this.#inputs.snapshot(), this.#options.clock.now(), windowOf(query.window)),
     )
-    app.get<{ Querystring: { limit?: string } }>('/api/v1/traces', ({ query }) => this.#traces.list(Math.min(Math.max(Number(query.limit ?? 50) || 50, 1), 500)))
-    app.get<{ Params: { id: string } }>('/api/v1/traces/:id', ({ params }, reply) => found(reply, this.#traces.get(params.id), `there is no trace ${params.id}, or it is no longer kept`))
-    app.get('/api/v1/proxies', async () => (await this.#inputs.proxies()).map(proxy => apiProxy(proxy, this.#inputs.snapshot())))
-    app.get<{ Params: { id: string } }>('/api/v1/proxies/:id/config', ({ params }, reply) => this.#proxyConfig(params.id, reply))
+    app.get('/api/v1/services', async () => serviceSummaries(await this.#view()))
+    app.get<{ Params: { hostname: string } }>('/api/v1/services/:hostname', async ({ params }, reply) =>
+      found(
+        reply,
+        serviceDetail(params.hostname, await this.#view()),
+        `there is no service ${params.hostname}`,
+      ),
+    )
+    app.get('/api/v1/workloads', async () => workloadSummaries(await this.#view()))
+    app.get<{ Params: { namespace: string; pod: string } }>(
+      '/api/v1/workloads/:namespace/:pod',
+      async ({ params }, reply) =>
+        found(
+          reply,
+          workloadDetail(params.namespace, params.pod, await this.#view()),
+          `there is no workload ${params.namespace}/${params.pod}`,
+        ),
+    )
+    app.get<{ Querystring: { limit?: string } }>('/api/v1/traces', ({ query }) =>
+      this.#traces.list(Math.min(Math.max(Number(query.limit ?? 50) || 50, 1), 500)),
+    )
+    app.get<{ Params: { id: string } }>('/api/v1/traces/:id', ({ params }, reply) =>
+      found(reply, this.#traces.get(params.id), `there is no trace ${params.id}, or it is no longer kept`),
+    )
+    app.get('/api/v1/proxies', async () =>
+      (await this.#inputs.proxies()).map(proxy => apiProxy(proxy, this.#inputs.snapshot())),
+    )
+    app.get<{ Params: { id: string } }>('/api/v1/proxies/:id/config', ({ params }, reply) =>
+      this.#proxyConfig(params.id, reply),
+    )
     app.get('/api/v1/problems', async () => (await this.#inputs.problems()).map(apiProblem))
-    app.get('/api/v1/resources', () => [...this.#inputs.resources()].map(resource => configRef(resource, false)))
-    app.get<{ Querystring: { service?: string; workload?: string } }>('/api/v1/timeseries', ({ query }) => this.#timeseries(query))
+    app.get('/api/v1/resources', () =>
+      [...this.#inputs.resources()].map(resource => configRef(resource, false)),
+    )
+    app.get<{ Querystring: { service?: string; workload?: string } }>('/api/v1/timeseries', ({ query }) =>
+      this.#timeseries(query),
+    )
     app.post<{ Body: readonly HubSpan[] }>('/api/v1/spans', ({ body }, reply) => {
       if (!Array.isArray(body)) return reply.code(400).send({ error: 'a list of spans is expected' })
       this.addSpans(body)
@@ -119,17 +170,27 @@ export class Hub implements Closable {
   /** Paths of the dashboard's own pages give the page; the API says what is missing. */
   async #notFound(url: string, reply: FastifyReply): Promise<FastifyReply> {
     const { dashboardFolder } = this.#options
-    if (url.startsWith('/api/') || !dashboardFolder) return reply.code(404).send({ error: `nothing is served at ${url}` })
+    if (url.startsWith('/api/') || !dashboardFolder)
+      return reply.code(404).send({ error: `nothing is served at ${url}` })
     try {
       return reply.type('text/html').send(await readFile(join(dashboardFolder, 'index.html'), 'utf8'))
     } catch {
-      return reply.code(404).send({ error: `the dashboard is not built: there is no index.html in ${dashboardFolder}` })
+      return reply
+        .code(404)
+        .send({ error: `the dashboard is not built: there is no index.html in ${dashboardFolder}` })
     }
   }
 
   #version(): VersionInfo {
     const { version, envoyVersion, configFolders } = this.#inputs
-    return { version, envoy: envoyVersion, trustDomain: this.#inputs.snapshot().config.trustDomain, configFolders, startedAt: this.#startedAt, scrapeErrors: this.#scraper.errors }
+    return {
+      version,
+      envoy: envoyVersion,
+      trustDomain: this.#inputs.snapshot().config.trustDomain,
+      configFolders,
+      startedAt: this.#startedAt,
+      scrapeErrors: this.#scraper.errors,
+    }
   }
 
   async #view(): Promise<ViewInputs> {
@@ -138,20 +199,34 @@ export class Hub implements Closable {
     const now = clock.now()
     const [problems, proxies] = await Promise.all([this.#inputs.problems(), this.#inputs.proxies()])
     const { edges } = buildGraph(this.#traffic, snapshot, now, 60)
-    return { snapshot, resources: [...this.#inputs.resources()], problems, proxies, edges, store: this.#traffic, scraper: this.#scraper, now }
+    return {
+      snapshot,
+      resources: [...this.#inputs.resources()],
+      problems,
+      proxies,
+      edges,
+      store: this.#traffic,
+      scraper: this.#scraper,
+      now,
+    }
   }
 
   async #proxyConfig(id: string, reply: FastifyReply): Promise<unknown> {
     const config = await this.#inputs.proxyConfig(id)
     if (!config) return found(reply, undefined, `no proxy ${id} is connected`)
-    const resources = new Map([...this.#inputs.resources()].map(resource => [keyOf(refOf(resource)), resource]))
+    const resources = new Map(
+      [...this.#inputs.resources()].map(resource => [keyOf(refOf(resource)), resource]),
+    )
     const [pod = '', namespace = ''] = splitLast(id.split('~')[2] ?? '')
     return apiProxyConfig(config, resources, this.#scraper.certificateOf(`${namespace}/${pod}`))
   }
 
   #timeseries({ service, workload }: { service?: string; workload?: string }) {
     const [namespace, name] = (workload ?? '').split('/')
-    const wanted = (key: CallKey) => (service ? key.destinationService === service : key.destinationNamespace === namespace && key.destinationWorkload === name)
+    const wanted = (key: CallKey) =>
+      service
+        ? key.destinationService === service
+        : key.destinationNamespace === namespace && key.destinationWorkload === name
     const received = this.#traffic.query(0, key => key.reporter === 'destination' && wanted(key))
     const taken = received.length > 0 ? received : this.#traffic.query(0, wanted)
     const stepMs = this.#options.scrapeIntervalMs
@@ -160,7 +235,11 @@ export class Hub implements Closable {
       const at = Math.floor(interval.at / stepMs) * stepMs
       byStep.set(at, [...(byStep.get(at) ?? []), interval])
     }
-    return { points: [...byStep].sort(([a], [b]) => a - b).map(([at, intervals]) => ({ at, ...figuresOf(intervals, stepMs / 1000) })) }
+    return {
+      points: [...byStep]
+        .sort(([a], [b]) => a - b)
+        .map(([at, intervals]) => ({ at, ...figuresOf(intervals, stepMs / 1000) })),
+    }
   }
 }
 

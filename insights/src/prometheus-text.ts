@@ -18,7 +18,11 @@ export function parsePrometheus(text: string, wanted: (name: string) => boolean)
     const match = LINE.exec(line)
     if (!match) continue
     const [, name = '', labels = '', value = ''] = match
-    samples.push({ name, labels: parseLabels(labels), value: value === '+Inf' ? Number.POSITIVE_INFINITY : Number(value) })
+    samples.push({
+      name,
+      labels: parseLabels(labels),
+      value: value === '+Inf' ? Number.POSITIVE_INFINITY : Number(value),
+    })
   }
   return samples
 }
@@ -26,7 +30,9 @@ export function parsePrometheus(text: string, wanted: (name: string) => boolean)
 function parseLabels(text: string): Record<string, string> {
   const labels: Record<string, string> = {}
   for (const [, name = '', value = ''] of text.matchAll(LABEL)) {
-    labels[name] = value.includes('\\') ? value.replace(/\\(.)/g, (_, char: string) => (char === 'n' ? '\n' : char)) : value
+    labels[name] = value.includes('\\')
+      ? value.replace(/\\(.)/g, (_, char: string) => (char === 'n' ? '\n' : char))
+      : value
   }
   return labels
 }

@@ -10,7 +10,12 @@ const TIMEOUT_MS = 3000
 const MAX_BODY_BYTES = 32 << 20
 const AT_ONCE = 8
 
-const WANTED = new Set(['istio_requests_total', 'istio_request_duration_milliseconds_bucket', 'istio_tcp_connections_opened_total', 'seine_agent_certificate_not_after_seconds'])
+const WANTED = new Set([
+  'istio_requests_total',
+  'istio_request_duration_milliseconds_bucket',
+  'istio_tcp_connections_opened_total',
+  'seine_agent_certificate_not_after_seconds',
+])
 
 /** What the scraper needs from outside. */
 export interface ScraperOptions {
@@ -78,11 +83,17 @@ export class Scraper {
       const samples = parsePrometheus(await get(address), name => WANTED.has(name))
       this.#errors.delete(pod)
       const certificate = samples.find(({ name }) => name === 'seine_agent_certificate_not_after_seconds')
-      if (certificate) this.#certificates.set(pod, { identity: certificate.labels['identity'] ?? '', serial: certificate.labels['serial'] ?? '', notAfter: certificate.value * 1000 })
+      if (certificate)
+        this.#certificates.set(pod, {
+          identity: certificate.labels['identity'] ?? '',
+          serial: certificate.labels['serial'] ?? '',
+          notAfter: certificate.value * 1000,
+        })
       this.#options.store.take(pod, samples, this.#options.clock.now())
     } catch (failure) {
       const message = failure instanceof Error ? failure.message : String(failure)
-      if (this.#errors.get(pod) !== message) this.#options.logger.warn({ pod, reason: message }, 'metrics can not be read')
+      if (this.#errors.get(pod) !== message)
+        this.#options.logger.warn({ pod, reason: message }, 'metrics can not be read')
       this.#errors.set(pod, message)
     }
   }
@@ -90,17 +101,24 @@ export class Scraper {
 
 function get(host: string): Promise<string> {
   return new Promise((resolve, reject) => {
-    const call = request({ host, port: METRICS_PORT, path: '/stats/prometheus', timeout: TIMEOUT_MS }, response => {
-      const chunks: Buffer[] = []
-      let size = 0
-      response.on('data', (chunk: Buffer) => {
-        size += chunk.length
-        if (size > MAX_BODY_BYTES) call.destroy(new Error('more than 32 MiB of metrics'))
-        else chunks.push(chunk)
-      })
-      response.on('end', () => (response.statusCode === 200 ? resolve(Buffer.concat(chunks).toString('utf8')) : reject(new Error(`status ${response.statusCode}`))))
-      response.on('error', reject)
-    })
+    const call = request(
+      { host, port: METRICS_PORT, path: '/stats/prometheus', timeout: TIMEOUT_MS },
+      response => {
+        const chunks: Buffer[] = []
+        let size = 0
+        response.on('data', (chunk: Buffer) => {
+          size += chunk.length
+          if (size > MAX_BODY_BYTES) call.destroy(new Error('more than 32 MiB of metrics'))
+          else chunks.push(chunk)
+        })
+        response.on('end', () =>
+          response.statusCode === 200
+            ? resolve(Buffer.concat(chunks).toString('utf8'))
+            : reject(new Error(`status ${response.statusCode}`)),
+        )
+        response.on('error', reject)
+      },
+    )
     call.on('timeout', () => call.destroy(new Error(`no answer within ${TIMEOUT_MS} ms`)))
     call.on('error', reject)
     call.end()

@@ -15,7 +15,12 @@ interface Call {
  * The graph of who calls whom. Each pair of sidecars reports a call twice; the receiving side's report is
  * taken where there is one, for it knows what security the connection really had, and the caller's else.
  */
-export function buildGraph(store: TrafficStore, snapshot: MeshSnapshot, now: number, windowSeconds: number): Graph {
+export function buildGraph(
+  store: TrafficStore,
+  snapshot: MeshSnapshot,
+  now: number,
+  windowSeconds: number,
+): Graph {
   const calls = store.query(now - windowSeconds * 1000, () => true)
   const edges = edgesOf(calls, snapshot, windowSeconds)
   return { at: now, windowSeconds, nodes: nodesOf(edges, calls, snapshot, windowSeconds), edges }
@@ -38,16 +43,30 @@ function edgesOf(calls: readonly Call[], snapshot: MeshSnapshot, seconds: number
     const taken = received.length > 0 ? received : group
     const first = taken[0]
     if (!first) continue
-    const traffic = figuresOf(taken.flatMap(({ intervals }) => intervals), seconds)
+    const traffic = figuresOf(
+      taken.flatMap(({ intervals }) => intervals),
+      seconds,
+    )
     const security = securityOf(received)
-    edges.push({ id, source: sourceOf(first.key), target: targetOf(first.key, snapshot), protocol: first.key.protocol, traffic, security })
+    edges.push({
+      id,
+      source: sourceOf(first.key),
+      target: targetOf(first.key, snapshot),
+      protocol: first.key.protocol,
+      traffic,
+      security,
+    })
   }
   return edges.filter(({ traffic }) => traffic.rate > 0).sort((a, b) => (a.id < b.id ? -1 : 1))
 }
 
 /** Only calls that really happened in the window count. */
 function securityOf(received: readonly Call[]): GraphEdge['security'] {
-  const seen = new Set(received.filter(({ intervals }) => intervals.some(({ requests }) => requests > 0)).map(({ key }) => key.security))
+  const seen = new Set(
+    received
+      .filter(({ intervals }) => intervals.some(({ requests }) => requests > 0))
+      .map(({ key }) => key.security),
+  )
   if (seen.size === 0) return 'unmeasured'
   if (seen.size > 1) return 'mixed'
   return seen.has('mutual_tls') ? 'mutual_tls' : 'none'
@@ -61,10 +80,17 @@ function sourceOf(key: CallKey): string {
 function targetOf(key: CallKey, snapshot: MeshSnapshot): string {
   if (key.destinationApp !== 'unknown') return nodeId(key.destinationNamespace, key.destinationApp)
   const service = snapshot.services.get(key.destinationService)
-  return service ? nodeId(service.external ? 'external' : service.namespace, service.name) : `external/${key.destinationService}`
+  return service
+    ? nodeId(service.external ? 'external' : service.namespace, service.name)
+    : `external/${key.destinationService}`
 }
 
-function nodesOf(edges: readonly GraphEdge[], calls: readonly Call[], snapshot: MeshSnapshot, seconds: number): GraphNode[] {
+function nodesOf(
+  edges: readonly GraphEdge[],
+  calls: readonly Call[],
+  snapshot: MeshSnapshot,
+  seconds: number,
+): GraphNode[] {
   const versions = new Map<string, Set<string>>()
   for (const { namespace, app, version, meshed } of snapshot.workloads.values()) {
     if (!meshed) continue
@@ -77,7 +103,13 @@ function nodesOf(edges: readonly GraphEdge[], calls: readonly Call[], snapshot: 
     const namespace = slash < 0 ? '' : id.slice(0, slash)
     const received = calls.filter(({ key }) => targetOf(key, snapshot) === id)
     const own = received.filter(({ key }) => key.reporter === 'destination')
-    const traffic = received.length === 0 ? NO_TRAFFIC : figuresOf((own.length > 0 ? own : received).flatMap(({ intervals }) => intervals), seconds)
+    const traffic =
+      received.length === 0
+        ? NO_TRAFFIC
+        : figuresOf(
+            (own.length > 0 ? own : received).flatMap(({ intervals }) => intervals),
+            seconds,
+          )
     const incoming = edges.filter(({ target }) => target === id)
     return {
       id,

@@ -23,7 +23,9 @@ export class TraceStore {
 
   /** The newest first. */
   list(limit: number): TraceSummary[] {
-    const newest = [...this.#traces.entries()].slice(-limit * 2).map(([id, spans]) => summary(id, [...spans.values()]))
+    const newest = [...this.#traces.entries()]
+      .slice(-limit * 2)
+      .map(([id, spans]) => summary(id, [...spans.values()]))
     return newest.sort((a, b) => b.startedAt - a.startedAt).slice(0, limit)
   }
 
@@ -68,7 +70,8 @@ function operationOf(span: HubSpan): string {
 function tree(spans: readonly HubSpan[]): TraceSpan[] {
   const origin = Math.min(...spans.map(({ startUs }) => startUs))
   const children = new Map<string, HubSpan[]>()
-  for (const span of spans) children.set(span.parentSpanId, [...(children.get(span.parentSpanId) ?? []), span])
+  for (const span of spans)
+    children.set(span.parentSpanId, [...(children.get(span.parentSpanId) ?? []), span])
   const shown = new Set<HubSpan>()
   const result: TraceSpan[] = []
   const visit = (span: HubSpan, depth: number) => {
@@ -86,7 +89,8 @@ function tree(spans: readonly HubSpan[]): TraceSpan[] {
       error: span.error,
       attributes: span.attributes,
     })
-    for (const child of (children.get(span.spanId) ?? []).sort((a, b) => a.startUs - b.startUs)) visit(child, depth + 1)
+    for (const child of (children.get(span.spanId) ?? []).sort((a, b) => a.startUs - b.startUs))
+      visit(child, depth + 1)
   }
   for (const root of rootsOf(spans)) visit(root, 0)
   for (const span of spans) visit(span, 0)

@@ -44,7 +44,10 @@ export class TrafficStore {
   take(target: string, samples: readonly Sample[], at: number): void {
     const before = this.#last.get(target)
     const now = new Map<string, number>()
-    const deltas = new Map<string, { key: CallKey; requests: number; failures: number; buckets: Map<number, number> }>()
+    const deltas = new Map<
+      string,
+      { key: CallKey; requests: number; failures: number; buckets: Map<number, number> }
+    >()
     for (const sample of samples) {
       const field = fieldOf(sample)
       if (!field) continue
@@ -66,7 +69,8 @@ export class TrafficStore {
       }
     }
     this.#last.set(target, now)
-    for (const [id, { key, requests, failures, buckets }] of deltas) this.#append(id, key, { at, requests, failures, buckets: differences(buckets) })
+    for (const [id, { key, requests, failures, buckets }] of deltas)
+      this.#append(id, key, { at, requests, failures, buckets: differences(buckets) })
   }
 
   /** Drops what is kept of a sidecar that is gone, so that its successor starts anew. */
@@ -75,7 +79,10 @@ export class TrafficStore {
   }
 
   /** The series that `wanted` takes, with their intervals since `since`. */
-  query(since: number, wanted: (key: CallKey) => boolean): { key: CallKey; intervals: readonly Interval[] }[] {
+  query(
+    since: number,
+    wanted: (key: CallKey) => boolean,
+  ): { key: CallKey; intervals: readonly Interval[] }[] {
     const found: { key: CallKey; intervals: readonly Interval[] }[] = []
     for (const { key, intervals } of this.#series.values()) {
       if (!wanted(key)) continue

@@ -1,7 +1,24 @@
 import { keyOf, type MeshResource, refOf } from '@seine/api'
 import type { Problem } from '@seine/kit'
-import { hostCovers, type MeshService, type MeshSnapshot, resolveHost, selects, type Workload } from '@seine/model'
-import type { ApiProblem, ApiProxy, ApiProxyConfig, ConfigRef, GraphEdge, ServiceDetail, ServiceSummary, WorkloadDetail, WorkloadSummary } from './api-types.ts'
+import {
+  hostCovers,
+  type MeshService,
+  type MeshSnapshot,
+  resolveHost,
+  selects,
+  type Workload,
+} from '@seine/model'
+import type {
+  ApiProblem,
+  ApiProxy,
+  ApiProxyConfig,
+  ConfigRef,
+  GraphEdge,
+  ServiceDetail,
+  ServiceSummary,
+  WorkloadDetail,
+  WorkloadSummary,
+} from './api-types.ts'
 import { figuresOf } from './figures.ts'
 import type { HubProxy, HubProxyConfig, HubResource } from './hub-inputs.ts'
 import type { Scraper } from './scraper.ts'
@@ -28,7 +45,9 @@ export function apiProblem({ severity, code, message, resource, path, position }
 }
 
 export function serviceSummaries(inputs: ViewInputs): ServiceSummary[] {
-  return [...inputs.snapshot.services.values()].map(service => serviceSummary(service, inputs)).sort((a, b) => (a.hostname < b.hostname ? -1 : 1))
+  return [...inputs.snapshot.services.values()]
+    .map(service => serviceSummary(service, inputs))
+    .sort((a, b) => (a.hostname < b.hostname ? -1 : 1))
 }
 
 function serviceSummary(service: MeshService, inputs: ViewInputs): ServiceSummary {
@@ -53,14 +72,32 @@ export function serviceDetail(hostname: string, inputs: ViewInputs): ServiceDeta
   const versions = new Map<string, { workload: string; version: string; endpoints: number }>()
   for (const { workload } of endpoints) {
     if (!workload) continue
-    const known = versions.get(workload.workloadName) ?? { workload: workload.workloadName, version: workload.version, endpoints: 0 }
+    const known = versions.get(workload.workloadName) ?? {
+      workload: workload.workloadName,
+      version: workload.version,
+      endpoints: 0,
+    }
     versions.set(workload.workloadName, { ...known, endpoints: known.endpoints + 1 })
   }
   return {
     ...serviceSummary(service, inputs),
-    versions: [...versions.values()].map(version => ({ ...version, traffic: traffic(inputs, key => key.destinationService === hostname && key.destinationWorkload === version.workload) })),
-    endpointList: endpoints.map(({ address, port, workload, meshed }) => ({ address, port, workload: workload?.workloadName ?? '', version: workload?.version ?? '', mtls: meshed })),
-    config: inputs.resources.filter(resource => concerns(resource, service)).map(resource => configRef(resource, true)),
+    versions: [...versions.values()].map(version => ({
+      ...version,
+      traffic: traffic(
+        inputs,
+        key => key.destinationService === hostname && key.destinationWorkload === version.workload,
+      ),
+    })),
+    endpointList: endpoints.map(({ address, port, workload, meshed }) => ({
+      address,
+      port,
+      workload: workload?.workloadName ?? '',
+      version: workload?.version ?? '',
+      mtls: meshed,
+    })),
+    config: inputs.resources
+      .filter(resource => concerns(resource, service))
+      .map(resource => configRef(resource, true)),
     problemList: problemsOf(service, inputs).map(apiProblem),
   }
 }
@@ -70,7 +107,10 @@ function traffic(inputs: ViewInputs, wanted: (key: CallKey) => boolean) {
   const since = inputs.now - WINDOW_S * 1000
   const received = inputs.store.query(since, key => key.reporter === 'destination' && wanted(key))
   const taken = received.length > 0 ? received : inputs.store.query(since, wanted)
-  return figuresOf(taken.flatMap(({ intervals }) => intervals), WINDOW_S)
+  return figuresOf(
+    taken.flatMap(({ intervals }) => intervals),
+    WINDOW_S,
+  )
 }
 
 function endpointsOf(hostname: string, { snapshot }: ViewInputs) {
@@ -91,14 +131,20 @@ function concerns(resource: MeshResource, service: MeshService): boolean {
       return keyOf(refOf(resource)) === keyOf(service.ref)
     case 'PeerAuthentication':
     case 'AuthorizationPolicy':
-      return namespace === service.namespace && (resource.spec.selector?.matchLabels === undefined || selects(resource.spec.selector.matchLabels, service.selector ?? {}))
+      return (
+        namespace === service.namespace &&
+        (resource.spec.selector?.matchLabels === undefined ||
+          selects(resource.spec.selector.matchLabels, service.selector ?? {}))
+      )
     default:
       return false
   }
 }
 
 function problemsOf(service: MeshService, { problems, resources }: ViewInputs): Problem[] {
-  const keys = new Set(resources.filter(resource => concerns(resource, service)).map(resource => keyOf(refOf(resource))))
+  const keys = new Set(
+    resources.filter(resource => concerns(resource, service)).map(resource => keyOf(refOf(resource))),
+  )
   return problems.filter(({ resource }) => resource !== undefined && keys.has(keyOf(resource)))
 }
 
@@ -109,12 +155,16 @@ export function configRef(resource: MeshResource, withYaml: boolean): ConfigRef 
     namespace: metadata.namespace,
     name: metadata.name,
     ...(origin ? { file: origin.file, line: origin.line } : {}),
-    ...(withYaml ? { yaml: { apiVersion, kind, metadata: { name: metadata.name, namespace: metadata.namespace }, spec } } : {}),
+    ...(withYaml
+      ? { yaml: { apiVersion, kind, metadata: { name: metadata.name, namespace: metadata.namespace }, spec } }
+      : {}),
   }
 }
 
 export function workloadSummaries(inputs: ViewInputs): WorkloadSummary[] {
-  return [...inputs.snapshot.workloads.values()].map(workload => workloadSummary(workload, inputs)).sort((a, b) => (a.pod < b.pod ? -1 : 1))
+  return [...inputs.snapshot.workloads.values()]
+    .map(workload => workloadSummary(workload, inputs))
+    .sort((a, b) => (a.pod < b.pod ? -1 : 1))
 }
 
 function workloadSummary(workload: Workload, inputs: ViewInputs): WorkloadSummary {
@@ -130,7 +180,11 @@ function workloadSummary(workload: Workload, inputs: ViewInputs): WorkloadSummar
     meshed: workload.meshed,
     proxy: proxyState(workload, inputs),
     ...(certificate ? { certificate } : {}),
-    traffic: traffic(inputs, key => key.destinationWorkload === workload.workloadName && key.destinationNamespace === workload.namespace),
+    traffic: traffic(
+      inputs,
+      key =>
+        key.destinationWorkload === workload.workloadName && key.destinationNamespace === workload.namespace,
+    ),
   }
 }
 
@@ -146,11 +200,18 @@ function proxyState(workload: Workload, inputs: ViewInputs): WorkloadSummary['pr
   return states.includes('NACKED') ? 'NACKED' : states.some(state => state === 'STALE') ? 'STALE' : 'SYNCED'
 }
 
-export function workloadDetail(namespace: string, pod: string, inputs: ViewInputs): WorkloadDetail | undefined {
+export function workloadDetail(
+  namespace: string,
+  pod: string,
+  inputs: ViewInputs,
+): WorkloadDetail | undefined {
   const workload = inputs.snapshot.workloads.get(`${namespace}/${pod}`)
   if (!workload) return undefined
   const id = nodeId(workload.namespace, workload.app)
-  const services = [...inputs.snapshot.services.values()].filter(service => service.namespace === namespace && service.selector && selects(service.selector, workload.labels))
+  const services = [...inputs.snapshot.services.values()].filter(
+    service =>
+      service.namespace === namespace && service.selector && selects(service.selector, workload.labels),
+  )
   const proxy = proxyOf(workload, inputs)
   return {
     ...workloadSummary(workload, inputs),
@@ -160,24 +221,61 @@ export function workloadDetail(namespace: string, pod: string, inputs: ViewInput
     inbound: inputs.edges.filter(({ target }) => target === id),
     outbound: inputs.edges.filter(({ source }) => source === id),
     ...(proxy ? { proxyId: proxy.id } : {}),
-    config: inputs.resources.filter(resource => services.some(service => concerns(resource, service))).map(resource => configRef(resource, true)),
+    config: inputs.resources
+      .filter(resource => services.some(service => concerns(resource, service)))
+      .map(resource => configRef(resource, true)),
   }
 }
 
-export function apiProxy({ id, protocol, connectedAt, types }: HubProxy, { workloads }: MeshSnapshot): ApiProxy {
+export function apiProxy(
+  { id, protocol, connectedAt, types }: HubProxy,
+  { workloads }: MeshSnapshot,
+): ApiProxy {
   const [, ip = '', full = ''] = id.split('~')
   const dot = full.lastIndexOf('.')
   const [pod, namespace] = [full.slice(0, dot), full.slice(dot + 1)]
-  return { id, workload: workloads.get(`${namespace}/${pod}`)?.workloadName ?? pod, pod, namespace, ip, protocol, connectedAt, types }
+  return {
+    id,
+    workload: workloads.get(`${namespace}/${pod}`)?.workloadName ?? pod,
+    pod,
+    namespace,
+    ip,
+    protocol,
+    connectedAt,
+    types,
+  }
 }
 
 /** A proxy's configuration with the place that each source stands at. Secrets are named, never shown. */
-export function apiProxyConfig(config: HubProxyConfig, resources: ReadonlyMap<string, MeshResource>, certificate: { identity: string; serial: string; notAfter: number } | undefined): ApiProxyConfig {
-  const show = (list: readonly HubResource[]) => list.map(one => ({ ...one, provenance: one.provenance.map(from => placed(from, resources)) }))
+export function apiProxyConfig(
+  config: HubProxyConfig,
+  resources: ReadonlyMap<string, MeshResource>,
+  certificate: { identity: string; serial: string; notAfter: number } | undefined,
+): ApiProxyConfig {
+  const show = (list: readonly HubResource[]) =>
+    list.map(one => ({ ...one, provenance: one.provenance.map(from => placed(from, resources)) }))
   const secrets = certificate
-    ? [{ name: 'default', version: certificate.serial, provenance: [], config: { identity: certificate.identity, serial: certificate.serial, notAfter: new Date(certificate.notAfter).toISOString(), privateKey: '[held by the agent]' } }]
+    ? [
+        {
+          name: 'default',
+          version: certificate.serial,
+          provenance: [],
+          config: {
+            identity: certificate.identity,
+            serial: certificate.serial,
+            notAfter: new Date(certificate.notAfter).toISOString(),
+            privateKey: '[held by the agent]',
+          },
+        },
+      ]
     : []
-  return { listeners: show(config.listeners), routes: show(config.routes), clusters: show(config.clusters), endpoints: show(config.endpoints), secrets }
+  return {
+    listeners: show(config.listeners),
+    routes: show(config.routes),
+    clusters: show(config.clusters),
+    endpoints: show(config.endpoints),
+    secrets,
+  }
 }
 
 function placed(from: HubResource['provenance'][number], resources: ReadonlyMap<string, MeshResource>) {

@@ -22,7 +22,11 @@ export function localInputs(pilot: Pilot, { configFolders }: SeinedSettings): Hu
 }
 
 /** What the hub reads when pilot runs elsewhere: configuration from its own source, proxies from pilot's HTTP port. */
-export function remoteInputs(model: MeshModel, pilotUrl: string, { configFolders }: SeinedSettings): HubInputs {
+export function remoteInputs(
+  model: MeshModel,
+  pilotUrl: string,
+  { configFolders }: SeinedSettings,
+): HubInputs {
   const ask = async (path: string): Promise<unknown> => {
     const answer = await fetch(new URL(path, pilotUrl), { signal: AbortSignal.timeout(CALL_TIMEOUT_MS) })
     if (answer.status === 404) return undefined
@@ -34,7 +38,8 @@ export function remoteInputs(model: MeshModel, pilotUrl: string, { configFolders
     resources: () => model.resources.values(),
     problems: async () => ((await ask('/debug/problems')) ?? []) as readonly Problem[],
     proxies: async () => ((await ask('/debug/syncz')) ?? []) as readonly HubProxy[],
-    proxyConfig: async id => (await ask(`/debug/config?proxyID=${encodeURIComponent(id)}`)) as HubProxyConfig | undefined,
+    proxyConfig: async id =>
+      (await ask(`/debug/config?proxyID=${encodeURIComponent(id)}`)) as HubProxyConfig | undefined,
     version: VERSION,
     envoyVersion: ENVOY_RELEASE,
     configFolders,
@@ -42,14 +47,22 @@ export function remoteInputs(model: MeshModel, pilotUrl: string, { configFolders
 }
 
 /** Sends spans to a hub in another process; without one they are dropped, which is logged once. */
-export function spansTo(hubUrl: string | undefined, logger: Logger): (spans: readonly ReceivedSpan[]) => void {
+export function spansTo(
+  hubUrl: string | undefined,
+  logger: Logger,
+): (spans: readonly ReceivedSpan[]) => void {
   if (!hubUrl) {
     logger.info('no hub is given: spans are received and dropped')
     return () => {}
   }
   return spans => {
     const body = JSON.stringify(spans)
-    fetch(new URL('/api/v1/spans', hubUrl), { method: 'POST', body, headers: { 'content-type': 'application/json' }, signal: AbortSignal.timeout(CALL_TIMEOUT_MS) }).then(
+    fetch(new URL('/api/v1/spans', hubUrl), {
+      method: 'POST',
+      body,
+      headers: { 'content-type': 'application/json' },
+      signal: AbortSignal.timeout(CALL_TIMEOUT_MS),
+    }).then(
       answer => {
         if (!answer.ok) logger.warn({ status: answer.status, hubUrl }, 'the hub refused spans')
       },

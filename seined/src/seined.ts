@@ -10,8 +10,8 @@ import { MeshModel } from '@seine/model'
 import type { Authenticate } from '@seine/pilot-discovery'
 import { FileSource } from '@seine/source-files'
 import { grpcServer, listenGrpc, type ServerIdentity } from './grpc.ts'
-import { localInputs, remoteInputs, spansTo } from './hub-inputs.ts'
 import { listenHttp } from './http.ts'
+import { localInputs, remoteInputs, spansTo } from './hub-inputs.ts'
 import { Pilot } from './pilot.ts'
 import { SERVER_NAMES, type SeinedSettings } from './settings.ts'
 
@@ -94,20 +94,45 @@ export class Seined implements Closable {
   async #ownCitadel(): Promise<Authority> {
     const { settings, logger, clock } = this.#options
     const folder = join(settings.stateFolder, 'citadel')
-    const citadel = await Citadel.open({ folder, trustDomain: settings.trustDomain, clock, logger, metrics: this.#metrics, maxTtlMs: DAY_MS })
+    const citadel = await Citadel.open({
+      folder,
+      trustDomain: settings.trustDomain,
+      clock,
+      logger,
+      metrics: this.#metrics,
+      maxTtlMs: DAY_MS,
+    })
     const identity = await citadel.serverCertificate(SERVER_NAMES, [...new Set(['127.0.0.1', settings.bind])])
-    return { identity, authenticate: metadata => citadel.authenticate(metadata), addTo: server => citadel.addTo(server) }
+    return {
+      identity,
+      authenticate: metadata => citadel.authenticate(metadata),
+      addTo: server => citadel.addTo(server),
+    }
   }
 
   async #remoteCitadel(): Promise<Authority> {
     const { settings, clock } = this.#options
     const remote = settings.citadel
-    if (!remote) throw new Error('pilot without citadel needs --citadel, --root-cert, --token-file and --token-issuers')
-    const [rootPem, token] = await Promise.all([readFile(remote.rootCertFile, 'utf8'), readFile(remote.tokenFile, 'utf8')])
+    if (!remote)
+      throw new Error('pilot without citadel needs --citadel, --root-cert, --token-file and --token-issuers')
+    const [rootPem, token] = await Promise.all([
+      readFile(remote.rootCertFile, 'utf8'),
+      readFile(remote.tokenFile, 'utf8'),
+    ])
     const addresses = [...new Set(['127.0.0.1', settings.bind])]
-    const identity = await requestServerCertificate({ address: remote.address, rootPem, token: token.trim(), trustDomain: settings.trustDomain, names: SERVER_NAMES, addresses })
+    const identity = await requestServerCertificate({
+      address: remote.address,
+      rootPem,
+      token: token.trim(),
+      trustDomain: settings.trustDomain,
+      names: SERVER_NAMES,
+      addresses,
+    })
     const verifier = new TokenVerifier(remote.issuersFile, () => clock.now())
-    return { identity, authenticate: metadata => authenticateBearer(metadata, verifier, settings.trustDomain) }
+    return {
+      identity,
+      authenticate: metadata => authenticateBearer(metadata, verifier, settings.trustDomain),
+    }
   }
 
   async #startMixer(deliver: (spans: readonly ReceivedSpan[]) => void): Promise<void> {
@@ -117,12 +142,22 @@ export class Seined implements Closable {
   }
 
   /** The hub, here or elsewhere. @returns how spans reach it. */
-  async #startHub(pilot: Pilot | undefined, withHub: boolean): Promise<(spans: readonly ReceivedSpan[]) => void> {
+  async #startHub(
+    pilot: Pilot | undefined,
+    withHub: boolean,
+  ): Promise<(spans: readonly ReceivedSpan[]) => void> {
     const { settings, logger, clock } = this.#options
     if (!withHub) return spansTo(settings.hubUrl, logger)
     const inputs = pilot ? localInputs(pilot, settings) : await this.#remoteInputs()
     const dashboardFolder = settings.dashboardFolder ?? BUILT_DASHBOARD
-    const hub = new Hub(inputs, { host: '127.0.0.1', port: settings.ports.hub, dashboardFolder, scrapeIntervalMs: SCRAPE_MS, clock, logger })
+    const hub = new Hub(inputs, {
+      host: '127.0.0.1',
+      port: settings.ports.hub,
+      dashboardFolder,
+      scrapeIntervalMs: SCRAPE_MS,
+      clock,
+      logger,
+    })
     await hub.start()
     this.#parts.push(hub)
     return spans => hub.addSpans(spans)
@@ -132,7 +167,9 @@ export class Seined implements Closable {
     const { settings, logger, clock } = this.#options
     if (!settings.pilotUrl) throw new Error('the hub without pilot needs --pilot, the URL of its HTTP port')
     const model = new MeshModel()
-    const source = new FileSource({ folders: settings.configFolders, logger, clock }, change => model.apply(change))
+    const source = new FileSource({ folders: settings.configFolders, logger, clock }, change =>
+      model.apply(change),
+    )
     this.#parts.push(source)
     await source.start()
     return remoteInputs(model, settings.pilotUrl, settings)

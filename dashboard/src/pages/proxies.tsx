@@ -1,0 +1,164 @@
+import type { ApiProxy, ApiProxyConfig, ApiResource } from '@seine/insights/api-types'
+import { useParams } from '@tanstack/react-router'
+import { useState } from 'react'
+import { useProxies, useProxyConfig } from '../api.ts'
+import { PageHead, Section, SyncBadge } from '../components/parts.tsx'
+import { Empty, Loaded } from '../components/states.tsx'
+import { type Column, Table } from '../components/table.tsx'
+import { relativeTime, shortPath } from '../format.ts'
+import { useFilter } from '../search.ts'
+
+const TYPES = ['CDS', 'EDS', 'LDS', 'RDS', 'VHDS'] as const
+
+const COLUMNS: readonly Column<ApiProxy>[] = [
+  {
+    title: 'Proxy',
+    sort: row => row.workload,
+    cell: row => (
+      <>
+        <strong>{row.workload}</strong>{' '}
+        <span className="quiet mono">
+          {row.namespace} · {row.ip}
+        </span>
+      </>
+    ),
+  },
+  ...TYPES.map(
+    (type): Column<ApiProxy> => ({
+      title: type,
+      wide: type === 'RDS' || type === 'VHDS',
+      sort: row => row.types[type]?.state ?? '',
+      cell: row => {
+        const status = row.types[type]
+        return status ? (
+          <span title={status.nack?.message ?? `${status.resources} resources`}>
+            <SyncBadge state={status.state} /> <span className="quiet num-inline">{status.resources}</span>
+          </span>
+        ) : (
+          <span className="quiet">–</span>
+        )
+      },
+    }),
+  ),
+  {
+    title: 'Connected',
+    sort: row => row.connectedAt,
+    cell: row => relativeTime(row.connectedAt, Date.now()),
+    wide: true,
+  },
+]
+
+/** What every proxy has acknowledged. */
+export function ProxiesPage() {
+  const query = useProxies()
+  const filter = useFilter()
+  return (
+    <>
+      <PageHead title="Proxies" sub="What each Envoy was sent and has acknowledged" />
+      <Loaded query={query}>
+        {proxies => {
+          const rows = proxies.filter(row => filter(row.id))
+          if (rows.length === 0)
+            return (
+              <Empty title={proxies.length === 0 ? 'No proxy is connected' : 'No proxy matches'}>
+                Sidecars connect by themselves when they start; a proxy that is missing here keeps serving
+                with what it last got.
+              </Empty>
+            )
+          return (
+            <Table
+              caption="Proxies"
+              rows={rows}
+              columns={COLUMNS}
+              rowKey={row => row.id}
+              testId={row => `proxies-row-${row.workload}`}
+              to={row => `/proxies/${encodeURIComponent(row.id)}`}
+            />
+          )
+        }}
+      </Loaded>
+    </>
+  )
+}
+
+const PARTS = ['listeners', 'routes', 'clusters', 'endpoints', 'secrets'] as const
+
+/** One proxy: rejections with Envoy's reason, and every resource it gets with its cause. */
+export function ProxyPage() {
+  const { id } = useParams({ from: '/proxies/$id' })
+  const proxies = useProxies()
+  const config = useProxyConfig(id)
+  const proxy = proxies.data?.find(one => one.id === id)
+  const rejected = Object.entries(proxy?.types ?? {}).flatMap(([type, { nack }]) =>
+    nack ? [{ type, nack }] : [],
+  )
+  return (
+    <>
+      <PageHead title={proxy?.workload ?? 'Proxy'} sub={<span className="mono break">{id}</span>} />
+      {rejected.map(({ type, nack }) => (
+        <div key={type} className="nack" role="alert">
+          <strong>{type} rejected by Envoy</strong>
+          <p className="mono">{nack.message}</p>
+          <p className="quiet">{nack.resources.join(', ')} — the last good configuration stays in force</p>
+        </div>
+      ))}
+      <Loaded query={config}>{found => <ConfigView config={found} />}</Loaded>
+    </>
+  )
+}
+
+function ConfigView({ config }: { config: ApiProxyConfig }) {
+  const [part, setPart] = useState<(typeof PARTS)[number]>('listeners')
+  return (
+    <Section title="Configuration" hint="each resource with the objects, files and lines it came from">
+      <div className="tabs" role="tablist">
+        {PARTS.map(name => (
+          <button
+            key={name}
+            type="button"
+            role="tab"
+            aria-selected={name === part}
+            onClick={() => setPart(name)}
+          >
+            {name} <span className="quiet">{config[name].length}</span>
+          </button>
+        ))}
+      </div>
+      <ul className="config-list">
+        {config[part].map(resource => (
+          <Resource key={resource.name} resource={resource} />
+        ))}
+      </ul>
+    </Section>
+  )
+}
+
+function Resource({ resource }: { resource: ApiResource }) {
+  return (
+    <li>
+      <details>
+        <summary>
+          <span className="mono">{resource.name}</span>
+          <span className="causes">
+            {resource.provenance.slice(0, 4).map(cause => (
+              <span
+                key={`${cause.kind}${cause.namespace}${cause.name}${cause.path ?? ''}`}
+                className="cause"
+                title={`${cause.kind} ${cause.namespace}/${cause.name} ${cause.path ?? ''} ${cause.file ?? ''}`}
+              >
+                {cause.kind} {cause.name}
+                {cause.file ? (
+                  <span className="quiet">
+                    {' '}
+                    {shortPath(cause.file)}:{cause.line}
+                  </span>
+                ) : null}
+              </span>
+            ))}
+          </span>
+        </summary>
+        <pre className="code">{JSON.stringify(resource.config, null, 2)}</pre>
+      </details>
+    </li>
+  )
+}

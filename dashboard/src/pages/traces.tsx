@@ -1,0 +1,156 @@
+import type { TraceSpan, TraceSummary } from '@seine/insights/api-types'
+import { useParams } from '@tanstack/react-router'
+import { useState } from 'react'
+import { useTrace, useTraces } from '../api.ts'
+import { Badge, PageHead } from '../components/parts.tsx'
+import { Empty, Loaded } from '../components/states.tsx'
+import { type Column, Table } from '../components/table.tsx'
+import { clockTime, latency } from '../format.ts'
+import { useFilter } from '../search.ts'
+
+const COLUMNS: readonly Column<TraceSummary>[] = [
+  {
+    title: 'Started',
+    sort: row => row.startedAt,
+    cell: row => <span className="mono quiet">{clockTime(row.startedAt)}</span>,
+  },
+  {
+    title: 'Operation',
+    sort: row => row.operation,
+    cell: row => (
+      <>
+        <strong>{row.root}</strong> <span className="mono">{row.operation}</span>{' '}
+        {row.error ? <Badge tone="bad">error</Badge> : null}
+      </>
+    ),
+  },
+  {
+    title: 'Services',
+    numeric: true,
+    sort: row => row.services.length,
+    cell: row => row.services.length,
+    wide: true,
+  },
+  { title: 'Spans', numeric: true, sort: row => row.spans, cell: row => row.spans },
+  { title: 'Duration', numeric: true, sort: row => row.durationMs, cell: row => latency(row.durationMs) },
+]
+
+/** Recent traces. */
+export function TracesPage() {
+  const query = useTraces()
+  const filter = useFilter()
+  return (
+    <>
+      <PageHead
+        title="Traces"
+        sub="The newest hundred; sidecars send spans, applications only forward headers"
+      />
+      <Loaded query={query}>
+        {traces => {
+          const rows = traces.filter(row => filter(`${row.root} ${row.operation} ${row.services.join(' ')}`))
+          if (rows.length === 0)
+            return (
+              <Empty title={traces.length === 0 ? 'No traces yet' : 'No trace matches'}>
+                Traces appear as requests pass through sidecars.
+              </Empty>
+            )
+          return (
+            <Table
+              caption="Traces"
+              rows={rows}
+              columns={COLUMNS}
+              rowKey={row => row.id}
+              testId={() => 'trace-row'}
+              to={row => `/traces/${row.id}`}
+            />
+          )
+        }}
+      </Loaded>
+    </>
+  )
+}
+
+/** One trace as a waterfall. */
+export function TracePage() {
+  const { id } = useParams({ from: '/traces/$id' })
+  const query = useTrace(id)
+  const [open, setOpen] = useState<string>()
+  return (
+    <Loaded query={query}>
+      {trace => (
+        <>
+          <PageHead
+            title={trace.operation || trace.root}
+            sub={
+              <span className="mono">
+                {trace.id} · {clockTime(trace.startedAt)} · {latency(trace.durationMs)} · {trace.spans} spans
+                in {trace.services.length} services
+              </span>
+            }
+          />
+          <ol className="waterfall" data-testid="waterfall">
+            {trace.spanList.map(span => (
+              <Span
+                key={`${span.id}${span.kind}`}
+                span={span}
+                total={trace.durationMs}
+                open={open === span.id + span.kind}
+                onToggle={() => setOpen(open === span.id + span.kind ? undefined : span.id + span.kind)}
+              />
+            ))}
+          </ol>
+        </>
+      )}
+    </Loaded>
+  )
+}
+
+function Span({
+  span,
+  total,
+  open,
+  onToggle,
+}: {
+  span: TraceSpan
+  total: number
+  open: boolean
+  onToggle: () => void
+}) {
+  const left = (span.startMs / total) * 100
+  const width = Math.max(0.4, (span.durationMs / total) * 100)
+  return (
+    <li>
+      <button type="button" className="span-row" onClick={onToggle} aria-expanded={open}>
+        <span className="span-name" style={{ paddingLeft: span.depth * 14 }}>
+          <strong>{span.service}</strong> <span className="quiet">{span.kind}</span>
+        </span>
+        <span className="span-lane">
+          <span
+            className={`span-bar ${span.kind} ${span.error ? 'error' : ''}`}
+            style={{ left: `${left}%`, width: `${width}%` }}
+          />
+          <span
+            className="span-time"
+            style={left > 70 ? { right: `${100 - left + 1}%` } : { left: `${left + width + 0.6}%` }}
+          >
+            {latency(span.durationMs)}
+          </span>
+        </span>
+      </button>
+      {open ? (
+        <dl className="span-detail">
+          <div>
+            <dt>name</dt>
+            <dd className="mono">{span.name}</dd>
+          </div>
+          {Object.entries(span.attributes).map(([name, value]) => (
+            <div key={name}>
+              <dt>{name}</dt>
+              <dd className="mono break">{value}</dd>
+            </div>
+          ))}
+        </dl>
+      ) : null}
+    </li>
+  )
+}

@@ -1,0 +1,214 @@
+import type { GraphEdge, WorkloadSummary } from '@seine/insights/api-types'
+import { Link, useParams } from '@tanstack/react-router'
+import { useWorkload, useWorkloads } from '../api.ts'
+import { Badge, ConfigList, Figures, PageHead, Section, Security, SyncBadge } from '../components/parts.tsx'
+import { Empty, Loaded } from '../components/states.tsx'
+import { type Column, Table } from '../components/table.tsx'
+import { TrafficCharts } from '../components/traffic-chart.tsx'
+import { latency, percent, rate, relativeTime } from '../format.ts'
+import { useFilter } from '../search.ts'
+
+const COLUMNS: readonly Column<WorkloadSummary>[] = [
+  {
+    title: 'Workload',
+    sort: row => row.name,
+    cell: row => (
+      <>
+        <strong>{row.name}</strong> {row.ready ? null : <Badge tone="warn">not ready</Badge>}
+      </>
+    ),
+  },
+  { title: 'Namespace', sort: row => row.namespace, cell: row => row.namespace, wide: true },
+  {
+    title: 'Version',
+    sort: row => row.version,
+    cell: row => <Badge tone="muted">{row.version}</Badge>,
+    wide: true,
+  },
+  { title: 'Address', cell: row => <span className="mono quiet">{row.address}</span>, wide: true },
+  { title: 'Proxy', sort: row => row.proxy, cell: row => <SyncBadge state={row.proxy} /> },
+  {
+    title: 'Certificate',
+    sort: row => row.certificate?.notAfter ?? 0,
+    cell: row => (row.certificate ? `ends ${relativeTime(row.certificate.notAfter, Date.now())}` : '–'),
+    wide: true,
+  },
+  { title: 'Rate in', numeric: true, sort: row => row.traffic.rate, cell: row => rate(row.traffic.rate) },
+  {
+    title: 'Errors',
+    numeric: true,
+    sort: row => row.traffic.errorRate,
+    cell: row => (
+      <span className={row.traffic.errorRate > 0.05 ? 'bad-text' : undefined}>
+        {percent(row.traffic.errorRate)}
+      </span>
+    ),
+  },
+  { title: 'p99', numeric: true, sort: row => row.traffic.p99 ?? -1, cell: row => latency(row.traffic.p99) },
+]
+
+/** All workloads. */
+export function WorkloadsPage() {
+  const query = useWorkloads()
+  const filter = useFilter()
+  return (
+    <>
+      <PageHead title="Workloads" sub="What runs, who it is, and what its sidecar has" />
+      <Loaded query={query}>
+        {workloads => {
+          const rows = workloads.filter(row => filter(`${row.namespace}/${row.pod}`))
+          if (rows.length === 0)
+            return (
+              <Empty title={workloads.length === 0 ? 'No workloads yet' : 'No workload matches'}>
+                Pods and WorkloadEntries appear here as they start.
+              </Empty>
+            )
+          return (
+            <Table
+              caption="Workloads"
+              rows={rows}
+              columns={COLUMNS}
+              rowKey={row => `${row.namespace}/${row.pod}`}
+              testId={row => `workloads-row-${row.name}`}
+              to={row => `/workloads/${row.namespace}/${row.pod}`}
+            />
+          )
+        }}
+      </Loaded>
+    </>
+  )
+}
+
+/** One workload: identity, sidecar, traffic. */
+export function WorkloadPage() {
+  const { namespace, pod } = useParams({ from: '/workloads/$namespace/$pod' })
+  const query = useWorkload(namespace, pod)
+  return (
+    <Loaded query={query}>
+      {workload => (
+        <>
+          <PageHead
+            title={workload.name}
+            sub={
+              <span className="mono">
+                {workload.namespace}/{workload.pod} · {workload.address}
+              </span>
+            }
+          >
+            <Figures traffic={workload.traffic} />
+          </PageHead>
+          <div className="cards">
+            <div className="card">
+              <h3>Identity</h3>
+              {workload.certificate ? (
+                <dl>
+                  <dt>SPIFFE ID</dt>
+                  <dd className="mono break" data-testid="identity">
+                    {workload.certificate.identity}
+                  </dd>
+                  <dt>Certificate ends</dt>
+                  <dd>
+                    {relativeTime(workload.certificate.notAfter, Date.now())}{' '}
+                    <span className="quiet">
+                      ({new Date(workload.certificate.notAfter).toLocaleString()})
+                    </span>
+                  </dd>
+                  <dt>Serial</dt>
+                  <dd className="mono break quiet">{workload.certificate.serial}</dd>
+                </dl>
+              ) : (
+                <p className="quiet">
+                  {workload.meshed
+                    ? 'Its sidecar has not been read yet.'
+                    : 'It has no sidecar, and so no identity.'}
+                </p>
+              )}
+            </div>
+            <div className="card">
+              <h3>Sidecar</h3>
+              <p>
+                <SyncBadge state={workload.proxy} />
+              </p>
+              {workload.proxyId ? (
+                <Link to="/proxies/$id" params={{ id: workload.proxyId }}>
+                  What it was given, and why
+                </Link>
+              ) : null}
+              <dl>
+                <dt>Service account</dt>
+                <dd className="mono">{workload.serviceAccount}</dd>
+                <dt>Services</dt>
+                <dd>
+                  {workload.services.map(hostname => (
+                    <Link key={hostname} className="block" to="/services/$hostname" params={{ hostname }}>
+                      {hostname}
+                    </Link>
+                  ))}
+                </dd>
+              </dl>
+            </div>
+          </div>
+          <Section title="Traffic in" hint="last 15 minutes">
+            <TrafficCharts of={`workload=${encodeURIComponent(`${workload.namespace}/${workload.name}`)}`} />
+          </Section>
+          <Section title="Connections" hint="last minute, all versions of the application">
+            <Connections inbound={workload.inbound} outbound={workload.outbound} />
+          </Section>
+          <Section title="Configuration" hint="what shapes its services">
+            <ConfigList config={workload.config} />
+          </Section>
+        </>
+      )}
+    </Loaded>
+  )
+}
+
+function Connections({
+  inbound,
+  outbound,
+}: {
+  inbound: readonly GraphEdge[]
+  outbound: readonly GraphEdge[]
+}) {
+  if (inbound.length + outbound.length === 0) return <p className="quiet">No calls in the last minute.</p>
+  const row = (edge: GraphEdge, direction: 'from' | 'to') => (
+    <tr key={`${direction}${edge.id}`}>
+      <td className="quiet">{direction}</td>
+      <td>{direction === 'from' ? edge.source : edge.target}</td>
+      <td>{edge.protocol}</td>
+      <td>
+        <Security security={edge.security} />
+      </td>
+      <td className="num">{rate(edge.traffic.rate)}</td>
+      <td className="num">{percent(edge.traffic.errorRate)}</td>
+      <td className="num">{latency(edge.traffic.p99)}</td>
+    </tr>
+  )
+  return (
+    <table>
+      <thead>
+        <tr>
+          <th scope="col">
+            <span className="sr-only">Direction</span>
+          </th>
+          <th scope="col">Application</th>
+          <th scope="col">Protocol</th>
+          <th scope="col">Security</th>
+          <th scope="col" className="num">
+            Rate
+          </th>
+          <th scope="col" className="num">
+            Errors
+          </th>
+          <th scope="col" className="num">
+            p99
+          </th>
+        </tr>
+      </thead>
+      <tbody>
+        {inbound.map(edge => row(edge, 'from'))}
+        {outbound.map(edge => row(edge, 'to'))}
+      </tbody>
+    </table>
+  )
+}
