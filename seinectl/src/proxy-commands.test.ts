@@ -16,8 +16,12 @@ const proxies = [
     ip: '10.77.0.2',
     connectedAt: 1,
     types: {
-      CDS: { subscribed: 1, sent: 'a', acked: 'a', state: 'SYNCED' },
-      RDS: { subscribed: 2, sent: 'b', state: 'NACKED', nack: { at: 1, message: 'route: unknown cluster' } },
+      CDS: { resources: 1, state: 'SYNCED', ackedAt: 2 },
+      RDS: {
+        resources: 2,
+        state: 'NACKED',
+        nack: { at: 1, message: 'route: unknown cluster', resources: ['9080'] },
+      },
     },
   },
 ]
@@ -60,6 +64,17 @@ const config = {
         ],
       },
     },
+    { name: '8080', version: '1', provenance: [], config: { name: '8080', vhds: {} } },
+    {
+      name: '8080/details.default.svc.cluster.local',
+      version: '1',
+      provenance: [],
+      config: {
+        name: '8080/details.default.svc.cluster.local',
+        domains: ['details.default.svc.cluster.local'],
+        routes: [{ match: { prefix: '/' }, route: { cluster } }],
+      },
+    },
   ],
   clusters: [
     { name: cluster, version: '1', provenance: cause, config: { name: cluster, type: 'EDS' } },
@@ -83,7 +98,12 @@ const config = {
       name: 'default',
       version: '1',
       provenance: [],
-      config: { name: 'default', tlsCertificate: { certificateChain: { inlineBytes: 'AAAA' } } },
+      config: {
+        identity: 'spiffe://cluster.local/ns/default/sa/reviews',
+        serial: '0a',
+        notAfter: '2030-01-01T00:00:00.000Z',
+        privateKey: '[held by the agent]',
+      },
     },
   ],
 }
@@ -121,6 +141,7 @@ describe('proxy-status', () => {
       out: 'NAME                     IP          CDS          RDS\nreviews-v1-abc.default   10.77.0.2   SYNCED (1)   NACKED (2)\n\nreviews-v1-abc.default rejected RDS: route: unknown cluster\n',
     })
     expect(JSON.parse((await seinectl('ps', '-o', 'json')).out)).toEqual(proxies)
+    expect(JSON.parse((await seinectl('ps', 'reviews-v1', '-o', 'json')).out)).toEqual(proxies)
   })
 
   it('colours on a terminal only', async () => {
@@ -150,6 +171,11 @@ describe('proxy-config', () => {
       `NAME   VHOST NAME     DOMAINS                                      MATCH   TARGET                                               SOURCE\n9080   ratings:9080   ratings.default.svc.cluster.local, ratings   /*      ${cluster}\n`,
     ],
     [
+      'routes',
+      ['--port', '8080'],
+      `NAME   VHOST NAME                               DOMAINS                             MATCH   TARGET                                               SOURCE\n8080   8080/details.default.svc.cluster.local   details.default.svc.cluster.local   /*      ${cluster}\n`,
+    ],
+    [
       'clusters',
       ['--port', '9080'],
       'SERVICE FQDN                        PORT   SUBSET   DIRECTION   TYPE   SOURCE\nratings.default.svc.cluster.local   9080   v1       outbound    EDS    DestinationRule default/ratings\n',
@@ -162,7 +188,7 @@ describe('proxy-config', () => {
     [
       'secrets',
       [],
-      'NAME      TYPE         SUBJECT            NOT AFTER\ndefault   Cert Chain   (no certificate)   -\n',
+      'NAME      TYPE         IDENTITY                                       SERIAL   NOT AFTER\ndefault   Cert Chain   spiffe://cluster.local/ns/default/sa/reviews   0a       2030-01-01T00:00:00.000Z\n',
     ],
   ])('prints %s', async (what, flags, expected) => {
     expect(await seinectl('proxy-config', what, 'reviews-v1.default', ...flags)).toEqual({

@@ -1,5 +1,4 @@
-import { X509Certificate } from 'node:crypto'
-import { asList, asObject, at, textAt } from '../hub/json.ts'
+import { asList, at, textAt } from '../hub/json.ts'
 import type { ConfigResource } from '../hub/proxies.ts'
 
 /** What `--name`, `--port` and `--fqdn` ask for. */
@@ -45,15 +44,15 @@ const routes: Section = {
   head: ['NAME', 'VHOST NAME', 'DOMAINS', 'MATCH', 'TARGET', 'SOURCE'],
   keeps: ({ name, config }, filter) =>
     hasName(name, filter) &&
-    (filter.port === undefined || name.split(':')[0] === String(filter.port)) &&
-    (!filter.fqdn || asList(at(config, 'virtualHosts')).some(host => hostMatches(host, filter))),
+    (filter.port === undefined || tableOf(name) === String(filter.port)) &&
+    (!filter.fqdn || virtualHosts(config).some(host => hostMatches(host, filter))),
   rows: ({ name, config, provenance }, filter) =>
-    asList(at(config, 'virtualHosts'))
+    virtualHosts(config)
       .filter(host => hostMatches(host, filter))
       .flatMap(host => {
         const domains = shortList(asList(at(host, 'domains')).map(String))
         return asList(at(host, 'routes')).map(route => [
-          name,
+          tableOf(name),
           textAt(host, 'name'),
           domains,
           routeMatch(at(route, 'match')),
@@ -96,18 +95,17 @@ const endpoints: Section = {
 }
 
 const secrets: Section = {
-  head: ['NAME', 'TYPE', 'SUBJECT', 'NOT AFTER'],
+  head: ['NAME', 'TYPE', 'IDENTITY', 'SERIAL', 'NOT AFTER'],
   keeps: ({ name }, filter) => hasName(name, filter),
-  rows: ({ name, config }) => {
-    const chain = textAt(config, 'tlsCertificate', 'certificateChain', 'inlineBytes')
-    const roots = textAt(config, 'validationContext', 'trustedCa', 'inlineBytes')
-    const type = chain
-      ? 'Cert Chain'
-      : roots
-        ? 'CA'
-        : Object.keys(asObject(config)).find(key => key !== 'name') || '-'
-    return [[name, type, ...certificateCells(chain || roots)]]
-  },
+  rows: ({ name, config }) => [
+    [
+      name,
+      'Cert Chain',
+      textAt(config, 'identity') || '-',
+      textAt(config, 'serial') || '-',
+      textAt(config, 'notAfter') || '-',
+    ],
+  ],
 }
 
 /** Every kind of resource that `proxy-config` shows. */
@@ -135,6 +133,16 @@ function keepsCluster({ name }: ConfigResource, filter: Filter): boolean {
 /** `reviews` asks for `reviews.default.svc.cluster.local` too. */
 function isHost(host: string, { fqdn }: Filter): boolean {
   return fqdn === undefined || host === fqdn || host.startsWith(`${fqdn}.`)
+}
+
+/** The route table of a resource: a virtual host that was discovered by itself is called `<table>/<host>`. */
+function tableOf(name: string): string {
+  return name.split(/[/:]/, 1)[0] ?? name
+}
+
+/** The virtual hosts of a route table, or the one that was discovered by itself. */
+function virtualHosts(config: unknown): readonly unknown[] {
+  return at(config, 'domains') === undefined ? asList(at(config, 'virtualHosts')) : [config]
 }
 
 function hostMatches(host: unknown, filter: Filter): boolean {
@@ -222,15 +230,4 @@ function shortList(values: readonly string[]): string {
   const shown = values.filter(value => !/:\d+$/.test(value))
   const list = shown.length > 0 ? shown : values
   return list.length > 2 ? `${list.slice(0, 2).join(', ')} + ${list.length - 2} more` : list.join(', ')
-}
-
-function certificateCells(base64: string): string[] {
-  if (base64 === '') return ['-', '-']
-  try {
-    const certificate = new X509Certificate(Buffer.from(base64, 'base64'))
-    return [certificate.subjectAltName ?? certificate.subject, new Date(certificate.validTo).toISOString()]
-  } catch {
-    // Whatever it is, it is shown as what it is not: certificates that are hidden come as placeholders.
-    return ['(no certificate)', '-']
-  }
 }

@@ -1,4 +1,4 @@
-import { ask, serverUrl } from '../hub/client.ts'
+import { serverUrl } from '../hub/client.ts'
 import { listProxies, matchProxies, type ProxyListing, type TypeState } from '../hub/proxies.ts'
 import { printData } from '../output/data.ts'
 import { printError } from '../output/message.ts'
@@ -27,19 +27,18 @@ export async function proxyStatus(
   flags: ProxyStatusFlags,
 ): Promise<ExitCode> {
   const server = serverUrl(flags.server, terminal)
-  if (flags.output !== 'table' && word === undefined) {
-    const answer = await ask(server, '/api/v1/proxies')
-    if (!answer.ok) return fail(terminal, answer.error)
-    await printData(terminal, answer.value, flags.output)
-    return ExitCode.ok
-  }
   const listed = await listProxies(server)
   if (!listed.ok) return fail(terminal, listed.error)
   const proxies = word === undefined ? listed.value : matchProxies(listed.value, word)
   if (word !== undefined && proxies.length === 0)
     return fail(terminal, `no proxy of "${word}" is connected to ${server}`)
-  if (proxies.length === 0) terminal.err(`no proxies are connected to ${server}\n`)
-  else if (flags.output !== 'table') await printData(terminal, proxies, flags.output)
+  if (flags.output !== 'table')
+    await printData(
+      terminal,
+      proxies.map(({ raw }) => raw),
+      flags.output,
+    )
+  else if (proxies.length === 0) terminal.err(`no proxies are connected to ${server}\n`)
   else printTable(terminal, proxies)
   return ExitCode.ok
 }
@@ -62,7 +61,7 @@ function printTable(terminal: Terminal, proxies: readonly ProxyListing[]): void 
 
 function stateCell(state: TypeState | undefined): Cell {
   if (!state) return '-'
-  const text = state.subscribed === undefined ? state.state : `${state.state} (${state.subscribed})`
+  const text = state.resources === undefined ? state.state : `${state.state} (${state.resources})`
   const style = STYLES[state.state]
   return style ? { text, style } : text
 }

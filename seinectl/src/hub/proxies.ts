@@ -11,13 +11,16 @@ export interface ProxyListing {
   readonly ip: string
   readonly connectedAt: number | undefined
   readonly types: readonly TypeState[]
+  /** As the hub gave it, for `-o json`. */
+  readonly raw: unknown
 }
 
 /** How far one resource type has come at a proxy. */
 export interface TypeState {
   readonly type: string
   readonly state: string
-  readonly subscribed: number | undefined
+  /** How many resources the proxy has. */
+  readonly resources: number | undefined
   readonly nack: string | undefined
 }
 
@@ -50,15 +53,16 @@ function readProxy(value: unknown): ProxyListing {
     ip: textAt(value, 'ip') || (id.split('~')[1] ?? ''),
     connectedAt: typeof connectedAt === 'number' ? connectedAt : undefined,
     types: Object.entries(at(value, 'types') ?? {}).map(([type, state]) => readState(type, state)),
+    raw: value,
   }
 }
 
 function readState(type: string, value: unknown): TypeState {
-  const subscribed = at(value, 'subscribed')
+  const resources = at(value, 'resources')
   return {
     type,
     state: textAt(value, 'state') || 'UNKNOWN',
-    subscribed: typeof subscribed === 'number' ? subscribed : undefined,
+    resources: typeof resources === 'number' ? resources : undefined,
     nack: textAt(value, 'nack', 'message') || undefined,
   }
 }
