@@ -1,3 +1,4 @@
+export { appliesToSidecars } from './admission.ts'
 export * from './destinations.ts'
 export * from './endpoint.ts'
 export * from './host.ts'

@@ -3,18 +3,17 @@ import {
   defaultMeshConfig,
   type EndpointSlice,
   keyOf,
-  type MeshConfig,
   type MeshResource,
   parseMeshConfig,
   refOf,
-  type VirtualService,
 } from '@seine/api'
 import { formatRef, type Problem, type ResourceRef } from '@seine/kit'
 import { AddressAllocator } from './address-allocator.ts'
+import { Admission } from './admission.ts'
 import { type EndpointInputs, endpointsOf, type ServiceEndpoints } from './endpoint.ts'
-import { brokenReferences } from './reference-gate.ts'
 import { fromKubernetesService, fromServiceEntry, type MeshService } from './service.ts'
 import { type ChangeSet, isEmpty, type MeshSnapshot } from './snapshot.ts'
+import { emptySnapshot, PLAIN, Update } from './update.ts'
 import { fromPod, fromWorkloadEntry, type Workload } from './workload.ts'
 
 /** What a source tells: resources that are there now, and the names of those that are gone. */
@@ -27,19 +26,6 @@ export interface ResourceChange {
 export interface ModelUpdate {
   readonly snapshot: MeshSnapshot
   readonly changes: ChangeSet
-}
-
-/** The kinds that the snapshot holds as they are, and the map that holds each. */
-const PLAIN = {
-  VirtualService: 'virtualServices',
-  DestinationRule: 'destinationRules',
-  PeerAuthentication: 'peerAuthentications',
-  AuthorizationPolicy: 'authorizationPolicies',
-} as const
-
-type PlainMap = (typeof PLAIN)[keyof typeof PLAIN]
-type MutableChanges = {
-  -readonly [K in keyof ChangeSet]: ChangeSet[K] extends ReadonlySet<string> ? Set<string> : boolean
 }
 
 /**
@@ -56,10 +42,7 @@ export class MeshModel {
   readonly #workloadsOf = new Map<string, Map<string, Workload>>()
   readonly #slicesOf = new Map<string, Map<string, EndpointSlice>>()
   readonly #configProblems: Problem[] = []
-  /** Virtual services as they were last written, whether or not they are in force. */
-  readonly #candidates = new Map<string, VirtualService>()
-  /** What is wrong with the references of virtual services, by key. */
-  readonly #broken = new Map<string, readonly Problem[]>()
+  readonly #admission = new Admission()
   #snapshot: MeshSnapshot = emptySnapshot()
 
   /** The newest snapshot. */
@@ -79,8 +62,8 @@ export class MeshModel {
     for (const resource of change.upserts) this.#upsert(resource, update)
     this.#refreshServices(update)
     this.#refreshEndpoints(update)
-    this.#admit(update)
-    const problems = [...this.#collisions(), ...this.#configProblems, ...[...this.#broken.values()].flat()]
+    this.#admission.admit(update)
+    const problems = [...this.#collisions(), ...this.#configProblems, ...this.#admission.problems]
     if (isEmpty(update.changes) && JSON.stringify(problems) === JSON.stringify(this.#snapshot.problems)) {
       return { snapshot: this.#snapshot, changes: update.changes }
     }
@@ -101,6 +84,7 @@ export class MeshModel {
     const old = this.#resources.get(key)
     if (old && sameContent(old, resource)) {
       this.#resources.set(key, resource)
+      this.#admission.moved(resource)
       return
     }
     if (old) this.#forget(old, update)
@@ -113,10 +97,9 @@ export class MeshModel {
     const key = `${namespace}/${name}`
     switch (resource.kind) {
       case 'VirtualService':
-        this.#candidates.set(key, resource)
-        update.dirtyCandidates.add(key)
-        return
       case 'DestinationRule':
+        this.#admission.write(resource)
+        return
       case 'PeerAuthentication':
       case 'AuthorizationPolicy':
         update.set(PLAIN[resource.kind], key, resource)
@@ -159,11 +142,9 @@ export class MeshModel {
     const key = `${namespace}/${name}`
     switch (resource.kind) {
       case 'VirtualService':
-        // A newer version that turns out broken must leave this one in force: see #admit.
-        this.#candidates.delete(key)
-        update.dirtyCandidates.add(key)
-        return
       case 'DestinationRule':
+        this.#admission.remove(resource)
+        return
       case 'PeerAuthentication':
       case 'AuthorizationPolicy':
         update.delete(PLAIN[resource.kind], key)
@@ -320,32 +301,6 @@ export class MeshModel {
     }
   }
 
-  /**
-   * Puts virtual services into force whose references lead somewhere. One that refers to a host or subset
-   * that is not there waits, with its last good version in force, until it is.
-   */
-  #admit(update: Update): void {
-    const targetsChanged = update.changes.services.size > 0 || update.changes.destinationRules.size > 0
-    for (const key of targetsChanged
-      ? new Set([...this.#candidates.keys(), ...update.dirtyCandidates])
-      : update.dirtyCandidates) {
-      const candidate = this.#candidates.get(key)
-      if (!candidate) {
-        this.#broken.delete(key)
-        update.delete('virtualServices', key)
-        continue
-      }
-      const problems = brokenReferences(candidate, {
-        services: update.current('services'),
-        destinationRules: update.current('destinationRules'),
-      })
-      if (problems.length > 0) this.#broken.set(key, problems)
-      else this.#broken.delete(key)
-      if (problems.length === 0 && update.current('virtualServices').get(key) !== candidate)
-        update.set('virtualServices', key, candidate)
-    }
-  }
-
   #collisions(): Problem[] {
     const problems: Problem[] = []
     for (const [hostname, claims] of this.#claims) {
@@ -364,108 +319,6 @@ export class MeshModel {
       }
     }
     return problems
-  }
-}
-
-/** A change in the making: copies a map of the snapshot when it is first written to. */
-class Update {
-  readonly changes: MutableChanges = {
-    config: false,
-    services: new Set(),
-    endpoints: new Set(),
-    workloads: new Set(),
-    virtualServices: new Set(),
-    destinationRules: new Set(),
-    peerAuthentications: new Set(),
-    authorizationPolicies: new Set(),
-  }
-  readonly dirtyServices = new Set<string>()
-  readonly dirtyEndpoints = new Set<string>()
-  /** Keys of virtual services that were written or removed. */
-  readonly dirtyCandidates = new Set<string>()
-  readonly #before: MeshSnapshot
-  readonly #copies = new Map<keyof MeshSnapshot, Map<string, unknown>>()
-  #config: MeshConfig | undefined
-
-  constructor(before: MeshSnapshot) {
-    this.#before = before
-  }
-
-  setConfig(config: MeshConfig): void {
-    this.#config = config
-    this.changes.config = true
-  }
-
-  set(map: PlainMap, key: string, resource: MeshResource): void {
-    this.#copy(map).set(key, resource)
-    this.changes[map].add(key)
-  }
-
-  delete(map: PlainMap, key: string): void {
-    this.#copy(map).delete(key)
-    this.changes[map].add(key)
-  }
-
-  services(): Map<string, MeshService> {
-    return this.#copy('services') as Map<string, MeshService>
-  }
-
-  endpoints(): Map<string, ServiceEndpoints> {
-    return this.#copy('endpoints') as Map<string, ServiceEndpoints>
-  }
-
-  endpointsBefore(hostname: string): ServiceEndpoints | undefined {
-    return this.#before.endpoints.get(hostname)
-  }
-
-  /** A map as it is so far in this change. */
-  current<K extends 'services' | 'destinationRules' | 'virtualServices'>(name: K): MeshSnapshot[K] {
-    return (this.#copies.get(name) ?? this.#before[name]) as MeshSnapshot[K]
-  }
-
-  workloads(): Map<string, Workload> {
-    return this.#copy('workloads') as Map<string, Workload>
-  }
-
-  namespaces(): Map<string, Readonly<Record<string, string>>> {
-    this.changes.config = true
-    return this.#copy('namespaces') as Map<string, Readonly<Record<string, string>>>
-  }
-
-  finish(problems: readonly Problem[]): MeshSnapshot {
-    const copies = Object.fromEntries(this.#copies)
-    return {
-      ...this.#before,
-      ...copies,
-      ...(this.#config ? { config: this.#config } : {}),
-      problems,
-      version: this.#before.version + 1,
-    }
-  }
-
-  #copy(name: keyof MeshSnapshot): Map<string, unknown> {
-    const existing = this.#copies.get(name)
-    if (existing) return existing
-    const copy = new Map(this.#before[name] as ReadonlyMap<string, unknown>)
-    this.#copies.set(name, copy)
-    return copy
-  }
-}
-
-function emptySnapshot(): MeshSnapshot {
-  const none = new Map<string, never>()
-  return {
-    version: 0,
-    config: defaultMeshConfig,
-    namespaces: none,
-    services: none,
-    endpoints: none,
-    workloads: none,
-    virtualServices: none,
-    destinationRules: none,
-    peerAuthentications: none,
-    authorizationPolicies: none,
-    problems: [],
   }
 }
 

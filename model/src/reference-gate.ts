@@ -56,7 +56,12 @@ function wildcardService(services: ReadonlyMap<string, MeshService>, host: strin
   return dot < 0 ? undefined : services.get(`*${host.slice(dot)}`)
 }
 
-function hasSubset(rules: ReadonlyMap<string, DestinationRule>, host: string, subset: string): boolean {
+/** Whether a rule that covers the host defines the subset. */
+export function hasSubset(
+  rules: ReadonlyMap<string, DestinationRule>,
+  host: string,
+  subset: string,
+): boolean {
   for (const rule of rules.values()) {
     if (!hostCovers(resolveHost(rule.spec.host, rule.metadata.namespace), host)) continue
     if (rule.spec.subsets?.some(({ name }) => name === subset)) return true

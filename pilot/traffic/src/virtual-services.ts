@@ -1,5 +1,12 @@
 import type { VirtualService } from '@seine/api'
-import { exportScopes, hostCovers, type MeshSnapshot, virtualServiceHosts, visibleIn } from '@seine/model'
+import {
+  appliesToSidecars,
+  exportScopes,
+  hostCovers,
+  type MeshSnapshot,
+  virtualServiceHosts,
+  visibleIn,
+} from '@seine/model'
 
 /** The virtual services of a snapshot that apply to sidecars, by host, oldest first. */
 export class VirtualServiceIndex {
@@ -32,11 +39,6 @@ export class VirtualServiceIndex {
   hosts(): Iterable<string> {
     return this.#exact.keys()
   }
-}
-
-/** Without `gateways`, or with `mesh` among them, a virtual service is for sidecars. */
-export function appliesToSidecars(service: VirtualService): boolean {
-  return !service.spec.gateways?.length || service.spec.gateways.includes('mesh')
 }
 
 function age(service: VirtualService): number {

@@ -1,0 +1,108 @@
+import { parseYaml, refOf } from '@seine/api'
+import { formatProblem } from '@seine/kit'
+import { describe, expect, it } from 'vitest'
+import { MeshModel } from './mesh-model.ts'
+
+const services = `
+apiVersion: v1
+kind: Service
+metadata: {name: reviews, namespace: default}
+spec: {clusterIP: 10.96.0.1, selector: {app: reviews}, ports: [{name: http, port: 9080}]}
+`
+const rule = (...subsets: string[]) => `
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: {name: reviews, namespace: default}
+spec:
+  host: reviews
+  subsets: [${subsets.map(name => `{name: ${name}, labels: {version: ${name}}}`).join(', ')}]
+`
+const routeTo = (subset: string, name = 'reviews') => `
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: ${name}, namespace: default}
+spec:
+  hosts: [reviews]
+  http: [{route: [{destination: {host: reviews, subset: ${subset}}}]}]
+`
+
+function read(...texts: string[]) {
+  const parsed = parseYaml(texts.join('---'), 'mesh.yaml')
+  expect(parsed.problems).toEqual([])
+  return parsed.resources
+}
+
+function mesh(...texts: string[]) {
+  const model = new MeshModel()
+  model.apply({ upserts: read(services, ...texts), deletes: [] })
+  return {
+    write: (...more: string[]) => model.apply({ upserts: read(...more), deletes: [] }),
+    remove: (...gone: string[]) => model.apply({ upserts: [], deletes: read(...gone).map(refOf) }),
+    subsets: () =>
+      model.snapshot.destinationRules.get('default/reviews')?.spec.subsets?.map(({ name }) => name) ?? [],
+    route: (name = 'reviews') =>
+      model.snapshot.virtualServices.get(`default/${name}`)?.spec.http?.[0]?.route?.[0]?.destination.subset,
+    problems: () => model.snapshot.problems.map(formatProblem),
+  }
+}
+
+describe('a virtual service', () => {
+  it('waits for the subset it routes to, with its last good version in force', () => {
+    const { write, route, problems } = mesh(rule('v1'), routeTo('v1'))
+    write(routeTo('v2'))
+    expect(route()).toBe('v1')
+    expect(problems()).toEqual([
+      expect.stringMatching(/VirtualService default\/reviews: .+defines the subset v2.+\[IST0101\]$/),
+    ])
+    write(rule('v1', 'v2'))
+    expect([route(), problems()]).toEqual(['v2', []])
+  })
+
+  it('for a host that another decides for is reported', () => {
+    const { write, remove, problems } = mesh(rule('v1', 'v2'), routeTo('v1'))
+    write(routeTo('v2', 'again'))
+    expect(problems()).toEqual([
+      'mesh.yaml:6:11: error: VirtualService default/again: spec.hosts[0]: VirtualService default/reviews decides for reviews.default.svc.cluster.local already; write both as one [IST0109]',
+    ])
+    remove(routeTo('v1'))
+    expect(problems()).toEqual([])
+  })
+})
+
+describe('a destination rule', () => {
+  it('keeps a subset that is routed to, until it is not', () => {
+    const { write, subsets, route, problems } = mesh(rule('v1', 'v2'), routeTo('v2'))
+    write(rule('v1', 'v3'))
+    expect(subsets()).toEqual(['v1', 'v2'])
+    expect(problems()[0]).toContain('VirtualService default/reviews still routes to the subset v2')
+    write(routeTo('v3'))
+    expect([route(), subsets(), problems()]).toEqual(['v3', ['v1', 'v3'], []])
+  })
+
+  it('stays although its file is gone, until nothing needs it', () => {
+    const { remove, subsets, problems } = mesh(rule('v1'), routeTo('v1'))
+    remove(rule('v1'))
+    expect(subsets()).toEqual(['v1'])
+    expect(problems().join()).toContain('subset-in-use')
+    remove(routeTo('v1'))
+    expect([subsets(), problems()]).toEqual([[], []])
+  })
+
+  it('goes with the virtual service in one change', () => {
+    const { remove, subsets, problems } = mesh(rule('v1'), routeTo('v1'))
+    remove(rule('v1'), routeTo('v1'))
+    expect([subsets(), problems()]).toEqual([[], []])
+  })
+
+  it('for the same host as another waits until that one is gone', () => {
+    const second = rule('v2').replace('name: reviews,', 'name: more,')
+    const { write, remove, subsets, problems } = mesh(rule('v1'))
+    write(second)
+    expect(subsets()).toEqual(['v1'])
+    expect(problems()).toEqual([
+      'mesh.yaml:6:3: error: DestinationRule default/more: spec.host: reviews.default.svc.cluster.local has DestinationRule default/reviews already, which is used; write both as one [host-collision]',
+    ])
+    remove(rule('v1'))
+    expect(problems()).toEqual([])
+  })
+})

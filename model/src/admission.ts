@@ -1,0 +1,234 @@
+import { type DestinationRule, type MeshResource, refOf, type VirtualService } from '@seine/api'
+import { formatRef, type Problem } from '@seine/kit'
+import { destinationsOf, virtualServiceHosts } from './destinations.ts'
+import { hostCovers, resolveHost } from './host.ts'
+import { brokenReferences, hasSubset } from './reference-gate.ts'
+import type { Update } from './update.ts'
+
+/**
+ * Decides which version of each virtual service and destination rule is in force. The last good one stays
+ * while a newer one can't be: a virtual service whose references lead nowhere, and a destination rule without a
+ * subset that requests are still routed to. So it does not matter in which order the two are written.
+ */
+export class Admission {
+  /** Objects as they were last written, by `namespace/name`. */
+  readonly #services = new Map<string, VirtualService>()
+  readonly #rules = new Map<string, DestinationRule>()
+  readonly #dirtyServices = new Set<string>()
+  readonly #dirtyRules = new Set<string>()
+  /** What keeps the last written version out of force, by key. */
+  readonly #broken = new Map<string, readonly Problem[]>()
+  readonly #waiting = new Map<string, Problem>()
+  #conflicts: readonly Problem[] = []
+
+  get problems(): readonly Problem[] {
+    return [...this.#conflicts, ...this.#waiting.values(), ...[...this.#broken.values()].flat()]
+  }
+
+  /** Takes a new version of an object. */
+  write(resource: VirtualService | DestinationRule): void {
+    const key = nameOf(resource)
+    if (resource.kind === 'VirtualService') {
+      this.#services.set(key, resource)
+      this.#dirtyServices.add(key)
+    } else {
+      this.#rules.set(key, resource)
+      this.#dirtyRules.add(key)
+    }
+  }
+
+  /** The object is gone, or about to be written anew. */
+  remove(resource: VirtualService | DestinationRule): void {
+    const key = nameOf(resource)
+    if (resource.kind === 'VirtualService') {
+      this.#services.delete(key)
+      this.#dirtyServices.add(key)
+    } else {
+      this.#rules.delete(key)
+      this.#dirtyRules.add(key)
+    }
+  }
+
+  /** The object says the same at another place: its problems name the new one. */
+  moved(resource: MeshResource): void {
+    const key = nameOf(resource)
+    if (resource.kind === 'VirtualService') {
+      if (this.#broken.has(key) || this.#conflicts.length > 0) this.write(resource)
+    } else if (resource.kind === 'DestinationRule' && this.#waiting.has(key)) this.write(resource)
+  }
+
+  /** Puts into force what can be. Services of the update are as they will be. */
+  admit(update: Update): void {
+    const { changes } = update
+    if (this.#dirtyRules.size + this.#dirtyServices.size + changes.services.size === 0) return
+    const replaced = this.#admitRules(update)
+    this.#admitServices(update)
+    this.#keepUsedSubsets(update, replaced)
+    if (changes.virtualServices.size > 0 || this.#dirtyServices.size > 0)
+      this.#conflicts = conflictsOf(update.current('virtualServices').values())
+    this.#dirtyServices.clear()
+    this.#dirtyRules.clear()
+  }
+
+  /** @returns what was in force before, by key, of the rules that were replaced or removed. */
+  #admitRules(update: Update): Map<string, DestinationRule> {
+    const before = update.current('destinationRules')
+    const replaced = new Map<string, DestinationRule>()
+    const tried = new Set([...this.#dirtyRules, ...this.#waiting.keys()])
+    this.#waiting.clear()
+    // Rules that are in force come first: one that takes another host makes room for a rule that waits.
+    for (const key of [...tried].sort((a, b) => Number(before.has(b)) - Number(before.has(a)))) {
+      const old = before.get(key)
+      const written = this.#rules.get(key)
+      if (old === written) continue
+      const other = written && rival(written, update.current('destinationRules').values())
+      if (written && other) this.#waiting.set(key, rivalry(written, other))
+      if (old) replaced.set(key, old)
+      if (written && !other) update.set('destinationRules', key, written)
+      else update.delete('destinationRules', key)
+    }
+    return replaced
+  }
+
+  #admitServices(update: Update): void {
+    const { changes } = update
+    const targetsChanged = changes.services.size > 0 || changes.destinationRules.size > 0
+    for (const key of targetsChanged
+      ? new Set([...this.#services.keys(), ...this.#dirtyServices])
+      : this.#dirtyServices) {
+      const written = this.#services.get(key)
+      if (!written) {
+        this.#broken.delete(key)
+        if (update.current('virtualServices').has(key)) update.delete('virtualServices', key)
+        continue
+      }
+      const problems = brokenReferences(written, {
+        services: update.current('services'),
+        destinationRules: update.current('destinationRules'),
+      })
+      if (problems.length > 0) this.#broken.set(key, problems)
+      else this.#broken.delete(key)
+      if (problems.length === 0 && update.current('virtualServices').get(key) !== written)
+        update.set('virtualServices', key, written)
+    }
+  }
+
+  /** Puts a rule back into force whose new version, or removal, would leave requests without a destination. */
+  #keepUsedSubsets(update: Update, replaced: ReadonlyMap<string, DestinationRule>): void {
+    for (const [key, old] of replaced) {
+      const user = subsetUser(old, update)
+      if (!user) continue
+      const written = this.#rules.get(key) ?? old
+      update.set('destinationRules', key, old)
+      this.#waiting.set(key, inUse(written, user))
+    }
+  }
+}
+
+interface SubsetUser {
+  readonly service: VirtualService
+  readonly subset: string
+}
+
+/** A virtual service in force that routes to a subset which only this rule defined. */
+function subsetUser(rule: DestinationRule, update: Update): SubsetUser | undefined {
+  const covered = resolveHost(rule.spec.host, rule.metadata.namespace)
+  const rules = update.current('destinationRules')
+  const services = update.current('services')
+  for (const service of update.current('virtualServices').values()) {
+    for (const { host, subset } of destinationsOf(service)) {
+      if (subset === undefined || !services.has(host) || !hostCovers(covered, host)) continue
+      const defined = rule.spec.subsets?.some(({ name }) => name === subset)
+      if (defined && !hasSubset(rules, host, subset)) return { service, subset }
+    }
+  }
+  return undefined
+}
+
+function inUse(rule: DestinationRule, { service, subset }: SubsetUser): Problem {
+  return problemAt(
+    rule,
+    'spec.subsets',
+    'subset-in-use',
+    `${formatRef(refOf(service))} still routes to the subset ${subset}; the last good version of this resource stays in force until it does not`,
+  )
+}
+
+/** Another rule in force for the same host, in the same namespace and for the same clients. */
+function rival(rule: DestinationRule, others: Iterable<DestinationRule>): DestinationRule | undefined {
+  const host = resolveHost(rule.spec.host, rule.metadata.namespace)
+  for (const other of others) {
+    if (other.metadata.namespace !== rule.metadata.namespace || other.metadata.name === rule.metadata.name)
+      continue
+    if (resolveHost(other.spec.host, other.metadata.namespace) === host && share(rule, other)) return other
+  }
+  return undefined
+}
+
+function rivalry(rule: DestinationRule, other: DestinationRule): Problem {
+  const host = resolveHost(rule.spec.host, rule.metadata.namespace)
+  return problemAt(
+    rule,
+    'spec.host',
+    'host-collision',
+    `${host} has ${formatRef(refOf(other))} already, which is used; write both as one`,
+  )
+}
+
+/** Virtual services of one namespace for a host that an earlier one decides for (IST0109, as Istio's analysis names it). */
+function conflictsOf(services: Iterable<VirtualService>): Problem[] {
+  const problems: Problem[] = []
+  const deciding = new Map<string, VirtualService[]>()
+  const byAge = [...services].filter(appliesToSidecars).sort((a, b) => age(a) - age(b))
+  for (const service of byAge) {
+    for (const [index, host] of virtualServiceHosts(service).entries()) {
+      const key = `${service.metadata.namespace} ${host}`
+      const known = deciding.get(key) ?? []
+      const winner = known.find(other => share(service, other))
+      deciding.set(key, [...known, service])
+      if (!winner || winner === service) continue
+      problems.push(
+        problemAt(
+          service,
+          `spec.hosts[${index}]`,
+          'IST0109',
+          `${formatRef(refOf(winner))} decides for ${host} already; write both as one`,
+        ),
+      )
+    }
+  }
+  return problems
+}
+
+/** Without `gateways`, or with `mesh` among them, a virtual service is for sidecars. */
+export function appliesToSidecars(service: VirtualService): boolean {
+  return !service.spec.gateways?.length || service.spec.gateways.includes('mesh')
+}
+
+/** Whether some client may see both. */
+function share(
+  a: { readonly spec: { readonly exportTo?: readonly string[] | undefined } },
+  b: typeof a,
+): boolean {
+  const [left, right] = [a, b].map(({ spec }) => spec.exportTo ?? [])
+  const everywhere = (scopes: readonly string[] = []) => scopes.length === 0 || scopes.includes('*')
+  return everywhere(left) || everywhere(right) || (left ?? []).some(scope => right?.includes(scope))
+}
+
+function age({ metadata }: VirtualService): number {
+  return metadata.creationTimestamp ? Date.parse(metadata.creationTimestamp) : 0
+}
+
+function problemAt(
+  resource: VirtualService | DestinationRule,
+  path: string,
+  code: string,
+  message: string,
+): Problem {
+  const position = resource.origin ? { position: resource.origin.locate(path) } : {}
+  return { severity: 'error', code, message, resource: refOf(resource), path, ...position }
+}
+
+function nameOf({ metadata }: MeshResource): string {
+  return `${metadata.namespace}/${metadata.name}`
+}

@@ -1,0 +1,120 @@
+import { defaultMeshConfig, type MeshConfig, type MeshResource } from '@seine/api'
+import type { Problem } from '@seine/kit'
+import type { ServiceEndpoints } from './endpoint.ts'
+import type { MeshService } from './service.ts'
+import type { ChangeSet, MeshSnapshot } from './snapshot.ts'
+import type { Workload } from './workload.ts'
+
+/** The kinds that the snapshot holds as they are, and the map that holds each. */
+export const PLAIN = {
+  VirtualService: 'virtualServices',
+  DestinationRule: 'destinationRules',
+  PeerAuthentication: 'peerAuthentications',
+  AuthorizationPolicy: 'authorizationPolicies',
+} as const
+
+export type PlainMap = (typeof PLAIN)[keyof typeof PLAIN]
+type MutableChanges = {
+  -readonly [K in keyof ChangeSet]: ChangeSet[K] extends ReadonlySet<string> ? Set<string> : boolean
+}
+
+/** A change in the making: copies a map of the snapshot when it is first written to. */
+export class Update {
+  readonly changes: MutableChanges = {
+    config: false,
+    services: new Set(),
+    endpoints: new Set(),
+    workloads: new Set(),
+    virtualServices: new Set(),
+    destinationRules: new Set(),
+    peerAuthentications: new Set(),
+    authorizationPolicies: new Set(),
+  }
+  readonly dirtyServices = new Set<string>()
+  readonly dirtyEndpoints = new Set<string>()
+  readonly #before: MeshSnapshot
+  readonly #copies = new Map<keyof MeshSnapshot, Map<string, unknown>>()
+  #config: MeshConfig | undefined
+
+  constructor(before: MeshSnapshot) {
+    this.#before = before
+  }
+
+  setConfig(config: MeshConfig): void {
+    this.#config = config
+    this.changes.config = true
+  }
+
+  set(map: PlainMap, key: string, resource: MeshResource): void {
+    this.#copy(map).set(key, resource)
+    this.changes[map].add(key)
+  }
+
+  delete(map: PlainMap, key: string): void {
+    this.#copy(map).delete(key)
+    this.changes[map].add(key)
+  }
+
+  services(): Map<string, MeshService> {
+    return this.#copy('services') as Map<string, MeshService>
+  }
+
+  endpoints(): Map<string, ServiceEndpoints> {
+    return this.#copy('endpoints') as Map<string, ServiceEndpoints>
+  }
+
+  endpointsBefore(hostname: string): ServiceEndpoints | undefined {
+    return this.#before.endpoints.get(hostname)
+  }
+
+  /** A map as it is so far in this change. */
+  current<K extends 'services' | 'destinationRules' | 'virtualServices'>(name: K): MeshSnapshot[K] {
+    return (this.#copies.get(name) ?? this.#before[name]) as MeshSnapshot[K]
+  }
+
+  workloads(): Map<string, Workload> {
+    return this.#copy('workloads') as Map<string, Workload>
+  }
+
+  namespaces(): Map<string, Readonly<Record<string, string>>> {
+    this.changes.config = true
+    return this.#copy('namespaces') as Map<string, Readonly<Record<string, string>>>
+  }
+
+  finish(problems: readonly Problem[]): MeshSnapshot {
+    const copies = Object.fromEntries(this.#copies)
+    return {
+      ...this.#before,
+      ...copies,
+      ...(this.#config ? { config: this.#config } : {}),
+      problems,
+      version: this.#before.version + 1,
+    }
+  }
+
+  #copy(name: keyof MeshSnapshot): Map<string, unknown> {
+    const existing = this.#copies.get(name)
+    if (existing) return existing
+    const copy = new Map(this.#before[name] as ReadonlyMap<string, unknown>)
+    this.#copies.set(name, copy)
+    return copy
+  }
+}
+
+/** The mesh before anything is known of it. */
+export function emptySnapshot(): MeshSnapshot {
+  const none = new Map<string, never>()
+  return {
+    version: 0,
+    config: defaultMeshConfig,
+    namespaces: none,
+    services: none,
+    endpoints: none,
+    workloads: none,
+    virtualServices: none,
+    destinationRules: none,
+    peerAuthentications: none,
+    authorizationPolicies: none,
+    problems: [],
+  }
+}
