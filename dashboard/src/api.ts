@@ -38,18 +38,24 @@ async function ask<T>(path: string): Promise<T> {
   throw new HubError(answer.status, message)
 }
 
-function useHub<T>(path: string, refetchInterval: number | false = REFRESH_MS): UseQueryResult<T> {
+function useHub<T>(
+  path: string,
+  refetchInterval: number | false = REFRESH_MS,
+  options: { readonly keepPrevious?: boolean } = {},
+): UseQueryResult<T> {
   return useQuery({
     queryKey: [path],
     queryFn: () => ask<T>(path),
     refetchInterval,
-    placeholderData: keepPreviousData,
+    // Another path is another thing: only where it is the same one seen differently, what was there stays.
+    ...(options.keepPrevious ? { placeholderData: keepPreviousData } : {}),
     retry: (count, failure) => count < 1 && !(failure instanceof HubError && failure.status === 404),
   })
 }
 
 export const useVersion = () => useHub<VersionInfo>('version')
-export const useGraph = (seconds: number) => useHub<Graph>(`graph?window=${seconds}`)
+export const useGraph = (seconds: number) =>
+  useHub<Graph>(`graph?window=${seconds}`, REFRESH_MS, { keepPrevious: true })
 export const useServices = () => useHub<readonly ServiceSummary[]>('services')
 export const useService = (hostname: string) =>
   useHub<ServiceDetail>(`services/${encodeURIComponent(hostname)}`)

@@ -16,6 +16,7 @@ export function percent(share: number): string {
 /** `0.8 ms`, `34 ms`, `1.2 s`; a dash where nothing was measured. */
 export function latency(ms: number | undefined): string {
   if (ms === undefined) return '–'
+  if (ms === 0) return '0 ms'
   if (ms < 1) return `${ms.toFixed(2)} ms`
   if (ms < 1000) return `${ms < 10 ? ms.toFixed(1) : Math.round(ms)} ms`
   return `${(ms / 1000).toFixed(1)} s`

@@ -114,8 +114,9 @@ function ProblemCount() {
   const { data } = useProblems()
   const errors = data?.filter(problem => problem.severity === 'error').length ?? 0
   return errors > 0 ? (
-    <span className="count" aria-label={`${errors} errors`}>
+    <span className="count" data-testid="problem-count">
       {errors}
+      <span className="sr-only"> errors</span>
     </span>
   ) : null
 }

@@ -1,6 +1,7 @@
 import type { ApiTypeStatus, ConfigRef, GraphEdge, TrafficFigures } from '@seine/insights/api-types'
 import { Lock, LockOpen, ShieldQuestion } from 'lucide-react'
 import type { ReactNode } from 'react'
+import { stringify } from 'yaml'
 import { latency, percent, rate, shortPath } from '../format.ts'
 
 /** The head of a page: its name, what it is about, and what can be chosen. */
@@ -136,7 +137,7 @@ export function ConfigList({ config }: { config: readonly ConfigRef[] }) {
                 </span>
               ) : null}
             </summary>
-            <pre className="code">{JSON.stringify(one.yaml, null, 2)}</pre>
+            <pre className="code">{stringify(one.yaml)}</pre>
           </details>
         </li>
       ))}

@@ -39,6 +39,7 @@ export function TrafficCharts({ of }: { of: string }) {
           p50,
           p99,
         }))
+        const anyFailed = data.some(({ failed }) => failed > 0)
         return (
           <div className="charts">
             <figure>
@@ -56,6 +57,18 @@ export function TrafficCharts({ of }: { of: string }) {
                     formatter={value => rate(Number(value))}
                     contentStyle={TOOLTIP}
                   />
+                  {anyFailed ? (
+                    <Area
+                      isAnimationActive={false}
+                      type="monotone"
+                      dataKey="failed"
+                      stackId="1"
+                      stroke="var(--bad)"
+                      fill="var(--bad)"
+                      fillOpacity={0.25}
+                      strokeWidth={1.75}
+                    />
+                  ) : null}
                   <Area
                     isAnimationActive={false}
                     type="monotone"
@@ -64,15 +77,6 @@ export function TrafficCharts({ of }: { of: string }) {
                     stackId="1"
                     stroke="var(--accent)"
                     fill="var(--accent-soft)"
-                    strokeWidth={1.75}
-                  />
-                  <Area
-                    isAnimationActive={false}
-                    type="monotone"
-                    dataKey="failed"
-                    stackId="1"
-                    stroke="var(--bad)"
-                    fill="var(--bad-soft)"
                     strokeWidth={1.75}
                   />
                 </AreaChart>
@@ -98,6 +102,7 @@ export function TrafficCharts({ of }: { of: string }) {
                     dataKey="p50"
                     stroke="var(--accent)"
                     dot={false}
+                    connectNulls
                     strokeWidth={1.75}
                   />
                   <Line
@@ -106,6 +111,7 @@ export function TrafficCharts({ of }: { of: string }) {
                     dataKey="p99"
                     stroke="var(--warn)"
                     dot={false}
+                    connectNulls
                     strokeWidth={1.75}
                   />
                 </LineChart>

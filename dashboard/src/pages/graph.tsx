@@ -3,6 +3,7 @@ import { Link } from '@tanstack/react-router'
 import {
   Background,
   BaseEdge,
+  Controls,
   type Edge,
   EdgeLabelRenderer,
   type EdgeProps,
@@ -23,7 +24,7 @@ import { useGraph } from '../api.ts'
 import { Badge, Figures, PageHead, Security } from '../components/parts.tsx'
 import { Empty, Loaded } from '../components/states.tsx'
 import { latency, percent, rate } from '../format.ts'
-import { layout, type Placed } from '../layout.ts'
+import { type Direction, layout, nodeWidth, type Placed } from '../layout.ts'
 
 const WINDOWS = [30, 60, 300, 900] as const
 
@@ -72,36 +73,57 @@ export function GraphPage() {
   )
 }
 
-type AppNode = Node<{ node: GraphNode; selected: boolean }, 'app'>
+type AppNode = Node<{ node: GraphNode; selected: boolean; direction: Direction }, 'app'>
 type CallEdge = Edge<{ edge: GraphEdge }, 'call'>
+
+const NARROW = '(max-width: 700px)'
+
+function useDirection(): Direction {
+  const [direction, setDirection] = useState<Direction>(matchMedia(NARROW).matches ? 'DOWN' : 'RIGHT')
+  useEffect(() => {
+    const query = matchMedia(NARROW)
+    const change = () => setDirection(query.matches ? 'DOWN' : 'RIGHT')
+    query.addEventListener('change', change)
+    return () => query.removeEventListener('change', change)
+  }, [])
+  return direction
+}
 
 function GraphView({ graph }: { graph: Graph }) {
   const [placed, setPlaced] = useState<Placed>()
   const [chosen, setChosen] = useState<string>()
+  const direction = useDirection()
   const flow = useReactFlow()
   const shape = `${graph.nodes.map(node => node.id).join()}|${graph.edges.map(edge => `${edge.source}>${edge.target}`).join()}`
   // The layout depends on which nodes and edges there are, not on their figures: these change at every refresh.
   // biome-ignore lint/correctness/useExhaustiveDependencies: shape stands for the graph here
   useEffect(() => {
     let current = true
-    void layout(graph).then(result => {
+    void layout(graph, direction).then(result => {
       if (!current) return
       setPlaced(result)
-      requestAnimationFrame(() => void flow.fitView({ padding: 0.12, maxZoom: 1.15 }))
+      requestAnimationFrame(() => void flow.fitView(FIT))
     })
     return () => {
       current = false
     }
-  }, [shape])
+  }, [shape, direction])
   const nodes = useMemo(
     (): AppNode[] =>
       graph.nodes.flatMap(node => {
         const at = placed?.get(node.id)
         return at
-          ? [{ id: node.id, type: 'app', position: at, data: { node, selected: node.id === chosen } }]
+          ? [
+              {
+                id: node.id,
+                type: 'app',
+                position: at,
+                data: { node, selected: node.id === chosen, direction },
+              },
+            ]
           : []
       }),
-    [graph, placed, chosen],
+    [graph, placed, chosen, direction],
   )
   const edges = useMemo(
     (): CallEdge[] =>
@@ -113,8 +135,9 @@ function GraphView({ graph }: { graph: Graph }) {
         data: { edge },
         markerEnd: {
           type: MarkerType.ArrowClosed,
-          width: 16,
-          height: 16,
+          width: 14,
+          height: 14,
+          markerUnits: 'userSpaceOnUse',
           color: edge.traffic.errorRate > 0.05 ? 'var(--bad)' : 'var(--edge)',
         },
       })),
@@ -131,13 +154,15 @@ function GraphView({ graph }: { graph: Graph }) {
           edgeTypes={EDGE_TYPES}
           nodesConnectable={false}
           nodesDraggable={false}
-          onNodeClick={(_event, node) => setChosen(node.id)}
-          onPaneClick={() => setChosen(undefined)}
+          onSelectionChange={({ nodes: [first] }) => setChosen(first?.id)}
+          edgesFocusable={false}
           proOptions={{ hideAttribution: true }}
           fitView
+          fitViewOptions={FIT}
           minZoom={0.2}
         >
-          <Background gap={22} size={1} color="var(--dots)" />
+          <Background gap={22} size={1.4} color="var(--dots)" />
+          <Controls showInteractive={false} position="bottom-left" />
         </ReactFlow>
       </div>
       {selected ? <Panel node={selected} graph={graph} onClose={() => setChosen(undefined)} /> : null}
@@ -145,30 +170,33 @@ function GraphView({ graph }: { graph: Graph }) {
   )
 }
 
-function AppNodeView({ data: { node, selected } }: NodeProps<AppNode>) {
+function AppNodeView({ data: { node, selected, direction } }: NodeProps<AppNode>) {
+  const down = direction === 'DOWN'
   const state = !node.healthy ? 'bad' : node.traffic.rate > 0 || node.kind !== 'workload' ? 'good' : 'idle'
   return (
     <div
       className={`app-node ${state} ${selected ? 'selected' : ''}`}
       data-testid={`graph-node-${node.name}`}
+      style={{ width: nodeWidth(node) }}
     >
-      <Handle type="target" position={Position.Left} isConnectable={false} />
+      <Handle type="target" position={down ? Position.Top : Position.Left} isConnectable={false} />
       <div className="app-name">
         <span className="dot" aria-hidden />
-        {node.kind === 'external' ? <Globe size={12} aria-label="external" /> : null}
         {node.name}
+        {node.kind === 'external' ? <Globe size={12} aria-label="external" /> : null}
       </div>
       <div className="app-meta">
         {node.versions.length > 0 ? node.versions.join(' · ') : node.kind}
-        {node.traffic.rate > 0 ? ` — ${rate(node.traffic.rate)}` : ''}
+        {node.traffic.rate > 0 ? ` · ${rate(node.traffic.rate)}` : ''}
       </div>
-      <Handle type="source" position={Position.Right} isConnectable={false} />
+      <Handle type="source" position={down ? Position.Bottom : Position.Right} isConnectable={false} />
     </div>
   )
 }
 
 function CallEdgeView(props: EdgeProps<CallEdge>) {
-  const [path, x, y] = getBezierPath(props)
+  const [path] = getBezierPath(props)
+  const { x, y } = labelPoint(props)
   const edge = props.data?.edge
   if (!edge) return null
   const failing = edge.traffic.errorRate > 0.05
@@ -204,6 +232,21 @@ function CallEdgeView(props: EdgeProps<CallEdge>) {
   )
 }
 
+/** A point on the curve close to where it ends: edges that leave one node have drawn apart there. */
+function labelPoint({ sourceX, sourceY, targetX, targetY, sourcePosition }: EdgeProps): {
+  x: number
+  y: number
+} {
+  const t = 0.6
+  const at = (from: number, near: number, far: number, to: number) =>
+    (1 - t) ** 3 * from + 3 * (1 - t) ** 2 * t * near + 3 * (1 - t) * t ** 2 * far + t ** 3 * to
+  const [middleX, middleY] = [(sourceX + targetX) / 2, (sourceY + targetY) / 2]
+  return sourcePosition === Position.Bottom
+    ? { x: at(sourceX, sourceX, targetX, targetX), y: at(sourceY, middleY, middleY, targetY) }
+    : { x: at(sourceX, middleX, middleX, targetX), y: at(sourceY, sourceY, targetY, targetY) }
+}
+
+const FIT = { padding: 0.1, maxZoom: 1.3 } as const
 const NODE_TYPES = { app: AppNodeView }
 const EDGE_TYPES = { call: CallEdgeView }
 

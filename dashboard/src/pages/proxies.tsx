@@ -1,6 +1,7 @@
 import type { ApiProxy, ApiProxyConfig, ApiResource } from '@seine/insights/api-types'
 import { useParams } from '@tanstack/react-router'
 import { useState } from 'react'
+import { stringify } from 'yaml'
 import { useProxies, useProxyConfig } from '../api.ts'
 import { PageHead, Section, SyncBadge } from '../components/parts.tsx'
 import { Empty, Loaded } from '../components/states.tsx'
@@ -102,8 +103,36 @@ export function ProxyPage() {
           <p className="quiet">{nack.resources.join(', ')} — the last good configuration stays in force</p>
         </div>
       ))}
+      {proxy ? <Acknowledged proxy={proxy} /> : null}
       <Loaded query={config}>{found => <ConfigView config={found} />}</Loaded>
     </>
+  )
+}
+
+/** A card for each type of resource: what is in force, and since when. */
+function Acknowledged({ proxy }: { proxy: ApiProxy }) {
+  return (
+    <div className="acks">
+      {TYPES.flatMap(type => {
+        const status = proxy.types[type]
+        return status
+          ? [
+              <div key={type} className="card" data-testid={`ack-${type}`}>
+                <h3>{type}</h3>
+                <p>
+                  <SyncBadge state={status.state} /> {status.resources} resource
+                  {status.resources === 1 ? '' : 's'}
+                </p>
+                <p className="quiet small">
+                  {status.ackedAt === undefined
+                    ? 'not acknowledged yet'
+                    : `acknowledged ${relativeTime(status.ackedAt, Date.now())}`}
+                </p>
+              </div>,
+            ]
+          : []
+      })}
+    </div>
   )
 }
 
@@ -157,7 +186,7 @@ function Resource({ resource }: { resource: ApiResource }) {
             ))}
           </span>
         </summary>
-        <pre className="code">{JSON.stringify(resource.config, null, 2)}</pre>
+        <pre className="code">{stringify(resource.config)}</pre>
       </details>
     </li>
   )

@@ -1,6 +1,7 @@
-import type { ServiceSummary } from '@seine/insights/api-types'
+import type { ServiceDetail, ServiceSummary } from '@seine/insights/api-types'
 import { Link, useParams } from '@tanstack/react-router'
-import { useService, useServices } from '../api.ts'
+import { useGraph, useService, useServices, useWorkloads } from '../api.ts'
+import { Connections } from '../components/connections.tsx'
 import { Badge, ConfigList, Figures, PageHead, Section } from '../components/parts.tsx'
 import { Problems } from '../components/problems.tsx'
 import { Empty, Loaded } from '../components/states.tsx'
@@ -125,62 +126,142 @@ export function ServicePage() {
             {service.versions.length === 0 ? (
               <p className="quiet">No workload serves it.</p>
             ) : (
-              <table>
-                <thead>
-                  <tr>
-                    <th scope="col">Workload</th>
-                    <th scope="col">Version</th>
-                    <th scope="col" className="num">
-                      Endpoints
-                    </th>
-                    <th scope="col" className="num">
-                      Share
-                    </th>
-                    <th scope="col" className="num">
-                      Rate
-                    </th>
-                    <th scope="col" className="num">
-                      Errors
-                    </th>
-                    <th scope="col" className="num">
-                      p99
-                    </th>
-                  </tr>
-                </thead>
-                <tbody>
-                  {service.versions.map(version => {
-                    const share = service.traffic.rate > 0 ? version.traffic.rate / service.traffic.rate : 0
-                    return (
-                      <tr key={version.workload}>
-                        <td>{version.workload}</td>
-                        <td>
-                          <Badge tone="muted">{version.version}</Badge>
-                        </td>
-                        <td className="num">{version.endpoints}</td>
-                        <td className="num">
-                          <span className="bar" aria-hidden>
-                            <span style={{ width: `${Math.min(100, share * 100)}%` }} />
-                          </span>{' '}
-                          {percent(share)}
-                        </td>
-                        <td className="num">{rate(version.traffic.rate)}</td>
-                        <td className="num">{percent(version.traffic.errorRate)}</td>
-                        <td className="num">{latency(version.traffic.p99)}</td>
-                      </tr>
-                    )
-                  })}
-                </tbody>
-              </table>
+              <Versions service={service} />
             )}
+          </Section>
+          <Section title="Called by" hint="last minute">
+            <Callers service={service} />
+          </Section>
+          <Section title="Endpoints" hint="where its requests go">
+            <Endpoints service={service} />
           </Section>
           <Section title="Configuration" hint="what shapes this service, and where it is written">
             <ConfigList config={service.config} />
           </Section>
-          <p>
-            <Link to="/services">All services</Link>
-          </p>
         </>
       )}
     </Loaded>
+  )
+}
+
+function Versions({ service }: { service: ServiceDetail }) {
+  return (
+    <div className="table-wrap">
+      <table>
+        <thead>
+          <tr>
+            <th scope="col">Workload</th>
+            <th scope="col" className="wide">
+              Version
+            </th>
+            <th scope="col" className="num wide">
+              Endpoints
+            </th>
+            <th scope="col" className="num">
+              Share
+            </th>
+            <th scope="col" className="num">
+              Rate
+            </th>
+            <th scope="col" className="num">
+              Errors
+            </th>
+            <th scope="col" className="num">
+              p99
+            </th>
+          </tr>
+        </thead>
+        <tbody>
+          {service.versions.map(version => {
+            const share = service.traffic.rate > 0 ? version.traffic.rate / service.traffic.rate : 0
+            return (
+              <tr key={version.workload}>
+                <td>{version.workload}</td>
+                <td className="wide">
+                  <Badge tone="muted">{version.version}</Badge>
+                </td>
+                <td className="num wide">{version.endpoints}</td>
+                <td className="num">
+                  <span className="bar wide" aria-hidden>
+                    <span style={{ width: `${Math.min(100, share * 100)}%` }} />
+                  </span>{' '}
+                  {percent(share)}
+                </td>
+                <td className="num">{rate(version.traffic.rate)}</td>
+                <td className={version.traffic.errorRate > 0.05 ? 'num bad-text' : 'num'}>
+                  {percent(version.traffic.errorRate)}
+                </td>
+                <td className="num">{latency(version.traffic.p99)}</td>
+              </tr>
+            )
+          })}
+        </tbody>
+      </table>
+    </div>
+  )
+}
+
+function Callers({ service }: { service: ServiceDetail }) {
+  const query = useGraph(60)
+  return (
+    <Loaded query={query}>
+      {({ edges, nodes }) => {
+        const own = nodes.find(
+          node =>
+            node.name === service.name && (node.namespace === service.namespace || node.kind === 'external'),
+        )
+        return <Connections inbound={edges.filter(edge => edge.target === own?.id)} />
+      }}
+    </Loaded>
+  )
+}
+
+function Endpoints({ service }: { service: ServiceDetail }) {
+  const workloads = useWorkloads().data ?? []
+  if (service.endpointList.length === 0)
+    return <p className="quiet">It has no endpoints: requests to it are answered with 503.</p>
+  return (
+    <div className="table-wrap">
+      <table>
+        <thead>
+          <tr>
+            <th scope="col">Address</th>
+            <th scope="col">Workload</th>
+            <th scope="col" className="wide">
+              Version
+            </th>
+            <th scope="col">Sidecar</th>
+          </tr>
+        </thead>
+        <tbody>
+          {service.endpointList.map(endpoint => {
+            const workload = workloads.find(({ address }) => address === endpoint.address)
+            return (
+              <tr key={`${endpoint.address}:${endpoint.port}`}>
+                <td className="mono">
+                  {endpoint.address}:{endpoint.port}
+                </td>
+                <td>
+                  {workload ? (
+                    <Link
+                      to="/workloads/$namespace/$pod"
+                      params={{ namespace: workload.namespace, pod: workload.pod }}
+                    >
+                      {endpoint.workload}
+                    </Link>
+                  ) : (
+                    endpoint.workload || <span className="quiet">none</span>
+                  )}
+                </td>
+                <td className="wide">
+                  {endpoint.version ? <Badge tone="muted">{endpoint.version}</Badge> : '–'}
+                </td>
+                <td>{endpoint.mtls ? 'takes mutual TLS' : <span className="quiet">none: plaintext</span>}</td>
+              </tr>
+            )
+          })}
+        </tbody>
+      </table>
+    </div>
   )
 }

@@ -88,6 +88,16 @@ export function TracePage() {
               </span>
             }
           />
+          <div className="ruler" aria-hidden>
+            <span />
+            <span className="ticks">
+              {[0, 0.25, 0.5, 0.75, 1].map(part => (
+                <span key={part} style={{ left: `${part * 100}%` }}>
+                  {latency(part * trace.durationMs)}
+                </span>
+              ))}
+            </span>
+          </div>
           <ol className="waterfall" data-testid="waterfall">
             {trace.spanList.map(span => (
               <Span
@@ -118,11 +128,15 @@ function Span({
 }) {
   const left = (span.startMs / total) * 100
   const width = Math.max(0.4, (span.durationMs / total) * 100)
+  // After the bar, or before it, or in it: wherever there is room.
+  const place = left + width < 90 ? 'after' : left > 12 ? 'before' : 'inside'
+  const status = span.attributes['http.status_code'] ?? span.attributes['http.response.status_code']
   return (
     <li>
       <button type="button" className="span-row" onClick={onToggle} aria-expanded={open}>
         <span className="span-name" style={{ paddingLeft: span.depth * 14 }}>
           <strong>{span.service}</strong> <span className="quiet">{span.kind}</span>
+          {status ? <span className={span.error ? 'span-code bad-text' : 'span-code'}>{status}</span> : null}
         </span>
         <span className="span-lane">
           <span
@@ -130,8 +144,12 @@ function Span({
             style={{ left: `${left}%`, width: `${width}%` }}
           />
           <span
-            className="span-time"
-            style={left > 70 ? { right: `${100 - left + 1}%` } : { left: `${left + width + 0.6}%` }}
+            className={`span-time ${place}`}
+            style={
+              place === 'after'
+                ? { left: `${left + width + 0.6}%` }
+                : { right: `${100 - left + (place === 'before' ? 0.6 : -width + 0.6)}%` }
+            }
           >
             {latency(span.durationMs)}
           </span>

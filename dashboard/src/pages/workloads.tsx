@@ -1,7 +1,8 @@
-import type { GraphEdge, WorkloadSummary } from '@seine/insights/api-types'
+import type { WorkloadSummary } from '@seine/insights/api-types'
 import { Link, useParams } from '@tanstack/react-router'
 import { useWorkload, useWorkloads } from '../api.ts'
-import { Badge, ConfigList, Figures, PageHead, Section, Security, SyncBadge } from '../components/parts.tsx'
+import { Connections } from '../components/connections.tsx'
+import { Badge, ConfigList, Figures, PageHead, Section, SyncBadge } from '../components/parts.tsx'
 import { Empty, Loaded } from '../components/states.tsx'
 import { type Column, Table } from '../components/table.tsx'
 import { TrafficCharts } from '../components/traffic-chart.tsx'
@@ -160,55 +161,5 @@ export function WorkloadPage() {
         </>
       )}
     </Loaded>
-  )
-}
-
-function Connections({
-  inbound,
-  outbound,
-}: {
-  inbound: readonly GraphEdge[]
-  outbound: readonly GraphEdge[]
-}) {
-  if (inbound.length + outbound.length === 0) return <p className="quiet">No calls in the last minute.</p>
-  const row = (edge: GraphEdge, direction: 'from' | 'to') => (
-    <tr key={`${direction}${edge.id}`}>
-      <td className="quiet">{direction}</td>
-      <td>{direction === 'from' ? edge.source : edge.target}</td>
-      <td>{edge.protocol}</td>
-      <td>
-        <Security security={edge.security} />
-      </td>
-      <td className="num">{rate(edge.traffic.rate)}</td>
-      <td className="num">{percent(edge.traffic.errorRate)}</td>
-      <td className="num">{latency(edge.traffic.p99)}</td>
-    </tr>
-  )
-  return (
-    <table>
-      <thead>
-        <tr>
-          <th scope="col">
-            <span className="sr-only">Direction</span>
-          </th>
-          <th scope="col">Application</th>
-          <th scope="col">Protocol</th>
-          <th scope="col">Security</th>
-          <th scope="col" className="num">
-            Rate
-          </th>
-          <th scope="col" className="num">
-            Errors
-          </th>
-          <th scope="col" className="num">
-            p99
-          </th>
-        </tr>
-      </thead>
-      <tbody>
-        {inbound.map(edge => row(edge, 'from'))}
-        {outbound.map(edge => row(edge, 'to'))}
-      </tbody>
-    </table>
   )
 }

@@ -16,12 +16,15 @@ it('keeps reserved addresses for the pods that ask for them', () => {
   expect(pool.allocate('10.77.0.10')).toEqual({ ok: false, error: '10.77.0.10 is taken by another pod' })
 })
 
-it.each(['10.77.0.1', '10.78.0.10', '10.77.300.1', '10.77.255.255', 'reviews'])(
-  'refuses %s as a pod address',
-  address => {
-    expect(new AddressPool().allocate(address).ok).toBe(false)
-  },
-)
+it.each([
+  '10.77.0.1',
+  '10.78.0.10',
+  '10.77.300.1',
+  '10.77.255.255',
+  'reviews',
+])('refuses %s as a pod address', address => {
+  expect(new AddressPool().allocate(address).ok).toBe(false)
+})
 
 it('says when the network is full', () => {
   const pool = new AddressPool()

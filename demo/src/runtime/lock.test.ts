@@ -20,13 +20,13 @@ it('names the live process that holds it, and can be taken again once released',
   expect((await takeLock(file, holder)).ok).toBe(true)
 })
 
-it.each(['{"pid":2147483647,"started":"1","dashboard":""}', 'cut off'])(
-  'takes over a dead lock: %s',
-  async content => {
-    const file = await lockFile()
-    const first = await takeLock(file, holder)
-    if (first.ok) await writeFile(file, content)
-    expect((await takeLock(file, holder)).ok).toBe(true)
-    expect(JSON.parse(await readFile(file, 'utf8'))).toEqual(holder)
-  },
-)
+it.each([
+  '{"pid":2147483647,"started":"1","dashboard":""}',
+  'cut off',
+])('takes over a dead lock: %s', async content => {
+  const file = await lockFile()
+  const first = await takeLock(file, holder)
+  if (first.ok) await writeFile(file, content)
+  expect((await takeLock(file, holder)).ok).toBe(true)
+  expect(JSON.parse(await readFile(file, 'utf8'))).toEqual(holder)
+})
