@@ -2,6 +2,44 @@ import type { GraphEdge } from '@seine/insights/api-types'
 import { latency, percent, rate } from '../format.ts'
 import { Security } from './parts.tsx'
 
+/** All connections of a graph, for where the picture is too small to read. */
+export function AllConnections({ edges }: { edges: readonly GraphEdge[] }) {
+  return (
+    <div className="table-wrap">
+      <table>
+        <thead>
+          <tr>
+            <th scope="col">Connection</th>
+            <th scope="col">Security</th>
+            <th scope="col" className="num">
+              Rate
+            </th>
+            <th scope="col" className="num">
+              Errors
+            </th>
+          </tr>
+        </thead>
+        <tbody>
+          {edges.map(edge => (
+            <tr key={edge.id}>
+              <td>
+                {edge.source.split('/')[1] ?? edge.source} → {edge.target.split('/')[1] ?? edge.target}
+              </td>
+              <td>
+                <Security security={edge.security} label={false} />
+              </td>
+              <td className="num">{rate(edge.traffic.rate)}</td>
+              <td className={edge.traffic.errorRate > 0.05 ? 'num bad-text' : 'num'}>
+                {percent(edge.traffic.errorRate)}
+              </td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
+  )
+}
+
 /** Who calls, and who is called, with what was measured of each. */
 export function Connections({
   inbound,

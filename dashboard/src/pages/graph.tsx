@@ -21,6 +21,7 @@ import '@xyflow/react/dist/style.css'
 import { Globe, X } from 'lucide-react'
 import { useEffect, useMemo, useState } from 'react'
 import { useGraph } from '../api.ts'
+import { AllConnections } from '../components/connections.tsx'
 import { Badge, Figures, PageHead, Security } from '../components/parts.tsx'
 import { Empty, Loaded } from '../components/states.tsx'
 import { latency, percent, rate } from '../format.ts'
@@ -63,9 +64,14 @@ export function GraphPage() {
               the label istio-injection=enabled.
             </Empty>
           ) : (
-            <ReactFlowProvider>
-              <GraphView graph={graph} />
-            </ReactFlowProvider>
+            <>
+              <ReactFlowProvider>
+                <GraphView graph={graph} />
+              </ReactFlowProvider>
+              <div className="narrow-only">
+                <AllConnections edges={graph.edges} />
+              </div>
+            </>
           )
         }
       </Loaded>
