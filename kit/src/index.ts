@@ -1,5 +1,6 @@
 export * from './cache-folder.ts'
 export * from './clock.ts'
+export * from './fake-clock.ts'
 export * from './lifecycle.ts'
 export * from './logger.ts'
 export * from './metrics.ts'
