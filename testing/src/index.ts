@@ -1,1 +1,7 @@
-export {}
+export * from './builders.ts'
+export * from './envoy-static.ts'
+export * from './envoy-validate.ts'
+export * from './golden.ts'
+export * from './golden-mesh.ts'
+export * from './rendered.ts'
+export * from './rendered-conflicts.ts'

@@ -1,0 +1,34 @@
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import {
+  casesIn,
+  conflictsIn,
+  envoyAccepts,
+  goldenText,
+  goldenYaml,
+  renderCase,
+  strayFiles,
+} from '@seine/testing'
+import { describe, expect, it } from 'vitest'
+
+const TESTDATA = fileURLToPath(new URL('../testdata', import.meta.url))
+
+describe.each(casesIn(TESTDATA))('golden %s', name => {
+  const folder = join(TESTDATA, name)
+  const outputs = renderCase(folder)
+
+  it('is as it was read', () => {
+    const text = goldenYaml(outputs)
+    expect(text).toBe(goldenText(join(folder, 'out.yaml'), text))
+    expect(strayFiles(folder, ['in', 'out.yaml', 'proxy.yaml'])).toEqual([])
+  })
+
+  it('holds nothing twice and refers to nothing that is not there', () => {
+    expect(outputs.flatMap(({ config }) => conflictsIn(config))).toEqual([])
+  })
+
+  it('is accepted by Envoy', async () => {
+    for (const { config } of outputs)
+      expect(await envoyAccepts(config)).toEqual({ ok: true, value: undefined })
+  }, 60_000)
+})

@@ -1,0 +1,35 @@
+import type { JsonObject } from '@bufbuild/protobuf'
+import { type EncodedResource, TypeUrl } from '@seine/envoy'
+import { mixerPlugins } from '@seine/mixer-plugins'
+import type { MeshSnapshot } from '@seine/model'
+import {
+  type Proxy as MeshProxy,
+  type RenderedResources,
+  renderProxy,
+  resourceToJson,
+} from '@seine/pilot-traffic'
+
+/** What a proxy gets, in Envoy's proto-JSON: what `seinectl render` prints. */
+export interface RenderedJson {
+  readonly listeners: readonly JsonObject[]
+  readonly routes: readonly JsonObject[]
+  readonly clusters: readonly JsonObject[]
+  readonly endpoints: readonly JsonObject[]
+}
+
+/** Renders a proxy's configuration as `seinectl render` does. */
+export function renderJson(snapshot: MeshSnapshot, proxy: MeshProxy): RenderedJson {
+  return toJson(renderProxy(snapshot, proxy, mixerPlugins))
+}
+
+/** Rendered resources in proto-JSON. */
+export function toJson({ listeners, routes, clusters, endpoints }: RenderedResources): RenderedJson {
+  const read = (type: string, list: readonly EncodedResource[]) =>
+    list.map(resource => resourceToJson(type, resource) as JsonObject)
+  return {
+    listeners: read(TypeUrl.listener, listeners),
+    routes: read(TypeUrl.route, routes),
+    clusters: read(TypeUrl.cluster, clusters),
+    endpoints: read(TypeUrl.endpoint, endpoints),
+  }
+}
