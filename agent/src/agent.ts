@@ -2,7 +2,7 @@ import { chmod, mkdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Client, Server, ServerCredentials } from '@grpc/grpc-js'
 import { ensureEnvoy } from '@seine/envoy-binary'
-import { type Clock, createMetrics, Gauge, type Logger } from '@seine/kit'
+import { type Clock, createMetrics, Gauge, type Logger, type Registry } from '@seine/kit'
 import { bootstrap, socketPath } from './bootstrap.ts'
 import { CertificateKeeper } from './certificate-keeper.ts'
 import { DnsServer, readResolvers } from './dns-server.ts'
@@ -77,7 +77,7 @@ export class Agent {
       () => this.#names.close(),
       () => keeper.close(),
     )
-    await this.#startEnvoy()
+    await this.#startEnvoy(metrics)
   }
 
   /** What readiness still waits for, or undefined. */
@@ -121,7 +121,7 @@ export class Agent {
     this.#server = server
   }
 
-  async #startEnvoy(): Promise<void> {
+  async #startEnvoy(metrics: Registry): Promise<void> {
     const { settings, clock, logger } = this.#options
     const bootstrapFile = join(settings.runDir, 'bootstrap.json')
     await writeFile(bootstrapFile, JSON.stringify(bootstrap(settings), null, 2))
@@ -139,6 +139,7 @@ export class Agent {
       drainMs: settings.drainMs,
       clock,
       logger,
+      metrics,
     })
     this.#envoy.start()
   }

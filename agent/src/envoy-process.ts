@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { request } from 'node:http'
 import { createInterface } from 'node:readline'
-import type { Clock, Logger } from '@seine/kit'
+import { type Clock, Counter, type Logger, type Registry } from '@seine/kit'
 
 const FIRST_PAUSE_MS = 200
 const LONGEST_PAUSE_MS = 10_000
@@ -19,6 +19,7 @@ export interface EnvoyOptions {
   readonly drainMs: number
   readonly clock: Clock
   readonly logger: Logger
+  readonly metrics: Registry
 }
 
 /** Runs Envoy, starts it again when it crashes, and lets its requests end before it stops. */
@@ -28,10 +29,16 @@ export class EnvoyProcess {
   #stopping = false
   #failures = 0
   #cancel: (() => void) | undefined
-  restarts = 0
+  readonly #restarts: Counter
 
   constructor(options: EnvoyOptions) {
     this.#options = options
+    this.#restarts = new Counter({
+      name: 'seine_agent_envoy_restarts_total',
+      help: 'How often Envoy ended unexpectedly and was started again',
+      labelNames: ['ending'],
+      registers: [options.metrics],
+    })
   }
 
   start(): void {
@@ -66,7 +73,7 @@ export class EnvoyProcess {
       if (this.#stopping) return
       this.#failures = clock.now() - startedAt > STEADY_MS ? 0 : this.#failures + 1
       const pause = Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** this.#failures)
-      this.restarts++
+      this.#restarts.inc({ ending: signal ?? `exit code ${code}` })
       logger.error(
         { code, signal, lastLines, restartInMs: pause },
         'envoy ended unexpectedly: starting it again',

@@ -1,5 +1,5 @@
 export type { IssuedCertificate, Refusal, SigningParams } from './certificates.ts'
 export { Citadel, type CitadelOptions } from './citadel.ts'
 export { type CallerIdentity, spiffeId } from './identity.ts'
-export { requestServerCertificate, type ServerCertificateRequest } from './remote.ts'
+export { CertificateRefused, requestServerCertificate, type ServerCertificateRequest } from './remote.ts'
 export { authenticateBearer, TOKEN_AUDIENCE, TokenVerifier } from './tokens.ts'

@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import fastifyStatic from '@fastify/static'
 import { keyOf, refOf } from '@seine/api'
-import type { Clock, Closable, Logger } from '@seine/kit'
+import type { Clock, Closable, Logger, Problem } from '@seine/kit'
 import fastify, { type FastifyInstance, type FastifyReply } from 'fastify'
 import type { VersionInfo } from './api-types.ts'
 import { figuresOf } from './figures.ts'
@@ -73,18 +73,12 @@ export class Hub implements Closable {
     this.#routes()
   }
 
-  /** Listens. Rejects with a message that names the port when it is taken. */
+  /** Listens. Rejects with the system's error when the port can't be had. */
   async start(): Promise<void> {
     const { host, port, dashboardFolder } = this.#options
     if (dashboardFolder && existsSync(join(dashboardFolder, 'index.html')))
       await this.#serveDashboard(dashboardFolder)
-    try {
-      await this.app.listen({ host, port })
-    } catch (failure) {
-      throw new Error(`can't listen on ${host}:${port} for the dashboard: is another hub running?`, {
-        cause: failure,
-      })
-    }
+    await this.app.listen({ host, port })
     this.#scraper.start()
   }
 
@@ -148,7 +142,7 @@ export class Hub implements Closable {
     app.get<{ Params: { id: string } }>('/api/v1/proxies/:id/config', ({ params }, reply) =>
       this.#proxyConfig(params.id, reply),
     )
-    app.get('/api/v1/problems', async () => (await this.#inputs.problems()).map(apiProblem))
+    app.get('/api/v1/problems', async () => (await this.#problems()).map(apiProblem))
     app.get('/api/v1/resources', () =>
       [...this.#inputs.resources()].map(resource => configRef(resource, false)),
     )
@@ -193,11 +187,16 @@ export class Hub implements Closable {
     }
   }
 
+  /** What is wrong with the configuration, and what sidecars report. */
+  async #problems(): Promise<readonly Problem[]> {
+    return [...(await this.#inputs.problems()), ...this.#scraper.crashes()]
+  }
+
   async #view(): Promise<ViewInputs> {
     const { clock } = this.#options
     const snapshot = this.#inputs.snapshot()
     const now = clock.now()
-    const [problems, proxies] = await Promise.all([this.#inputs.problems(), this.#inputs.proxies()])
+    const [problems, proxies] = await Promise.all([this.#problems(), this.#inputs.proxies()])
     const { edges } = buildGraph(this.#traffic, snapshot, now, 60)
     return {
       snapshot,

@@ -1,7 +1,8 @@
 import { request } from 'node:http'
-import type { Clock, Logger } from '@seine/kit'
+import type { Clock, Logger, Problem } from '@seine/kit'
 import type { MeshSnapshot, Workload } from '@seine/model'
 import type { Certificate } from './api-types.ts'
+import { Crashes } from './crashes.ts'
 import { parsePrometheus } from './prometheus-text.ts'
 import type { TrafficStore } from './traffic-store.ts'
 
@@ -10,11 +11,14 @@ const TIMEOUT_MS = 3000
 const MAX_BODY_BYTES = 32 << 20
 const AT_ONCE = 8
 
+const RESTARTS = 'seine_agent_envoy_restarts_total'
+
 const WANTED = new Set([
   'istio_requests_total',
   'istio_request_duration_milliseconds_bucket',
   'istio_tcp_connections_opened_total',
   'seine_agent_certificate_not_after_seconds',
+  RESTARTS,
 ])
 
 /** What the scraper needs from outside. */
@@ -31,6 +35,7 @@ export class Scraper {
   readonly #options: ScraperOptions
   readonly #certificates = new Map<string, Certificate>()
   readonly #errors = new Map<string, string>()
+  readonly #crashes = new Crashes()
   #cancel: (() => void) | undefined
   #closed = false
 
@@ -52,6 +57,11 @@ export class Scraper {
     return this.#certificates.get(pod)
   }
 
+  /** Envoys that crashed of late. */
+  crashes(): Problem[] {
+    return this.#crashes.problems(this.#options.clock.now())
+  }
+
   /** Pods whose metrics could not be read, and why. */
   get errors(): { pod: string; message: string }[] {
     return [...this.#errors].map(([pod, message]) => ({ pod, message }))
@@ -65,6 +75,7 @@ export class Scraper {
       if (known.has(pod)) continue
       this.#certificates.delete(pod)
       this.#errors.delete(pod)
+      this.#crashes.forget(pod)
       this.#options.store.forget(pod)
     }
     const queue = [...targets]
@@ -89,7 +100,14 @@ export class Scraper {
           serial: certificate.labels['serial'] ?? '',
           notAfter: certificate.value * 1000,
         })
-      this.#options.store.take(pod, samples, this.#options.clock.now())
+      const now = this.#options.clock.now()
+      const restarts = samples.filter(({ name }) => name === RESTARTS)
+      this.#crashes.take(
+        pod,
+        new Map(restarts.map(({ labels, value }) => [labels['ending'] ?? '', value])),
+        now,
+      )
+      this.#options.store.take(pod, samples, now)
     } catch (failure) {
       const message = failure instanceof Error ? failure.message : String(failure)
       if (this.#errors.get(pod) !== message)

@@ -1,5 +1,6 @@
 import { createServer, type ServerResponse } from 'node:http'
 import { type Closable, errorMessage, type Registry } from '@seine/kit'
+import { listenFailure } from './listen-failure.ts'
 import type { Pilot } from './pilot.ts'
 
 /** What the control plane's own HTTP port answers from. */
@@ -17,15 +18,15 @@ export async function listenHttp(options: HttpOptions): Promise<Closable> {
       send(response, 500, 'text/plain', errorMessage(failure)),
     )
   })
+  const wanted = {
+    host: '127.0.0.1',
+    port: options.port,
+    purpose: 'metrics and readiness',
+    option: '--http-port',
+  }
   await new Promise<void>((resolve, reject) => {
-    server.once('error', failure =>
-      reject(
-        new Error(
-          `can't listen on 127.0.0.1:${options.port}: is another control plane running? (${failure.message})`,
-        ),
-      ),
-    )
-    server.listen(options.port, '127.0.0.1', resolve)
+    server.once('error', failure => reject(listenFailure(wanted, failure)))
+    server.listen(wanted.port, wanted.host, resolve)
   })
   return { close: () => new Promise(resolve => void server.close(() => resolve())) }
 }

@@ -28,9 +28,12 @@ export function remoteInputs(
   { configFolders }: SeinedSettings,
 ): HubInputs {
   const ask = async (path: string): Promise<unknown> => {
-    const answer = await fetch(new URL(path, pilotUrl), { signal: AbortSignal.timeout(CALL_TIMEOUT_MS) })
+    const signal = AbortSignal.timeout(CALL_TIMEOUT_MS)
+    const answer = await fetch(new URL(path, pilotUrl), { signal }).catch((failure: unknown) => {
+      throw new PilotAway(`pilot does not answer at ${pilotUrl}: ${errorMessage(failure)}`)
+    })
     if (answer.status === 404) return undefined
-    if (!answer.ok) throw new Error(`pilot at ${pilotUrl} answered ${answer.status} for ${path}`)
+    if (!answer.ok) throw new PilotAway(`pilot at ${pilotUrl} answered ${answer.status} for ${path}`)
     return answer.json()
   }
   return {
@@ -44,6 +47,11 @@ export function remoteInputs(
     envoyVersion: ENVOY_RELEASE,
     configFolders,
   }
+}
+
+/** The hub's HTTP server answers with the status. */
+class PilotAway extends Error {
+  readonly statusCode = 503
 }
 
 /** Sends spans to a hub in another process; without one they are dropped, which is logged once. */

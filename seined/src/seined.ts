@@ -2,21 +2,29 @@ import { mkdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Server } from '@grpc/grpc-js'
-import { authenticateBearer, Citadel, requestServerCertificate, TokenVerifier } from '@seine/citadel'
+import {
+  authenticateBearer,
+  CertificateRefused,
+  Citadel,
+  requestServerCertificate,
+  TokenVerifier,
+} from '@seine/citadel'
 import { Hub, type HubInputs } from '@seine/insights'
 import { type Clock, type Closable, closeAll, createMetrics, type Logger, type Registry } from '@seine/kit'
 import { addTraceReceiver, type ReceivedSpan } from '@seine/mixer-telemetry'
 import { MeshModel } from '@seine/model'
 import type { Authenticate } from '@seine/pilot-discovery'
 import { FileSource } from '@seine/source-files'
-import { grpcServer, listenGrpc, type ServerIdentity } from './grpc.ts'
+import { grpcServer, listenGrpc } from './grpc.ts'
 import { listenHttp } from './http.ts'
 import { localInputs, remoteInputs, spansTo } from './hub-inputs.ts'
+import { listenFailure } from './listen-failure.ts'
 import { Pilot } from './pilot.ts'
+import { type ServerCertificate, ServerIdentity } from './server-identity.ts'
 import { SERVER_NAMES, type SeinedSettings } from './settings.ts'
 
-const DAY_MS = 24 * 3_600_000
 const SCRAPE_MS = 5000
+const CITADEL_RETRY_MS = 1000
 /** The dashboard of this installation. */
 const BUILT_DASHBOARD = fileURLToPath(new URL('../../dashboard/dist', import.meta.url))
 
@@ -33,6 +41,7 @@ export class Seined implements Closable {
   readonly #parts: Closable[] = []
   readonly #metrics: Registry = createMetrics()
   #ready = false
+  #closed = false
 
   constructor(options: SeinedOptions) {
     this.#options = options
@@ -63,6 +72,7 @@ export class Seined implements Closable {
 
   async close(): Promise<void> {
     this.#ready = false
+    this.#closed = true
     await closeAll(this.#parts)
   }
 
@@ -85,10 +95,14 @@ export class Seined implements Closable {
       authority.addTo?.(grpc)
       pilot?.discovery.addTo(grpc, authority.authenticate)
     })
-    this.#parts.push(await listenGrpc(server, bind, ports.tls, authority.identity))
+    this.#parts.push(authority.identity)
+    const purpose = 'certificates and configuration over TLS'
+    const tls = { host: bind, port: ports.tls, purpose, option: '--tls-port' }
+    this.#parts.push(await listenGrpc(server, tls, authority.identity))
     if (!pilot) return
     const plaintext = grpcServer(grpc => pilot.discovery.addTo(grpc))
-    this.#parts.push(await listenGrpc(plaintext, '127.0.0.1', ports.xdsPlaintext))
+    const wanted = { host: '127.0.0.1', port: ports.xdsPlaintext, purpose: 'ADS in plaintext' }
+    this.#parts.push(await listenGrpc(plaintext, { ...wanted, option: '--xds-port' }))
   }
 
   async #ownCitadel(): Promise<Authority> {
@@ -100,45 +114,63 @@ export class Seined implements Closable {
       clock,
       logger,
       metrics: this.#metrics,
-      maxTtlMs: DAY_MS,
+      maxTtlMs: settings.workloadTtlMs,
     })
-    const identity = await citadel.serverCertificate(SERVER_NAMES, [...new Set(['127.0.0.1', settings.bind])])
+    const request = () => citadel.serverCertificate(SERVER_NAMES, this.#addresses())
     return {
-      identity,
+      identity: await ServerIdentity.obtain({ request, clock, logger }),
       authenticate: metadata => citadel.authenticate(metadata),
       addTo: server => citadel.addTo(server),
     }
   }
 
   async #remoteCitadel(): Promise<Authority> {
-    const { settings, clock } = this.#options
+    const { settings, logger, clock } = this.#options
     const remote = settings.citadel
     if (!remote)
       throw new Error('pilot without citadel needs --citadel, --root-cert, --token-file and --token-issuers')
-    const [rootPem, token] = await Promise.all([
-      readFile(remote.rootCertFile, 'utf8'),
-      readFile(remote.tokenFile, 'utf8'),
-    ])
-    const addresses = [...new Set(['127.0.0.1', settings.bind])]
-    const identity = await requestServerCertificate({
-      address: remote.address,
-      rootPem,
-      token: token.trim(),
-      trustDomain: settings.trustDomain,
-      names: SERVER_NAMES,
-      addresses,
-    })
-    const verifier = new TokenVerifier(remote.issuersFile, () => clock.now())
+    const { address, rootCertFile, tokenFile, issuersFile } = remote
+    // The platform replaces the token before it ends: it is read each time.
+    const request = async () =>
+      requestServerCertificate({
+        address,
+        rootPem: await readFile(rootCertFile, 'utf8'),
+        token: (await readFile(tokenFile, 'utf8')).trim(),
+        trustDomain: settings.trustDomain,
+        names: SERVER_NAMES,
+        addresses: this.#addresses(),
+      })
+    const verifier = new TokenVerifier(issuersFile, () => clock.now())
     return {
-      identity,
+      identity: await ServerIdentity.obtain({ request: () => this.#patiently(request), clock, logger }),
       authenticate: metadata => authenticateBearer(metadata, verifier, settings.trustDomain),
     }
+  }
+
+  /** Components start in any order: one that is not there yet is waited for. */
+  async #patiently(request: () => Promise<ServerCertificate>): Promise<ServerCertificate> {
+    const { logger, clock } = this.#options
+    for (;;) {
+      try {
+        return await request()
+      } catch (failure) {
+        if (!(failure instanceof CertificateRefused && failure.mayPass) || this.#closed) throw failure
+        logger.warn({ reason: failure.message, retryInMs: CITADEL_RETRY_MS }, 'waiting for citadel')
+        await new Promise<void>(resolve => clock.after(CITADEL_RETRY_MS, resolve))
+      }
+    }
+  }
+
+  /** The addresses that the TLS port is reached at. */
+  #addresses(): string[] {
+    return [...new Set(['127.0.0.1', this.#options.settings.bind])]
   }
 
   async #startMixer(deliver: (spans: readonly ReceivedSpan[]) => void): Promise<void> {
     const { bind, ports } = this.#options.settings
     const server = grpcServer(grpc => addTraceReceiver(grpc, deliver))
-    this.#parts.push(await listenGrpc(server, bind, ports.otlp))
+    const wanted = { host: bind, port: ports.otlp, purpose: 'spans over OTLP', option: '--otlp-port' }
+    this.#parts.push(await listenGrpc(server, wanted))
   }
 
   /** The hub, here or elsewhere. @returns how spans reach it. */
@@ -150,16 +182,18 @@ export class Seined implements Closable {
     if (!withHub) return spansTo(settings.hubUrl, logger)
     const inputs = pilot ? localInputs(pilot, settings) : await this.#remoteInputs()
     const dashboardFolder = settings.dashboardFolder ?? BUILT_DASHBOARD
+    const at = { host: '127.0.0.1', port: settings.ports.hub }
     const hub = new Hub(inputs, {
-      host: '127.0.0.1',
-      port: settings.ports.hub,
+      ...at,
       dashboardFolder,
       scrapeIntervalMs: SCRAPE_MS,
       clock,
       logger,
     })
-    await hub.start()
     this.#parts.push(hub)
+    await hub.start().catch(failure => {
+      throw listenFailure({ ...at, purpose: 'the dashboard and its API', option: '--hub-port' }, failure)
+    })
     return spans => hub.addSpans(spans)
   }
 

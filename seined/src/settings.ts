@@ -13,6 +13,8 @@ export interface SeinedSettings {
   /** The address that sidecars reach the TLS and OTLP ports at. */
   readonly bind: string
   readonly trustDomain: string
+  /** The longest life of a workload's certificate, ms. */
+  readonly workloadTtlMs: number
   readonly ports: SeinedPorts
   /** Where citadel runs in another process: how pilot reaches it and proves itself to it. */
   readonly citadel: RemoteCitadel | undefined
