@@ -102,10 +102,19 @@ export class Demo {
     })
   }
 
+  /** Whether the application brings a traffic generator, by whose calls all is judged. */
+  get hasTraffic(): boolean {
+    return this.#trafficPod() !== undefined
+  }
+
   /** GETs the traffic generator's figures, or changes its rate. */
   async askTraffic(path: string, method: 'GET' | 'POST' = 'GET') {
-    const pod = this.#runtime?.pods.find(one => one.spec.pod.workload.startsWith(`${TRAFFIC}-`))
+    const pod = this.#trafficPod()
     return pod === undefined ? err('there is no traffic generator') : askTraffic(pod.spec.ip, path, method)
+  }
+
+  #trafficPod(): PodRunner | undefined {
+    return this.#runtime?.pods.find(one => one.spec.pod.workload.startsWith(`${TRAFFIC}-`))
   }
 
   /** Stops everything, also in the middle of a start. Returns what could not be removed. */

@@ -126,9 +126,11 @@ async function runOn(demo: Demo, flags: Flags, progress: Progress): Promise<numb
     process.stderr.write(`demo: ${started.error}\n`)
     return 1
   }
-  const report = await demo.untilGreen(timeoutMs)
-  if (report.green) progress.say(`all ${report.workloads.length} workloads green: every call by mutual TLS`)
-  else for (const reason of report.reasons ?? []) progress.say(`not green: ${reason}`)
+  if (demo.hasTraffic) {
+    const report = await demo.untilGreen(timeoutMs)
+    if (report.green) progress.say(`all ${report.workloads.length} workloads green: every call by mutual TLS`)
+    else for (const reason of report.reasons ?? []) progress.say(`not green: ${reason}`)
+  } else progress.say('the application has no traffic generator: no calls to judge')
   progress.say(`dashboard ${DASHBOARD}   (+ more traffic, - less, Ctrl-C stops)`)
   return new Promise<number>(() => undefined)
 }

@@ -1,0 +1,19 @@
+import { defineConfig } from 'vitest/config'
+
+// Real processes, one mesh for all: test files run one after the other. Build first (`node tools/build.mjs`).
+export default defineConfig({
+  root: import.meta.dirname,
+  resolve: { conditions: ['source'] },
+  ssr: { resolve: { conditions: ['source'] } },
+  test: {
+    include: ['src/**/*.test.ts'],
+    globalSetup: ['src/harness/global-setup.ts'],
+    pool: 'forks',
+    maxWorkers: 1,
+    fileParallelism: false,
+    isolate: false,
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
+    teardownTimeout: 60_000,
+  },
+})
