@@ -1,4 +1,6 @@
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
@@ -17,6 +19,10 @@ spec:
     - route: [{destination: {host: reviews, subset: v1}}]
 `
 
+const service = (name: string) =>
+  `apiVersion: v1\nkind: Service\nmetadata:\n  name: ${name}\nspec:\n  ports: [{name: http, port: 80}]\n`
+const subsets = '  subsets: [{name: v1, labels: {version: v1}}]\n'
+
 let work: string
 let config: string
 
@@ -28,6 +34,22 @@ const give = (name: string, text: string): string => {
 const has = (name: string, text: string) => writeFileSync(join(config, name), text)
 const seinectl = (...args: string[]): Promise<Ran> => runCaptured(args, { env: { SEINE_CONFIG: config } })
 
+/** Runs `act` while a hub says that the mesh reads these folders. */
+async function serving(folders: readonly string[], act: (server: string) => Promise<void>): Promise<void> {
+  const hub = createServer((_request, response) =>
+    response
+      .writeHead(200, { 'content-type': 'application/json' })
+      .end(JSON.stringify({ version: '0', configFolders: folders })),
+  )
+  await new Promise<void>(resolve => hub.listen(0, '127.0.0.1', resolve))
+  try {
+    await act(`http://127.0.0.1:${(hub.address() as AddressInfo).port}`)
+  } finally {
+    hub.closeAllConnections()
+    hub.close()
+  }
+}
+
 beforeEach(() => {
   work = mkdtempSync(join(tmpdir(), 'seinectl-'))
   config = join(work, 'config')
@@ -37,9 +59,10 @@ afterEach(() => rmSync(work, { recursive: true, force: true }))
 
 describe('apply', () => {
   it('writes a file per object as it was given, and tells created, configured and unchanged', async () => {
+    has('services.yaml', service('reviews'))
     const file = give(
       'in.yaml',
-      `${route}---\n${rule('reviews')}---\napiVersion: v1\nkind: Namespace\nmetadata: {name: shop}\n`,
+      `${route}---\n${rule('reviews')}${subsets}---\napiVersion: v1\nkind: Namespace\nmetadata: {name: shop}\n`,
     )
     const names = [
       'virtualservice.networking.istio.io/reviews',
@@ -54,6 +77,7 @@ describe('apply', () => {
     expect(readdirSync(config).sort()).toEqual([
       'destinationrule-default-reviews.yaml',
       'namespace-shop.yaml',
+      'services.yaml',
       'virtualservice-default-reviews.yaml',
     ])
     expect(read('virtualservice-default-reviews.yaml')).toBe(route)
@@ -112,6 +136,38 @@ describe('apply', () => {
       `error: ${file}:13:3: DestinationRule default/b: spec.hots: there is no field "hots" here: did you mean "hosts"? [IST0106]\n`,
     )
     expect(readdirSync(config)).toEqual([])
+  })
+
+  it('refuses what would lead nowhere in the running mesh, with the place', async () => {
+    const services = join(work, 'services.yaml')
+    writeFileSync(services, service('reviews'))
+    await serving([config, services], async server => {
+      const apply = (name: string, text: string) =>
+        seinectl('apply', '-f', give(name, text), '--server', server)
+      expect(await apply('route.yaml', route)).toEqual({
+        code: 1,
+        out: '',
+        err: `error: ${join(work, 'route.yaml')}:9:45: VirtualService default/reviews: spec.http[0].route[0].destination.subset: no DestinationRule for reviews.default.svc.cluster.local defines the subset v1; the last good version of this resource stays in force [IST0101]\n`,
+      })
+      expect(readdirSync(config)).toEqual([])
+      expect((await apply('both.yaml', `${route}---\n${rule('reviews')}${subsets}`)).code).toBe(0)
+      const second = await apply('second.yaml', route.replace('name: reviews', 'name: again'))
+      expect(second.code).toBe(1)
+      expect(second.err).toContain('second.yaml:7:11: VirtualService default/again: spec.hosts[0]')
+      const other = await apply('rule.yaml', rule('reviews'))
+      expect({ code: other.code, err: other.err }).toEqual({
+        code: 1,
+        err: expect.stringContaining(
+          'VirtualService default/reviews: spec.http[0].route[0].destination.subset',
+        ),
+      })
+    })
+  })
+
+  it('warns of a host that it does not know where it does not know the mesh', async () => {
+    const { code, err } = await seinectl('apply', '-f', give('route.yaml', route))
+    expect(code).toBe(0)
+    expect(err).toMatch(/^warning: .+route\.yaml:9:30: .+no service has the host reviews/)
   })
 
   it('gives objects the namespace of the flag, and refuses a contradiction', async () => {

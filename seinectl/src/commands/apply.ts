@@ -1,7 +1,8 @@
 import { ConfigStore } from '../config/config-store.ts'
-import { configFolders, type FolderFlags } from '../config/folders.ts'
+import { type FolderFlags, meshFolders } from '../config/folders.ts'
 import { readInput } from '../config/input.ts'
 import { qualifiedName } from '../config/names.ts'
+import { brokenBy } from '../config/references.ts'
 import { printProblems } from '../output/errors.ts'
 import { printError } from '../output/message.ts'
 import { ExitCode, type Terminal } from '../terminal.ts'
@@ -21,12 +22,19 @@ export async function apply(terminal: Terminal, flags: ApplyFlags): Promise<Exit
     printError(terminal, `there are no objects in ${flags.filename.join(', ')}`)
     return ExitCode.failed
   }
-  const folders = await configFolders(flags, terminal)
+  const folders = await meshFolders(flags, terminal)
   if (!folders.ok) {
     printError(terminal, folders.error)
     return ExitCode.failed
   }
-  const store = await ConfigStore.open(folders.value)
+  const { own, world, complete } = folders.value
+  const resources = (await ConfigStore.open(world)).resources()
+  const broken = brokenBy(
+    objects.map(({ resource }) => resource),
+    { resources, complete },
+  )
+  if (printProblems(terminal, broken)) return ExitCode.failed
+  const store = await ConfigStore.open(own)
   const lines = objects.map(({ resource, text }) => `${qualifiedName(resource)} ${store.put(resource, text)}`)
   if (!flags.dryRun) await store.save()
   for (const line of lines) terminal.out(`${line}${flags.dryRun ? ' (dry run)' : ''}\n`)

@@ -1,0 +1,33 @@
+import type { MeshResource } from '@seine/api'
+import type { Problem } from '@seine/kit'
+import { MeshModel } from '@seine/model'
+import { keyOfResource } from './names.ts'
+
+/**
+ * What would be wrong between objects after these are written, and is not now: destinations that are not there,
+ * two objects for one host. Where `world` may not be all of the mesh, a missing destination is a warning.
+ */
+export function brokenBy(
+  objects: readonly MeshResource[],
+  world: { readonly resources: readonly MeshResource[]; readonly complete: boolean },
+): Problem[] {
+  const after = new Map(world.resources.map(resource => [keyOfResource(resource), resource]))
+  for (const object of objects) after.set(keyOfResource(object), object)
+  const known = new Set(problemsAmong(world.resources).map(identity))
+  return problemsAmong([...after.values()])
+    .filter(problem => !known.has(identity(problem)))
+    .map(problem => (world.complete || problem.code !== 'IST0101' ? problem : asWarning(problem)))
+}
+
+function problemsAmong(resources: readonly MeshResource[]): readonly Problem[] {
+  return new MeshModel().apply({ upserts: resources, deletes: [] }).snapshot.problems
+}
+
+/** The same problem at another line is not a new one. */
+function identity({ position: _, ...problem }: Problem): string {
+  return JSON.stringify(problem)
+}
+
+function asWarning(problem: Problem): Problem {
+  return { ...problem, severity: 'warning' }
+}
