@@ -8,31 +8,40 @@ import { type Clock, errorMessage, type Logger } from '@seine/kit'
 import { type AgentSettings, nodeId, nodeMetadata } from './settings.ts'
 import { same } from './upstream.ts'
 
-/** The type of pilot's table of names; its bytes are JSON. */
+/** The type of pilot's names: one resource for each host, its bytes JSON. */
 const TYPE = 'type.googleapis.com/seine.nds.v1.NameTable'
 const METHOD = '/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources'
 const RETRY_MS = 1000
 
+/** What a host resolves to, and the shorter names it is called by. */
 interface Entry {
+  readonly version: string
   readonly ips: readonly string[]
   readonly aliases: readonly string[]
 }
 
-/** Keeps the names of the mesh's services, by a stream of the agent's own. The last table stays while pilot is away. */
+/**
+ * Keeps the names of the mesh's services, by a stream of the agent's own. What it knows stays while pilot is
+ * away, and is brought up to date when it is back.
+ */
 export class NameTable {
-  #byName = new Map<string, readonly string[]>()
+  readonly #entries = new Map<string, Entry>()
+  /** Alias → the hosts that have it, in the order of their names; the first answers. */
+  readonly #hostsByAlias = new Map<string, readonly string[]>()
   #loaded = false
   #closed = false
   #stream: ClientDuplexStream<Buffer, Buffer> | undefined
 
-  /** Whether a table has arrived. */
+  /** Whether pilot has said what names there are. */
   get loaded(): boolean {
     return this.#loaded
   }
 
-  /** The addresses of a name, or undefined when the mesh has no such name. */
+  /** The addresses of a name, or undefined when the mesh has no such name. A host's full name comes before aliases. */
   lookUp(name: string): readonly string[] | undefined {
-    return this.#byName.get(name.toLowerCase().replace(/\.$/, ''))
+    const asked = name.toLowerCase().replace(/\.$/, '')
+    const host = this.#entries.has(asked) ? asked : this.#hostsByAlias.get(asked)?.[0]
+    return host === undefined ? undefined : this.#entries.get(host)?.ips
   }
 
   /** Follows pilot's table until closed. */
@@ -80,22 +89,35 @@ export class NameTable {
     stream.on('end', () => end('ended'))
     stream.on('data', (message: Buffer) => {
       const response = fromBinary(DeltaDiscoveryResponseSchema, message)
-      for (const { resource } of response.resources) if (resource) this.#take(resource.value)
+      for (const name of response.removedResources) this.#forget(name)
+      for (const { name, version, resource } of response.resources)
+        if (resource) this.#learn(name, version, resource.value)
+      this.#loaded = true
       stream.write(request({ typeUrl: TYPE, responseNonce: response.nonce }))
     })
     const node = { id: nodeId(settings), cluster: 'seine-agent', metadata: nodeMetadata(settings) }
-    stream.write(request({ typeUrl: TYPE, resourceNamesSubscribe: ['nametable'], node }))
+    // With the versions it holds, pilot tells what changed and what is gone.
+    const initialResourceVersions = Object.fromEntries(
+      [...this.#entries].map(([name, { version }]) => [name, version]),
+    )
+    stream.write(request({ typeUrl: TYPE, resourceNamesSubscribe: ['*'], initialResourceVersions, node }))
   }
 
-  #take(bytes: Uint8Array): void {
-    const { table } = JSON.parse(new TextDecoder().decode(bytes)) as {
-      table: Readonly<Record<string, Entry>>
+  #learn(name: string, version: string, bytes: Uint8Array): void {
+    this.#forget(name)
+    const { ips, aliases } = JSON.parse(new TextDecoder().decode(bytes)) as Omit<Entry, 'version'>
+    this.#entries.set(name, { version, ips, aliases })
+    for (const alias of aliases)
+      this.#hostsByAlias.set(alias, [...(this.#hostsByAlias.get(alias) ?? []), name].sort())
+  }
+
+  #forget(name: string): void {
+    for (const alias of this.#entries.get(name)?.aliases ?? []) {
+      const left = (this.#hostsByAlias.get(alias) ?? []).filter(host => host !== name)
+      if (left.length > 0) this.#hostsByAlias.set(alias, left)
+      else this.#hostsByAlias.delete(alias)
     }
-    const next = new Map<string, readonly string[]>()
-    for (const [name, { ips, aliases }] of Object.entries(table))
-      for (const alias of [name, ...aliases]) next.set(alias, ips)
-    this.#byName = next
-    this.#loaded = true
+    this.#entries.delete(name)
   }
 }
 

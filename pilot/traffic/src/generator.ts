@@ -8,8 +8,14 @@ import {
   virtualServiceHosts,
 } from '@seine/model'
 import { DestinationRuleIndex } from './destination-rules.ts'
-import { NAME_TABLE_TYPE, nameTable } from './name-table.ts'
-import { type IndexedSnapshot, OutboundScope, type ScopeChanges, type ScopeKey } from './outbound-scope.ts'
+import { NAME_TABLE_TYPE } from './name-table.ts'
+import {
+  type IndexedSnapshot,
+  noChanges,
+  OutboundScope,
+  type ScopeChanges,
+  type ScopeKey,
+} from './outbound-scope.ts'
 import type { TrafficPlugin } from './plugin.ts'
 import type { Proxy } from './proxy.ts'
 import { inboundResources, isServedBy, outboundListeners, routeConfiguration } from './proxy-resources.ts'
@@ -58,22 +64,17 @@ export class TrafficGenerator {
     if (changes.config || labels.join() !== this.#sourceLabelNames.join()) return this.#rebuild(labels)
     const hosts = affectedHosts(before, this.#indexed, changes)
     this.lastRefreshed = [...hosts].sort()
-    const merged: ScopeChanges = {
-      clusters: new Set(),
-      endpoints: new Set(),
-      virtualHosts: new Set(),
-      listeners: false,
-    }
+    const merged = noChanges()
     const listenersOf = new Set<OutboundScope>()
     for (const scope of this.#scopes.values()) {
       const changed = scope.refresh(this.#indexed, hosts)
-      for (const part of ['clusters', 'endpoints', 'virtualHosts'] as const)
+      for (const part of ['clusters', 'endpoints', 'virtualHosts', 'names'] as const)
         for (const name of changed[part]) merged[part].add(name)
       if (changed.listeners) listenersOf.add(scope)
     }
     const inbound = this.#refreshInbound(before.snapshot, changes)
     const listeners = this.#refreshOutboundListeners(listenersOf)
-    return hints(merged, [...listeners, ...inbound.listeners], inbound.clusters, changes)
+    return hints(merged, [...listeners, ...inbound.listeners], inbound.clusters)
   }
 
   /** The configuration of a proxy from now on; it follows updates. Call {@link forget} when the proxy is gone. */
@@ -215,7 +216,7 @@ export class TrafficGenerator {
       case TypeUrl.virtualHost:
         return state.scope.virtualHosts.get(name)
       case NAME_TABLE_TYPE:
-        return nameTable(this.#indexed.snapshot, state.proxy.namespace)
+        return state.scope.names.get(name)
       default:
         return undefined
     }
@@ -235,7 +236,7 @@ export class TrafficGenerator {
         if (prefix === undefined) return state.scope.virtualHosts.keys()
         return [...(state.scope.httpPorts.get(Number(prefix)) ?? [])].map(host => `${prefix}/${host}`)
       case NAME_TABLE_TYPE:
-        return ['nametable']
+        return state.scope.names.keys()
       default:
         return []
     }
@@ -320,7 +321,6 @@ function hints(
   scope: ScopeChanges,
   listeners: readonly string[],
   inboundClusters: ReadonlySet<string>,
-  changes: ChangeSet,
 ): ChangedNames {
   const found = new Map<string, ReadonlySet<string> | 'all'>()
   const put = (type: string, names: ReadonlySet<string>) => {
@@ -332,7 +332,7 @@ function hints(
   put(TypeUrl.virtualHost, scope.virtualHosts)
   const tables = new Set([...scope.virtualHosts].map(name => name.slice(0, name.indexOf('/'))))
   put(TypeUrl.route, tables)
-  if (changes.services.size > 0) found.set(NAME_TABLE_TYPE, 'all')
+  put(NAME_TABLE_TYPE, scope.names)
   return found
 }
 

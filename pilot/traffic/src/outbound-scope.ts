@@ -11,6 +11,7 @@ import {
 import { outboundClusters } from './clusters/outbound.ts'
 import { type DestinationRuleIndex, destinationRuleFor } from './destination-rules.ts'
 import { endpointAssignments } from './endpoints.ts'
+import { nameEntry } from './name-table.ts'
 import type { ResourceCache } from './resource-cache.ts'
 import { virtualHost } from './routes/virtual-host.ts'
 import type { VirtualServiceIndex } from './virtual-services.ts'
@@ -40,7 +41,7 @@ export interface ListenerTarget {
 const NO_ENDPOINTS: ServiceEndpoints = { byPort: new Map(), meshed: 'all', identities: [] }
 
 /**
- * Clusters, endpoints and virtual hosts as the clients of one scope see them. A refresh makes again what
+ * Clusters, endpoints, virtual hosts and names as the clients of one scope see them. A refresh makes again what
  * belongs to the given hosts and nothing else, and reports the names that came out different.
  */
 export class OutboundScope {
@@ -49,6 +50,8 @@ export class OutboundScope {
   readonly endpoints = new Map<string, EncodedResource>()
   /** By `<port>/<hostname>`. */
   readonly virtualHosts = new Map<string, EncodedResource>()
+  /** What names stand for, by hostname. */
+  readonly names = new Map<string, EncodedResource>()
   /** Ports with HTTP services → how many hosts are there. */
   readonly httpPorts = new Map<number, Set<string>>()
   /** By hostname. */
@@ -63,12 +66,7 @@ export class OutboundScope {
 
   /** Makes the resources of these hosts again. */
   refresh(indexed: IndexedSnapshot, hostnames: Iterable<string>): ScopeChanges {
-    const changes: ScopeChanges = {
-      clusters: new Set(),
-      endpoints: new Set(),
-      virtualHosts: new Set(),
-      listeners: false,
-    }
+    const changes = noChanges()
     for (const hostname of hostnames) this.#refreshHost(indexed, hostname, changes)
     return changes
   }
@@ -81,6 +79,7 @@ export class OutboundScope {
     replace(this.clusters, before?.clusters, after?.clusters, changes.clusters)
     replace(this.endpoints, before?.endpoints, after?.endpoints, changes.endpoints)
     replace(this.virtualHosts, before?.virtualHosts, after?.virtualHosts, changes.virtualHosts)
+    replace(this.names, before?.names, after?.names, changes.names)
     if (this.#replacePorts(hostname, before, after)) changes.listeners = true
   }
 
@@ -148,7 +147,8 @@ export class OutboundScope {
         }),
       ),
     )
-    if (!visible) return { clusters: [], endpoints: [], virtualHosts, httpPorts, targets: [] }
+    if (!visible) return { clusters: [], endpoints: [], virtualHosts, names: [], httpPorts, targets: [] }
+    const name = nameEntry(visible, endpoints, namespace)
     return {
       clusters: this.#cache.clusters(
         visible,
@@ -165,6 +165,7 @@ export class OutboundScope {
         endpointAssignments({ service: visible, endpoints, rule }),
       ),
       virtualHosts,
+      names: name ? [this.#cache.once(name)] : [],
       httpPorts,
       targets: visible.ports
         .filter(port => port.protocol === 'auto' || !isHttp(port.protocol))
@@ -182,6 +183,7 @@ interface HostResources {
   readonly clusters: readonly EncodedResource[]
   readonly endpoints: readonly EncodedResource[]
   readonly virtualHosts: readonly EncodedResource[]
+  readonly names: readonly EncodedResource[]
   readonly httpPorts: readonly number[]
   readonly targets: readonly ListenerTarget[]
 }
@@ -191,8 +193,20 @@ export interface ScopeChanges {
   readonly clusters: Set<string>
   readonly endpoints: Set<string>
   readonly virtualHosts: Set<string>
+  readonly names: Set<string>
   /** Whether the ports or addresses that listeners are made for may have changed. */
   listeners: boolean
+}
+
+/** An empty record of changes, to be filled. */
+export function noChanges(): ScopeChanges {
+  return {
+    clusters: new Set(),
+    endpoints: new Set(),
+    virtualHosts: new Set(),
+    names: new Set(),
+    listeners: false,
+  }
 }
 
 function replace(
