@@ -1,0 +1,163 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { TypeUrl } from '@seine/envoy'
+import { type Change, changesOf, type MeasuredKind } from './changes.ts'
+import { ControlPlane } from './control-plane.ts'
+import { Fleet, pause, type Receipt } from './fleet.ts'
+import { MeshFolder } from './mesh-folder.ts'
+import type { MeshSize, Settings } from './settings.ts'
+import { NAME_TABLE_TYPE, type ProxyIdentity } from './simulated-proxy.ts'
+
+/** Figures of the first configuration of all sidecars. */
+export interface FirstConfiguration {
+  /** From the first connection until the last sidecar was configured. */
+  readonly lastMs: number
+  readonly cpuS: number
+  readonly sentMb: number
+}
+
+/** Figures of all changes of one kind. Latencies are from the change to a sidecar's receipt. */
+export interface ChangeFigures {
+  readonly rounds: number
+  readonly p50Ms: number
+  readonly p99Ms: number
+  /** The worst change's last sidecar. */
+  readonly lastMs: number
+  readonly cpuMsPerChange: number
+  readonly sentKbPerChange: number
+  /** Receipts that did not happen in time. */
+  readonly missed: number
+}
+
+/** Figures of one size of mesh. */
+export interface SizeFigures extends MeshSize {
+  readonly first: FirstConfiguration
+  readonly changes: Readonly<Partial<Record<MeasuredKind, ChangeFigures>>>
+  readonly peakRssMb: number
+}
+
+const FIRST_WITHIN_MS = 300_000
+const CHANGE_WITHIN_MS = 15_000
+/** After a change, for acknowledgements and the garbage collector: what they cost is part of the change. */
+const SETTLE_MS = 300
+
+/** Measures one size of mesh, with a control plane of its own. */
+export async function measure(
+  size: MeshSize,
+  settings: Settings,
+  progress: (text: string) => void,
+): Promise<SizeFigures> {
+  const folder = await mkdtemp(join(tmpdir(), 'seine-bench-'))
+  try {
+    const mesh = new MeshFolder(join(folder, 'config'), { ...settings, services: size.services })
+    await mesh.seed()
+    progress('starting the control plane')
+    const server = await ControlPlane.start(mesh.path, join(folder, 'state'), settings.profile)
+    const fleet = new Fleet()
+    try {
+      progress('first configuration')
+      const first = await firstConfiguration(server, fleet, size, mesh)
+      const changes: Partial<Record<MeasuredKind, ChangeFigures>> = {}
+      for (const kind of settings.kinds) {
+        progress(`${settings.changes} × ${kind}`)
+        const rounds = Array.from({ length: settings.changes }, (_, round) =>
+          changesOf(kind, round, mesh, size.services),
+        )
+        Object.assign(changes, await figuresOf(server, fleet, rounds))
+      }
+      return { ...size, first, changes, peakRssMb: Math.round((await server.usage()).peakRssMb) }
+    } finally {
+      fleet.close()
+      await server.close()
+    }
+  } finally {
+    await rm(folder, { recursive: true, force: true })
+  }
+}
+
+async function firstConfiguration(
+  server: ControlPlane,
+  fleet: Fleet,
+  size: MeshSize,
+  mesh: MeshFolder,
+): Promise<FirstConfiguration> {
+  const before = await server.usage()
+  fleet.connect(server.address, identities(size.proxies, mesh))
+  const counts = new Map<string, number>([
+    [TypeUrl.cluster, size.services],
+    [TypeUrl.endpoint, size.services],
+    [TypeUrl.virtualHost, size.services],
+    [NAME_TABLE_TYPE, size.services],
+  ])
+  const { latenciesMs, missing } = await fleet.configured(counts, FIRST_WITHIN_MS)
+  if (missing > 0)
+    throw new Error(`${missing} sidecars were not configured within ${FIRST_WITHIN_MS / 1000} s`)
+  await pause(SETTLE_MS)
+  const after = await server.usage()
+  return {
+    lastMs: round(Math.max(...latenciesMs)),
+    cpuS: round((after.cpuMs - before.cpuMs) / 1000, 2),
+    sentMb: round(fleet.bytes / 1e6, 1),
+  }
+}
+
+interface Sample {
+  readonly receipt: Receipt
+  readonly cpuMs: number
+  readonly sentBytes: number
+}
+
+/** Makes the changes one after the other, each when the one before has settled. */
+async function figuresOf(
+  server: ControlPlane,
+  fleet: Fleet,
+  rounds: readonly (readonly Change[])[],
+): Promise<Partial<Record<MeasuredKind, ChangeFigures>>> {
+  const samples = new Map<MeasuredKind, Sample[]>()
+  for (const change of rounds.flat()) {
+    const bytes = fleet.bytes
+    const { cpuMs } = await server.usage()
+    const receipt = await fleet.receive(change.make, change.expected, CHANGE_WITHIN_MS)
+    await pause(SETTLE_MS)
+    const sample = { receipt, cpuMs: (await server.usage()).cpuMs - cpuMs, sentBytes: fleet.bytes - bytes }
+    samples.set(change.kind, [...(samples.get(change.kind) ?? []), sample])
+  }
+  return Object.fromEntries([...samples].map(([kind, all]) => [kind, summarise(all)]))
+}
+
+function summarise(samples: readonly Sample[]): ChangeFigures {
+  const latencies = samples.flatMap(({ receipt }) => receipt.latenciesMs)
+  const mean = (of: (sample: Sample) => number) =>
+    samples.reduce((sum, one) => sum + of(one), 0) / samples.length
+  return {
+    rounds: samples.length,
+    p50Ms: round(quantile(latencies, 0.5), 1),
+    p99Ms: round(quantile(latencies, 0.99), 1),
+    lastMs: round(Math.max(...latencies), 1),
+    cpuMsPerChange: round(
+      mean(({ cpuMs }) => cpuMs),
+      1,
+    ),
+    sentKbPerChange: round(mean(({ sentBytes }) => sentBytes) / 1024),
+    missed: samples.reduce((sum, { receipt }) => sum + receipt.missing, 0),
+  }
+}
+
+/** The smallest of the values that at least this share of them do not exceed. */
+function quantile(values: readonly number[], share: number): number {
+  const sorted = [...values].sort((a, b) => a - b)
+  return sorted[Math.max(0, Math.ceil(share * sorted.length) - 1)] ?? Number.NaN
+}
+
+function identities(count: number, mesh: MeshFolder): ProxyIdentity[] {
+  return Array.from({ length: count }, (_, index) => ({
+    name: `client-${index}`,
+    namespace: mesh.namespaceOf(index),
+    ip: `10.200.${index >> 8}.${index & 255}`,
+  }))
+}
+
+function round(value: number, digits = 0): number {
+  return Number(value.toFixed(digits))
+}
