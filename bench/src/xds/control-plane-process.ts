@@ -23,6 +23,7 @@ const seined = new Seined({
     stateFolder,
     bind: '127.0.0.1',
     trustDomain: 'cluster.local',
+    workloadTtlMs: 24 * 3_600_000,
     ports: { xdsPlaintext: ports.xds, tls: ports.tls, http: ports.http, otlp: 0, hub: 0 },
     citadel: undefined,
     pilotUrl: undefined,
