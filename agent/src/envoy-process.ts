@@ -9,6 +9,11 @@ const LONGEST_PAUSE_MS = 10_000
 const STEADY_MS = 30_000
 const KEPT_LINES = 5
 const KILL_AFTER_MS = 3000
+/**
+ * How long connections of a replaced filter chain live on, Istio's. They are told to go away with their next
+ * response: until a connection ends, the policy holds that it was opened under.
+ */
+const DRAIN_S = 45
 
 /** How to start Envoy. */
 export interface EnvoyOptions {
@@ -53,6 +58,10 @@ export class EnvoyProcess {
         '--concurrency',
         String(concurrency),
         '--disable-hot-restart',
+        '--drain-time-s',
+        String(DRAIN_S),
+        '--drain-strategy',
+        'immediate',
         '-l',
         'warning',
         '--log-format',
