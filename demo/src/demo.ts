@@ -2,8 +2,14 @@ import type { MeshResource } from '@seine/api'
 import { ensureEnvoy } from '@seine/envoy-binary'
 import { type Clock, closeAll, err, formatProblem, type Logger, ok, type Result } from '@seine/kit'
 import { ControlPlane } from './control-plane.ts'
+import {
+  CONTROL_PLANE_ACCOUNT,
+  citadelAddress,
+  controlPlanePrograms,
+  controlPlaneTokenFile,
+} from './control-plane-programs.ts'
 import { measureWorkload, scrape } from './measure.ts'
-import { PATHS, ROOT } from './paths.ts'
+import { ROOT } from './paths.ts'
 import type { Progress } from './progress.ts'
 import { judge, type Report } from './report.ts'
 import { POD_NETWORK } from './runtime/addresses.ts'
@@ -25,6 +31,10 @@ export interface DemoOptions {
   /** Folders with the application and with the mesh's configuration. */
   readonly app: string
   readonly config: string
+  /** The control plane's components as processes of their own. */
+  readonly apart: boolean
+  /** The longest life of workloads' certificates, such as `10m`. */
+  readonly certTtl: string | undefined
   /** False in a user namespace that maps one user id only. */
   readonly changeUser: boolean
   readonly clock: Clock
@@ -42,12 +52,12 @@ export class Demo {
 
   constructor(options: DemoOptions) {
     this.#options = options
-    const { stateFolder, clock, log, app, config } = options
+    const { stateFolder, clock, log } = options
     this.#controlPlane = new ControlPlane({
       stateFolder,
       clock,
       log,
-      command: seinedCommand(stateFolder, app, config),
+      programs: controlPlanePrograms(options),
     })
   }
 
@@ -134,7 +144,7 @@ export class Demo {
   }
 
   async #start(): Promise<Result<void, string>> {
-    const { progress, stateFolder, changeUser, clock, log, app } = this.#options
+    const { progress, stateFolder, changeUser, clock, log, app, apart } = this.#options
     const envoy = await ensureEnvoy(step => progress.say(step))
     if (!envoy.ok) return err(formatProblem(envoy.error))
     progress.say(`Envoy ${envoy.value.version} at ${envoy.value.path}`)
@@ -156,12 +166,13 @@ export class Demo {
     }
     const runtime = new LocalRuntime({
       machine,
-      inject: makeSidecar(changeUser),
+      inject: makeSidecar(changeUser, citadelAddress(apart)),
       parallel: PARALLEL_STARTS,
     })
     this.#runtime = runtime
     const prepared = await runtime.prepare()
     if (!prepared.ok) return prepared
+    if (apart) await runtime.keepToken(CONTROL_PLANE_ACCOUNT, controlPlaneTokenFile(stateFolder))
     if (prepared.value.length > 0)
       progress.say(`removed ${prepared.value.length} namespaces of an earlier run that was killed`)
     progress.say(`network ${POD_NETWORK.prefix}.0.0/${POD_NETWORK.bits} on bridge ${POD_NETWORK.bridge}`)
@@ -180,20 +191,6 @@ export class Demo {
       progress.say(`${pod.spec.pod.workload} ready (${ready} of ${runtime.pods.length})`)
     })
   }
-}
-
-function seinedCommand(stateFolder: string, app: string, config: string): readonly string[] {
-  const folders = [config, `${stateFolder}/pods`, app].flatMap(folder => ['--config', folder])
-  return [
-    process.execPath,
-    PATHS.seined,
-    'all',
-    ...folders,
-    '--state',
-    stateFolder,
-    '--bind',
-    POD_NETWORK.gateway,
-  ]
 }
 
 /** One pod a workload. */

@@ -18,6 +18,8 @@ interface Flags {
   readonly app: string
   readonly config: string
   readonly timeout: string
+  readonly apart?: boolean
+  readonly workloadCertTtl?: string
 }
 
 const program = new Command('demo')
@@ -30,6 +32,8 @@ const program = new Command('demo')
   .option('--app <dir>', 'folder of Kubernetes manifests to run', PATHS.app)
   .option('--config <dir>', 'folder of mesh configuration', PATHS.config)
   .option('--timeout <seconds>', 'how long to wait for green', '120')
+  .option('--apart', 'run citadel, pilot, mixer and hub as four processes')
+  .option('--workload-cert-ttl <duration>', "the longest life of a workload's certificate, such as 10m")
   .parse()
 
 // The clock's timers do not keep a process alive; until `main` is done, this does.
@@ -74,7 +78,11 @@ async function runDemo(flags: Flags, stateFolder: string, changeUser: boolean): 
   const progress = new Progress(systemClock, line => process.stderr.write(line))
   const log = createLogger('demo')
   const [app, config] = [resolve(flags.app), resolve(flags.config)]
-  const demo = new Demo({ stateFolder, app, config, changeUser, clock: systemClock, log, progress })
+  const { apart = false, workloadCertTtl: certTtl } = flags
+  const demo = new Demo({
+    ...{ stateFolder, app, config, apart, certTtl, changeUser },
+    ...{ clock: systemClock, log, progress },
+  })
   const keys = readKeys({
     faster: () => void demo.askTraffic('/rate/up', 'POST').then(answer => progress.say(rateOf(answer))),
     slower: () => void demo.askTraffic('/rate/down', 'POST').then(answer => progress.say(rateOf(answer))),

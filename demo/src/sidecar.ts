@@ -43,10 +43,11 @@ export function rulesWithoutUsers(rules: string): string {
   )
 }
 
-/** The injector, told where the local machine's control plane is. */
-export function makeSidecar(changeUser: boolean): Inject {
+/** The injector, told where the local machine's control plane is, and citadel if that is elsewhere. */
+export function makeSidecar(changeUser: boolean, citadel?: string): Inject {
   const options: InjectOptions = {
     controlPlane: `${GATEWAY}:15012`,
+    citadel,
     otlp: `${GATEWAY}:4317`,
     trustDomain: 'cluster.local',
     clusterId: 'Kubernetes',

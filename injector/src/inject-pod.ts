@@ -17,6 +17,8 @@ export interface InjectablePod {
 export interface InjectOptions {
   /** `host:port` of the control plane's TLS port: certificates and configuration. */
   readonly controlPlane: string
+  /** `host:port` of citadel's TLS port, where it does not run together with the rest. */
+  readonly citadel?: string | undefined
   /** `host:port` that spans go to. */
   readonly otlp: string
   readonly trustDomain: string
@@ -129,7 +131,7 @@ function proxyContainer(
       { name: 'LABELS', value: JSON.stringify(labels) },
       { name: 'CLUSTER_ID', value: options.clusterId },
       { name: 'TRUST_DOMAIN', value: options.trustDomain },
-      { name: 'CA_ADDR', value: options.controlPlane },
+      { name: 'CA_ADDR', value: options.citadel ?? options.controlPlane },
       { name: 'XDS_ADDR', value: options.controlPlane },
       { name: 'OTLP_ADDR', value: options.otlp },
       { name: 'TOKEN_FILE', value: '/var/run/secrets/tokens/istio-token' },

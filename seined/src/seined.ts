@@ -65,8 +65,11 @@ export class Seined implements Closable {
     )
     if (pilot) await this.#load(pilot)
     await this.#startTls(pilot, runs('citadel'))
-    const deliver = await this.#startHub(pilot, runs('hub'))
-    if (runs('mixer')) await this.#startMixer(deliver)
+    const hub = runs('hub') ? await this.#startHub(pilot) : undefined
+    if (runs('mixer'))
+      await this.#startMixer(
+        hub ? spans => hub.addSpans(spans) : spansTo(settings.hubUrl, this.#options.logger),
+      )
     this.#ready = true
   }
 
@@ -173,13 +176,8 @@ export class Seined implements Closable {
     this.#parts.push(await listenGrpc(server, wanted))
   }
 
-  /** The hub, here or elsewhere. @returns how spans reach it. */
-  async #startHub(
-    pilot: Pilot | undefined,
-    withHub: boolean,
-  ): Promise<(spans: readonly ReceivedSpan[]) => void> {
+  async #startHub(pilot: Pilot | undefined): Promise<Hub> {
     const { settings, logger, clock } = this.#options
-    if (!withHub) return spansTo(settings.hubUrl, logger)
     const inputs = pilot ? localInputs(pilot, settings) : await this.#remoteInputs()
     const dashboardFolder = settings.dashboardFolder ?? BUILT_DASHBOARD
     const at = { host: '127.0.0.1', port: settings.ports.hub }
@@ -194,7 +192,7 @@ export class Seined implements Closable {
     await hub.start().catch(failure => {
       throw listenFailure({ ...at, purpose: 'the dashboard and its API', option: '--hub-port' }, failure)
     })
-    return spans => hub.addSpans(spans)
+    return hub
   }
 
   async #remoteInputs(): Promise<HubInputs> {

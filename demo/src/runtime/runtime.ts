@@ -1,5 +1,5 @@
-import { mkdir, rm, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { mkdir, rename, rm, writeFile } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
 import type { MeshResource } from '@seine/api'
 import { err, ok, type Result } from '@seine/kit'
 import { AddressPool, POD_NETWORK } from './addresses.ts'
@@ -9,7 +9,7 @@ import { deploymentsOf, namespaceLabels } from './manifests.ts'
 import { createBridge, findLeftovers, removeBridge, removeLeftovers } from './network.ts'
 import { type Machine, PodRunner } from './pod.ts'
 import { PodFolder } from './status.ts'
-import { createTokenIssuer, TOKEN_LIFETIME_S, type TokenIssuer } from './tokens.ts'
+import { createTokenIssuer, TOKEN_LIFETIME_S, type TokenIssuer, type TokenSubject } from './tokens.ts'
 
 /** A pod that asks for a fixed address, as an external service with a known one would have. */
 export const IP_ANNOTATION = 'demo.seine.dev/ip'
@@ -37,6 +37,8 @@ export class LocalRuntime {
   readonly #options: RuntimeOptions
   readonly #folder: PodFolder
   readonly #pods: PodRunner[] = []
+  /** File → whose token it holds. */
+  readonly #kept = new Map<string, TokenSubject>()
   #issuer: TokenIssuer | undefined
   #rootCert: string | undefined
   #hasBridge = false
@@ -83,6 +85,12 @@ export class LocalRuntime {
     return ok(leftovers.namespaces)
   }
 
+  /** Writes a token for something that runs beside the pods into a file, and renews it there. */
+  async keepToken(subject: TokenSubject, file: string): Promise<void> {
+    this.#kept.set(file, subject)
+    await this.#writeTokens()
+  }
+
   /** Starts every Deployment's pods, wave by wave. `onReady` is told of each pod. */
   async start(
     resources: readonly MeshResource[],
@@ -112,6 +120,8 @@ export class LocalRuntime {
     const failures = (await Promise.all(this.#pods.map(pod => pod.stop()))).flat()
     await this.#writes
     await this.#folder.clear()
+    for (const file of this.#kept.keys()) await rm(file, { force: true })
+    this.#kept.clear()
     await rm(join(this.#options.machine.stateFolder, 'run'), { recursive: true, force: true })
     if (this.#hasBridge) {
       failures.push(...(await closeFirewall()))
@@ -167,11 +177,21 @@ export class LocalRuntime {
       )
   }
 
+  async #writeTokens(): Promise<void> {
+    const issuer = this.#issuer
+    if (issuer === undefined) return
+    for (const [file, subject] of this.#kept) {
+      await mkdir(dirname(file), { recursive: true, mode: 0o700 })
+      await writeFile(`${file}.new`, (await issuer.mint(subject)).reveal(), { mode: 0o400 })
+      await rename(`${file}.new`, file)
+    }
+  }
+
   #scheduleRenewal(): void {
     const { clock, log } = this.#options.machine
     this.#cancelRenewal = clock.after((TOKEN_LIFETIME_S * 1_000) / 2, () => {
-      void Promise.all(this.#pods.map(pod => this.#projectInto(pod))).catch((failure: unknown) =>
-        log.error({ failure }, 'could not renew the tokens of pods'),
+      void Promise.all([this.#writeTokens(), ...this.#pods.map(pod => this.#projectInto(pod))]).catch(
+        (failure: unknown) => log.error({ failure }, 'could not renew the tokens of pods'),
       )
       this.#scheduleRenewal()
     })
