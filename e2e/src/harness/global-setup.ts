@@ -10,6 +10,8 @@ import { Mesh } from './mesh.ts'
 
 const APP = join(ROOT, 'e2e', 'app')
 const START_LIMIT_MS = 120_000
+/** How long another mesh on this machine may take to end. */
+const TURN_LIMIT_MS = 900_000
 /** Set to keep the mesh's folder, with its logs, after the run. */
 const KEEP = 'SEINE_E2E_KEEP'
 
@@ -21,10 +23,12 @@ export default async function setup(project: TestProject): Promise<(() => Promis
     project.provide('mesh', undefined)
     return undefined
   }
-  const since = Date.now()
   const demo = await DemoProcess.launch({ app: APP })
-  console.log(`starting the mesh, when no other runs on this machine; its log: ${demo.place.logFile}`)
+  console.log(`starting the mesh, once no other runs on this machine; its log: ${demo.place.logFile}`)
+  let since = Date.now()
   try {
+    await eventually(() => hasTurn(demo), { timeoutMs: TURN_LIMIT_MS })
+    since = Date.now()
     await ready(demo)
   } catch (failure) {
     const output = await demo.output()
@@ -44,6 +48,11 @@ async function whyNot(): Promise<string | undefined> {
   return namespaces.code === 0
     ? undefined
     : `no network namespace can be made here: ${namespaces.stderr.trim()}`
+}
+
+/** The demo says nothing before it has the machine's lock. */
+async function hasTurn(demo: DemoProcess): Promise<void> {
+  if ((await demo.output()) === '') throw new Error('another mesh runs on this machine')
 }
 
 /** Resolves when all pods of the application are ready and their proxies have all they are to have. */

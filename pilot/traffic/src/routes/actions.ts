@@ -136,15 +136,8 @@ export function redirectAction(
   redirect: HttpRedirect,
   listenPort: number,
 ): Init<typeof RedirectActionSchema> {
-  const derived =
-    redirect.derivePort === 'FROM_REQUEST_PORT'
-      ? listenPort
-      : redirect.derivePort
-        ? redirect.scheme === 'https'
-          ? 443
-          : 80
-        : undefined
-  const port = redirect.port ?? derived
+  // The scheme's own port, FROM_PROTOCOL_DEFAULT, is what a location without a port means.
+  const port = redirect.port ?? (redirect.derivePort === 'FROM_REQUEST_PORT' ? listenPort : undefined)
   return {
     responseCode: REDIRECT_CODES[redirect.redirectCode ?? 301] ?? RedirectCode.MOVED_PERMANENTLY,
     ...(redirect.authority ? { hostRedirect: redirect.authority } : {}),
