@@ -35,7 +35,6 @@ export const meshConfigSchema = z.strictObject({
             .describe('Percentage of requests that are traced'),
         })
         .prefault({}),
-      drainDuration: durationField.default('5s').describe('How long a stopping sidecar lets requests end'),
     })
     .prefault({}),
 })

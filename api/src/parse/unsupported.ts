@@ -1,4 +1,6 @@
 import type { Kind } from '../kinds.ts'
+import type { VirtualServiceSpec } from '../networking/virtual-service.ts'
+import type { AuthorizationPolicySpec } from '../security/authorization-policy.ts'
 import { formatPath } from './field-path.ts'
 
 /** A pattern over field paths: `*` stands for one step, a list index or a map key. */
@@ -6,11 +8,15 @@ type Pattern = readonly string[]
 
 const path = (text: string): Pattern => text.split('.')
 
+/** Both places where a DestinationRule holds a policy, and the ports' own below each. */
+const POLICIES = ['trafficPolicy', 'subsets.*.trafficPolicy']
+const PORT_POLICIES = POLICIES.flatMap(policy => [policy, `${policy}.portLevelSettings.*`])
+
 /**
  * Fields that belong to the API and that nothing translates yet. A resource that uses one is refused: the
  * alternative, taking it and ignoring the field, would let people believe in something that does not happen.
  */
-const UNSUPPORTED: Partial<Record<Kind, readonly Pattern[]>> = {
+export const UNSUPPORTED: Partial<Record<Kind, readonly Pattern[]>> = {
   VirtualService: [
     path('http.*.delegate'),
     path('tls'),
@@ -20,14 +26,15 @@ const UNSUPPORTED: Partial<Record<Kind, readonly Pattern[]>> = {
   ],
   DestinationRule: [
     path('workloadSelector'),
-    ...['trafficPolicy', 'subsets.*.trafficPolicy'].flatMap(policy => [
+    ...POLICIES.flatMap(policy => [
       path(`${policy}.tunnel`),
       path(`${policy}.proxyProtocol`),
       path(`${policy}.retryBudget`),
+    ]),
+    ...PORT_POLICIES.flatMap(policy => [
       path(`${policy}.loadBalancer.localityLbSetting`),
-      path(`${policy}.portLevelSettings.*.loadBalancer.localityLbSetting`),
+      path(`${policy}.outlierDetection.consecutiveErrors`),
       path(`${policy}.tls.credentialName`),
-      path(`${policy}.portLevelSettings.*.tls.credentialName`),
     ]),
   ],
   ServiceEntry: [path('endpoints.*.network'), path('endpoints.*.locality')],
@@ -38,6 +45,19 @@ const UNSUPPORTED: Partial<Record<Kind, readonly Pattern[]>> = {
     path('provider'),
     path('rules.*.from.*.source.requestPrincipals'),
     path('rules.*.from.*.source.notRequestPrincipals'),
+  ],
+}
+
+/** Values that nothing translates yet, of fields that take others. */
+export const UNSUPPORTED_VALUES: Partial<Record<Kind, readonly (readonly [Pattern, value: string])[]>> = {
+  DestinationRule: PORT_POLICIES.map(policy => [path(`${policy}.loadBalancer.simple`), 'PASSTHROUGH']),
+  ServiceEntry: [
+    [path('resolution'), 'DYNAMIC_DNS'],
+    [path('ports.*.protocol'), 'UDP'],
+  ],
+  AuthorizationPolicy: [
+    [path('action'), 'CUSTOM'],
+    [path('action'), 'AUDIT'],
   ],
 }
 
@@ -70,32 +90,39 @@ function occurrences(
   return entries.flatMap(([key, inner]) => occurrences(inner, rest, [...at, key]))
 }
 
-interface Rules {
-  readonly action?: string
-  readonly rules?: readonly { readonly when?: readonly { readonly key: string }[] }[]
-  readonly gateways?: readonly string[]
-  readonly resolution?: string
+function unsupportedValues(kind: Kind, spec: unknown): { path: readonly PropertyKey[]; message: string }[] {
+  const found = (UNSUPPORTED_VALUES[kind] ?? []).flatMap(([pattern, value]) =>
+    occurrences(spec, pattern, [])
+      .filter(at => String(valueAt(spec, at)).toUpperCase() === value)
+      .map(at => ({ path: at, message: `${value} is not supported yet` })),
+  )
+  if (kind === 'VirtualService') return [...found, ...unsupportedGateways(spec as VirtualServiceSpec)]
+  if (kind === 'AuthorizationPolicy')
+    return [...found, ...unsupportedConditions(spec as AuthorizationPolicySpec)]
+  return found
 }
 
-function unsupportedValues(kind: Kind, spec: unknown): { path: readonly PropertyKey[]; message: string }[] {
-  const { action, rules, gateways, resolution } = spec as Rules
-  if (kind === 'VirtualService' && gateways?.some(gateway => gateway !== 'mesh')) {
-    return [{ path: ['gateways'], message: 'gateways other than "mesh" are not supported yet' }]
-  }
-  if (kind === 'ServiceEntry' && resolution === 'DYNAMIC_DNS')
-    return [{ path: ['resolution'], message: 'DYNAMIC_DNS is not supported yet' }]
-  if (kind !== 'AuthorizationPolicy') return []
-  const found: { path: readonly PropertyKey[]; message: string }[] = []
-  if (action === 'CUSTOM' || action === 'AUDIT')
-    found.push({ path: ['action'], message: `action ${action} is not supported yet` })
-  for (const [index, rule] of (rules ?? []).entries()) {
-    for (const [at, { key }] of (rule.when ?? []).entries()) {
-      if (!CONDITION.test(key))
-        found.push({
-          path: ['rules', index, 'when', at, 'key'],
-          message: `the condition ${key} is not supported yet`,
-        })
-    }
-  }
-  return found
+function unsupportedGateways({ gateways }: VirtualServiceSpec) {
+  return gateways?.some(gateway => gateway !== 'mesh')
+    ? [{ path: ['gateways'], message: 'gateways other than "mesh" are not supported yet' }]
+    : []
+}
+
+function unsupportedConditions({ rules }: AuthorizationPolicySpec) {
+  return (rules ?? []).flatMap((rule, index) =>
+    (rule.when ?? []).flatMap(({ key }, at) =>
+      CONDITION.test(key)
+        ? []
+        : [
+            {
+              path: ['rules', index, 'when', at, 'key'],
+              message: `the condition ${key} is not supported yet`,
+            },
+          ],
+    ),
+  )
+}
+
+function valueAt(value: unknown, at: readonly PropertyKey[]): unknown {
+  return at.reduce((inner, step) => (inner as Record<PropertyKey, unknown>)[step], value)
 }

@@ -1,0 +1,53 @@
+import { describe, expect, it } from 'vitest'
+import { parseYaml } from './yaml.ts'
+
+const problems = (kind: string, spec: string) => {
+  const group = kind === 'AuthorizationPolicy' ? 'security.istio.io' : 'networking.istio.io'
+  const body = spec
+    .trim()
+    .split('\n')
+    .map(line => `  ${line}`)
+    .join('\n')
+  const text = `apiVersion: ${group}/v1\nkind: ${kind}\nmetadata:\n  name: x\nspec:\n${body}\n`
+  return parseYaml(text, 'x.yaml').problems.map(({ code, path, message }) => `${code} ${path}: ${message}`)
+}
+
+describe('what the API has and nothing translates yet is refused', () => {
+  it.each([
+    [
+      'DestinationRule',
+      'host: a\nsubsets: [{name: v1, trafficPolicy: {outlierDetection: {consecutiveErrors: 3}}}]',
+      'unsupported spec.subsets[0].trafficPolicy.outlierDetection.consecutiveErrors: consecutiveErrors is not supported yet',
+    ],
+    [
+      'DestinationRule',
+      'host: a\ntrafficPolicy: {portLevelSettings: [{port: {number: 80}, loadBalancer: {simple: PASSTHROUGH}}]}',
+      'unsupported spec.trafficPolicy.portLevelSettings[0].loadBalancer.simple: PASSTHROUGH is not supported yet',
+    ],
+    [
+      'ServiceEntry',
+      'hosts: [a.example]\nports: [{number: 53, name: dns, protocol: udp}]',
+      'unsupported spec.ports[0].protocol: UDP is not supported yet',
+    ],
+    [
+      'VirtualService',
+      'hosts: [a]\ngateways: [edge]\nhttp: [{route: [{destination: {host: a}}]}]',
+      'unsupported spec.gateways: gateways other than "mesh" are not supported yet',
+    ],
+    ['AuthorizationPolicy', 'action: AUDIT', 'unsupported spec.action: AUDIT is not supported yet'],
+    [
+      'AuthorizationPolicy',
+      'rules: [{when: [{key: request.auth.claims, values: [a]}]}]',
+      'unsupported spec.rules[0].when[0].key: the condition request.auth.claims is not supported yet',
+    ],
+  ])('%s: %s', (kind, spec, problem) => {
+    expect(problems(kind, spec)).toEqual([problem])
+  })
+
+  it('takes the same fields with values that are translated', () => {
+    expect(problems('DestinationRule', 'host: a\ntrafficPolicy: {loadBalancer: {simple: RANDOM}}')).toEqual(
+      [],
+    )
+    expect(problems('AuthorizationPolicy', 'action: DENY\nrules: [{}]')).toEqual([])
+  })
+})
