@@ -9,7 +9,12 @@ import {
   visibleIn,
 } from '@seine/model'
 import { outboundClusters } from './clusters/outbound.ts'
-import { type DestinationRuleIndex, destinationRuleFor } from './destination-rules.ts'
+import {
+  type DestinationRuleIndex,
+  destinationRuleFor,
+  type EffectivePolicy,
+  effectivePolicy,
+} from './destination-rules.ts'
 import { endpointAssignments } from './endpoints.ts'
 import { nameEntry } from './name-table.ts'
 import type { ResourceCache } from './resource-cache.ts'
@@ -36,6 +41,8 @@ export interface ScopeKey {
 export interface ListenerTarget {
   readonly service: MeshService
   readonly port: ServicePort
+  /** What a DestinationRule asks for on this port. */
+  readonly policy: EffectivePolicy
 }
 
 const NO_ENDPOINTS: ServiceEndpoints = { byPort: new Map(), meshed: 'all', identities: [] }
@@ -169,7 +176,7 @@ export class OutboundScope {
       httpPorts,
       targets: visible.ports
         .filter(port => port.protocol === 'auto' || !isHttp(port.protocol))
-        .map(port => ({ service: visible, port })),
+        .map(port => ({ service: visible, port, policy: effectivePolicy(rule, undefined, port.number) })),
     }
   }
 }

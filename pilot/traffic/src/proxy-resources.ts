@@ -30,13 +30,9 @@ export function outboundListeners(
   add(virtualOutbound(context))
   for (const port of scope.httpPorts.keys()) add(httpListener(context, port))
   for (const [hostname, targets] of [...scope.targets].sort(([a], [b]) => (a < b ? -1 : 1))) {
-    for (const { service, port } of targets) {
-      const target = {
-        service,
-        port,
-        virtualService: indexed.virtualServices.find(hostname, proxy.namespace),
-      }
-      for (const listener of port.protocol === 'auto'
+    for (const found of targets) {
+      const target = { ...found, virtualService: indexed.virtualServices.find(hostname, proxy.namespace) }
+      for (const listener of found.port.protocol === 'auto'
         ? detectedListeners(context, target)
         : tcpListeners(context, target))
         add(listener)

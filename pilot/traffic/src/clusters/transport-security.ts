@@ -99,7 +99,9 @@ export function originatedTlsSocket(
   hostname: string,
   http2: boolean,
 ): TransportSocketInit {
-  const sans = tls.subjectAltNames ?? []
+  const name = tls.sni ?? hostname
+  // A chain that ends at a trusted root says nothing of whose it is: without names to check, the host's own is.
+  const sans = tls.subjectAltNames?.length ? tls.subjectAltNames : name.includes('*') ? [] : [name]
   const common: CommonTls = {
     alpnProtocols: http2 ? ['h2'] : ['http/1.1'],
     tlsParams: { tlsMinimumProtocolVersion: Tls.TLSv1_2, tlsMaximumProtocolVersion: Tls.TLSv1_3 },
@@ -124,7 +126,7 @@ export function originatedTlsSocket(
       },
     }
   }
-  const context = any(UpstreamTlsContextSchema, { sni: tls.sni ?? hostname, commonTlsContext: common })
+  const context = any(UpstreamTlsContextSchema, { sni: name, commonTlsContext: common })
   return { name: TLS_SOCKET, configType: { case: 'typedConfig', value: context } }
 }
 

@@ -20,6 +20,12 @@ import type { FilterChainContext, HttpFilterInit, NetworkFilterInit, TrafficPlug
 type HcmInit = Init<typeof HttpConnectionManagerSchema>
 type TcpProxyInit = Init<typeof TcpProxySchema>
 
+/** Where a TCP proxy sends connections, and how long they may last. */
+export type TcpDestination = Pick<
+  TcpProxyInit,
+  'clusterSpecifier' | 'statPrefix' | 'idleTimeout' | 'maxDownstreamConnectionDuration' | 'hashPolicy'
+>
+
 /** Filters of a chain with what shaped them. */
 export interface BuiltFilters {
   readonly filters: NetworkFilterInit[]
@@ -82,10 +88,7 @@ export function httpChain(
 export function tcpChain(
   context: FilterChainContext,
   plugins: readonly TrafficPlugin[],
-  destination: Pick<
-    TcpProxyInit,
-    'clusterSpecifier' | 'statPrefix' | 'idleTimeout' | 'maxDownstreamConnectionDuration'
-  >,
+  destination: TcpDestination,
 ): BuiltFilters {
   const collected = collect(context, plugins)
   const proxy = typed(

@@ -4,6 +4,7 @@ import { duration, type EncodedResource, type Provenance } from '@seine/envoy'
 import { TrafficDirection } from '@seine/envoy/envoy/config/core/v3/base'
 import { ListenerSchema } from '@seine/envoy/envoy/config/listener/v3/listener'
 import { type MeshService, type MeshSnapshot, resolveHost, type ServicePort } from '@seine/model'
+import type { EffectivePolicy } from '../destination-rules.ts'
 import { encode } from '../encode.ts'
 import type { Init } from '../init.ts'
 import {
@@ -15,7 +16,7 @@ import {
 } from '../names.ts'
 import type { FilterChainContext, TrafficPlugin } from '../plugin.ts'
 import type { Proxy } from '../proxy.ts'
-import { type BuiltFilters, httpChain, listenerFilters, tcpChain } from './filters.ts'
+import { type BuiltFilters, httpChain, listenerFilters, type TcpDestination, tcpChain } from './filters.ts'
 
 type ListenerInit = Init<typeof ListenerSchema>
 type AddressInit = NonNullable<ListenerInit['address']>
@@ -31,6 +32,8 @@ export interface OutboundListenerContext {
 export interface TcpTarget {
   readonly service: MeshService
   readonly port: ServicePort
+  /** What a DestinationRule asks for on this port. */
+  readonly policy: EffectivePolicy
   readonly virtualService: VirtualService | undefined
 }
 
@@ -176,9 +179,10 @@ function tcpListener(
 
 function tcpDestination(
   context: OutboundListenerContext,
-  { service, port, virtualService }: TcpTarget,
-): Parameters<typeof tcpChain>[2] {
+  { service, port, virtualService, policy }: TcpTarget,
+): TcpDestination {
   const statPrefix = outboundClusterName(port.number, '', service.hostname)
+  const common = { statPrefix, ...connectionFields(policy) }
   const route = virtualService?.spec.tcp?.find(one => tcpApplies(one, port.number, context.proxy))
   const targets = (route?.route ?? []).filter(({ weight }) => weight !== 0 || route?.route.length === 1)
   const clusterOf = (destination: TcpRoute['route'][number]['destination']) => {
@@ -186,14 +190,28 @@ function tcpDestination(
     return outboundClusterName(destination.port?.number ?? port.number, destination.subset ?? '', hostname)
   }
   const [only, ...others] = targets
-  if (!only) return { statPrefix, clusterSpecifier: { case: 'cluster', value: statPrefix } }
+  if (!only) return { ...common, clusterSpecifier: { case: 'cluster', value: statPrefix } }
   if (others.length === 0)
-    return { statPrefix, clusterSpecifier: { case: 'cluster', value: clusterOf(only.destination) } }
+    return { ...common, clusterSpecifier: { case: 'cluster', value: clusterOf(only.destination) } }
   const clusters = targets.map(({ destination, weight }) => ({
     name: clusterOf(destination),
     weight: weight ?? 0,
   }))
-  return { statPrefix, clusterSpecifier: { case: 'weightedClusters', value: { clusters } } }
+  return { ...common, clusterSpecifier: { case: 'weightedClusters', value: { clusters } } }
+}
+
+/** What of a policy holds for a connection and not for a cluster. Of a request's hashes, TCP has the source's address. */
+function connectionFields({ connectionPool, loadBalancer }: EffectivePolicy) {
+  const { idleTimeout, maxConnectionDuration } = connectionPool?.tcp ?? {}
+  return {
+    ...(idleTimeout === undefined ? {} : { idleTimeout: duration(durationMs(idleTimeout)) }),
+    ...(maxConnectionDuration === undefined
+      ? {}
+      : { maxDownstreamConnectionDuration: duration(durationMs(maxConnectionDuration)) }),
+    ...(loadBalancer?.consistentHash?.useSourceIp
+      ? { hashPolicy: [{ policySpecifier: { case: 'sourceIp' as const, value: {} } }] }
+      : {}),
+  }
 }
 
 function tcpApplies(route: TcpRoute, port: number, proxy: Proxy): boolean {
@@ -204,6 +222,7 @@ function tcpApplies(route: TcpRoute, port: number, proxy: Proxy): boolean {
     )
     return (
       (match.port === undefined || match.port === port) &&
+      (!match.gateways?.length || match.gateways.includes('mesh')) &&
       (match.sourceNamespace === undefined || match.sourceNamespace === proxy.namespace) &&
       labelsHold
     )
