@@ -102,6 +102,7 @@ export class TrafficGenerator {
     const inbound = inboundResources(this.#indexed.snapshot, proxy, this.#plugins)
     const state: ProxyState = {
       proxy,
+      workload: workloadKey(proxy),
       scope,
       inboundListener: inbound.listener,
       inboundClusters: byName(inbound.clusters),
@@ -128,9 +129,9 @@ export class TrafficGenerator {
 
   /** Replicas of one workload have the same outbound listeners: what differs, their address, is not in them. */
   #outboundListenersOf(scope: OutboundScope, proxy: Proxy): ReadonlyMap<string, EncodedResource> {
-    for (const other of this.#proxies.values()) {
-      if (other.scope === scope && sameWorkload(other.proxy, proxy)) return other.outboundListeners
-    }
+    const workload = workloadKey(proxy)
+    for (const other of this.#proxies.values())
+      if (other.scope === scope && other.workload === workload) return other.outboundListeners
     return byName(outboundListeners(this.#indexed, scope, proxy, this.#plugins))
   }
 
@@ -191,7 +192,7 @@ export class TrafficGenerator {
     const made = new Map<string, ReadonlyMap<string, EncodedResource>>()
     for (const state of this.#proxies.values()) {
       if (!scopes.has(state.scope)) continue
-      const key = `${scopeName(state.scope.key)} ${workloadKey(state.proxy)}`
+      const key = `${scopeName(state.scope.key)} ${state.workload}`
       const next =
         made.get(key) ?? byName(outboundListeners(this.#indexed, state.scope, state.proxy, this.#plugins))
       made.set(key, next)
@@ -245,6 +246,8 @@ export class TrafficGenerator {
 
 interface ProxyState {
   readonly proxy: Proxy
+  /** Proxies of equal workloads have the same outbound listeners. */
+  readonly workload: string
   scope: OutboundScope
   inboundListener: EncodedResource
   inboundClusters: ReadonlyMap<string, EncodedResource>
@@ -362,10 +365,6 @@ function workloadKey({
   labels,
 }: Proxy): string {
   return JSON.stringify([namespace, workloadName, app, version, serviceAccount, clusterId, type, labels])
-}
-
-function sameWorkload(a: Proxy, b: Proxy): boolean {
-  return workloadKey(a) === workloadKey(b)
 }
 
 function isServed(

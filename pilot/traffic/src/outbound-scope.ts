@@ -64,6 +64,8 @@ export class OutboundScope {
   /** By hostname. */
   readonly targets = new Map<string, readonly ListenerTarget[]>()
   readonly #ofHost = new Map<string, HostResources>()
+  /** Whole route tables by port, each kept until one of its hosts changes. */
+  readonly #routeTables = new Map<number, EncodedResource>()
   readonly #cache: ResourceCache
 
   constructor(key: ScopeKey, cache: ResourceCache) {
@@ -78,6 +80,19 @@ export class OutboundScope {
     return changes
   }
 
+  /** The table of all virtual hosts of a port, made with `make` from those, in the order of their names. */
+  routeTable(
+    port: number,
+    make: (virtualHosts: readonly EncodedResource[]) => EncodedResource,
+  ): EncodedResource {
+    const known = this.#routeTables.get(port)
+    if (known) return known
+    const hosts = [...(this.httpPorts.get(port) ?? [])].sort()
+    const table = make(hosts.flatMap(host => this.virtualHosts.get(`${port}/${host}`) ?? []))
+    this.#routeTables.set(port, table)
+    return table
+  }
+
   #refreshHost(indexed: IndexedSnapshot, hostname: string, changes: ScopeChanges): void {
     const before = this.#ofHost.get(hostname)
     const after = this.#build(indexed, hostname)
@@ -87,6 +102,8 @@ export class OutboundScope {
     replace(this.endpoints, before?.endpoints, after?.endpoints, changes.endpoints)
     replace(this.virtualHosts, before?.virtualHosts, after?.virtualHosts, changes.virtualHosts)
     replace(this.names, before?.names, after?.names, changes.names)
+    for (const port of [...(before?.httpPorts ?? []), ...(after?.httpPorts ?? [])])
+      this.#routeTables.delete(port)
     if (this.#replacePorts(hostname, before, after)) changes.listeners = true
   }
 

@@ -101,20 +101,16 @@ export function isServedBy(service: MeshService, proxy: Pick<Proxy, 'namespace' 
 
 /** A route configuration by name: with its hosts to come by VHDS, or as a whole table. */
 export function routeConfiguration(
-  indexed: IndexedSnapshot,
+  { snapshot: { config } }: IndexedSnapshot,
   scope: OutboundScope,
   name: string,
   whole: boolean,
 ): EncodedResource | undefined {
   const port = Number(name)
-  const hosts = scope.httpPorts.get(port)
-  if (!hosts) return undefined
-  if (!whole) return routeConfigurationShell(port, indexed.snapshot.config)
-  const virtualHosts = [...hosts]
-    .sort()
-    .map(host => scope.virtualHosts.get(`${name}/${host}`))
-    .filter(found => found !== undefined)
-  return routeConfigurationTable(port, indexed.snapshot.config, virtualHosts)
+  if (!scope.httpPorts.has(port)) return undefined
+  return whole
+    ? scope.routeTable(port, hosts => routeConfigurationTable(port, config, hosts))
+    : routeConfigurationShell(port, config)
 }
 
 function sorted(byName: ReadonlyMap<string, EncodedResource>): EncodedResource[] {

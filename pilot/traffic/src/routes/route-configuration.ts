@@ -14,6 +14,17 @@ type VirtualHostInit = Init<typeof VirtualHostSchema>
  * virtual host and not the table.
  */
 export function routeConfigurationShell(port: number, config: MeshConfig): EncodedResource {
+  const known = shells.get(config) ?? new Map<number, EncodedResource>()
+  shells.set(config, known)
+  const shell = known.get(port) ?? makeShell(port, config)
+  known.set(port, shell)
+  return shell
+}
+
+/** Shells are asked for at every push and differ by port only. */
+const shells = new WeakMap<MeshConfig, Map<number, EncodedResource>>()
+
+function makeShell(port: number, config: MeshConfig): EncodedResource {
   const name = String(port)
   return encode(
     RouteConfigurationSchema,
