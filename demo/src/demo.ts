@@ -61,6 +61,11 @@ export class Demo {
     })
   }
 
+  /** The folder of configuration that the mesh watches. */
+  get config(): string {
+    return this.#options.config
+  }
+
   /**
    * Starts everything, up to all pods being ready. After `timeoutMs` it resolves although some are not:
    * {@link Demo.measure} says which, and the start goes on.

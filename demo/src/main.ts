@@ -2,6 +2,7 @@ import { mkdir } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { createLogger, errorMessage, systemClock } from '@seine/kit'
 import { Command } from 'commander'
+import { configFolder } from './config-folder.ts'
 import { Demo } from './demo.ts'
 import { readKeys } from './keys.ts'
 import { DASHBOARD, defaultStateFolder, PATHS } from './paths.ts'
@@ -16,7 +17,7 @@ interface Flags {
   readonly json?: boolean
   readonly state: string
   readonly app: string
-  readonly config: string
+  readonly config?: string
   readonly timeout: string
   readonly apart?: boolean
   readonly workloadCertTtl?: string
@@ -30,7 +31,7 @@ const program = new Command('demo')
   .option('--json', 'with --once: print one JSON object on stdout')
   .option('--state <dir>', 'where to keep state', defaultStateFolder())
   .option('--app <dir>', 'folder of Kubernetes manifests to run', PATHS.app)
-  .option('--config <dir>', 'folder of mesh configuration', PATHS.config)
+  .option('--config <dir>', "folder of mesh configuration (default: a copy of the demo's own)")
   .option('--timeout <seconds>', 'how long to wait for green', '120')
   .option('--apart', 'run citadel, pilot, mixer and hub as four processes')
   .option('--workload-cert-ttl <duration>', "the longest life of a workload's certificate, such as 10m")
@@ -77,7 +78,8 @@ async function main(flags: Flags): Promise<number> {
 async function runDemo(flags: Flags, stateFolder: string, changeUser: boolean): Promise<number> {
   const progress = new Progress(systemClock, line => process.stderr.write(line))
   const log = createLogger('demo')
-  const [app, config] = [resolve(flags.app), resolve(flags.config)]
+  const app = resolve(flags.app)
+  const config = await configFolder(flags.config, stateFolder)
   const { apart = false, workloadCertTtl: certTtl } = flags
   const demo = new Demo({
     ...{ stateFolder, app, config, apart, certTtl, changeUser },
@@ -139,6 +141,7 @@ async function runOn(demo: Demo, flags: Flags, progress: Progress): Promise<numb
     if (report.green) progress.say(`all ${report.workloads.length} workloads green: every call by mutual TLS`)
     else for (const reason of report.reasons ?? []) progress.say(`not green: ${reason}`)
   } else progress.say('the application has no traffic generator: no calls to judge')
+  progress.say(`configuration in ${demo.config}: edit it, or use npx seinectl apply`)
   progress.say(`dashboard ${DASHBOARD}   (+ more traffic, - less, Ctrl-C stops)`)
   return new Promise<number>(() => undefined)
 }
