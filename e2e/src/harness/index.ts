@@ -1,6 +1,7 @@
 export { eventually, hasLabels, parsePrometheus, type Sample, sumOf } from '@seine/testing'
 export { Ask, type Echo, type Outcome, PeerPort } from '../apps/protocol.ts'
 export { type Ran, run } from './command.ts'
+export { freshId, growthOf, seenBy } from './counting.ts'
 export { DemoProcess, type MeshPlace, ROOT } from './demo-process.ts'
 export type { HubProblem, HubProxy, HubSpan, HubWorkload } from './hub.ts'
 export { Hub } from './hub.ts'
