@@ -30,6 +30,8 @@ const routeTree = root.addChildren([
   createRoute({ getParentRoute: () => root, path: '/proxies/$id', component: ProxyPage }),
   createRoute({ getParentRoute: () => root, path: '/problems', component: ProblemsPage }),
 ])
+// The hub may well be on this machine: that the browser thinks it is offline says nothing.
+const queries = new QueryClient({ defaultOptions: { queries: { networkMode: 'always' } } })
 const router = createRouter({ routeTree })
 
 declare module '@tanstack/react-router' {
@@ -42,7 +44,7 @@ const element = document.getElementById('root')
 if (!element) throw new Error('the page has no element with the id "root"')
 createRoot(element).render(
   <StrictMode>
-    <QueryClientProvider client={new QueryClient()}>
+    <QueryClientProvider client={queries}>
       <RouterProvider router={router} />
     </QueryClientProvider>
   </StrictMode>,

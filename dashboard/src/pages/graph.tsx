@@ -11,6 +11,7 @@ import {
   Handle,
   MarkerType,
   type Node,
+  type NodeChange,
   type NodeProps,
   Position,
   ReactFlow,
@@ -79,7 +80,7 @@ export function GraphPage() {
   )
 }
 
-type AppNode = Node<{ node: GraphNode; selected: boolean; direction: Direction }, 'app'>
+type AppNode = Node<{ node: GraphNode; direction: Direction }, 'app'>
 type CallEdge = Edge<{ edge: GraphEdge }, 'call'>
 
 const NARROW = '(max-width: 700px)'
@@ -160,7 +161,7 @@ function GraphView({ graph }: { graph: Graph }) {
           edgeTypes={EDGE_TYPES}
           nodesConnectable={false}
           nodesDraggable={false}
-          onSelectionChange={({ nodes: [first] }) => setChosen(first?.id)}
+          onNodesChange={changes => setChosen(current => chosenAfter(changes, current))}
           edgesFocusable={false}
           proOptions={{ hideAttribution: true }}
           fitView
@@ -176,7 +177,21 @@ function GraphView({ graph }: { graph: Graph }) {
   )
 }
 
-function AppNodeView({ data: { node, selected, direction } }: NodeProps<AppNode>) {
+/** Which node is chosen once a click or a key has selected or deselected some. */
+function chosenAfter(
+  changes: readonly NodeChange<AppNode>[],
+  current: string | undefined,
+): string | undefined {
+  let chosen = current
+  for (const change of changes) {
+    if (change.type !== 'select') continue
+    if (change.selected) chosen = change.id
+    else if (chosen === change.id) chosen = undefined
+  }
+  return chosen
+}
+
+function AppNodeView({ selected, data: { node, direction } }: NodeProps<AppNode>) {
   const down = direction === 'DOWN'
   const state = !node.healthy ? 'bad' : node.traffic.rate > 0 || node.kind !== 'workload' ? 'good' : 'idle'
   return (

@@ -109,9 +109,9 @@ describeMesh('the dashboard in a browser', mesh => {
   test('a trace as a waterfall, from the first caller to the last', async () => {
     await open('/traces')
     await texts('trace-row')
-    await page.getByTestId('trace-row').filter({ hasText: 'front' }).first().click()
+    await page.getByTestId('trace-row').filter({ hasText: 'client' }).first().click()
     await page.getByTestId('waterfall').waitFor()
-    expect(await page.getByTestId('waterfall').locator('li').count()).toBeGreaterThan(1)
+    expect(await page.getByTestId('waterfall').locator('li').count()).toBeGreaterThan(3)
   })
 
   test('a mistake appears with its file, line and field, and goes when it is mended', async () => {
@@ -130,7 +130,7 @@ spec:
     try {
       await mesh().apply('dashboard-broken', broken, { broken: true })
       const [row = ''] = await texts('problems-row')
-      expect(row).toContain('dashboard-broken.yaml:9')
+      expect(row).toContain('dashboard-broken.yaml:8:25')
       expect(row).toContain('spec.http[0].route[0].destination.host')
       await page.getByTestId('problem-count').waitFor()
     } finally {
