@@ -1,6 +1,10 @@
 import { z } from 'zod'
+import { canonicalCidr, canonicalIp } from './ip.ts'
+import { re2Problem } from './re2.ts'
 
 const DURATION = /^(\d+(\.\d+)?(h|ms|m|s|us|ns))+$/
+/** A hundred years: Envoy refuses durations that its clock can't count. */
+const MAX_DURATION_MS = 100 * 365 * 24 * 3_600_000
 const UNIT_MS: Readonly<Record<string, number>> = {
   h: 3_600_000,
   m: 60_000,
@@ -16,14 +20,22 @@ export function durationMs(duration: string): number {
   for (const [, amount, unit] of duration.matchAll(/(\d+(?:\.\d+)?)(h|ms|m|s|us|ns)/g)) {
     total += Number(amount) * (UNIT_MS[unit ?? ''] ?? 0)
   }
-  return total
+  // To the nanosecond, so that 1.1s is 1100 and not what binary fractions make of it.
+  return Math.round(total * 1e6) / 1e6
 }
 
-/** A duration in Go's notation, as Istio takes it. */
-export const durationField = z.string().regex(DURATION, 'must be a duration such as 1s, 250ms or 1h30m')
+/** A duration in Go's notation, as Istio takes it: whole milliseconds. */
+export const durationField = z
+  .string()
+  .regex(DURATION, 'must be a duration such as 1s, 250ms or 1h30m')
+  .refine(value => Number.isInteger(durationMs(value)), 'must be whole milliseconds')
+  .refine(value => durationMs(value) <= MAX_DURATION_MS, 'must be at most a hundred years')
 
 /** A duration of at least a millisecond. */
 export const positiveDuration = durationField.refine(value => durationMs(value) >= 1, 'must be at least 1ms')
+
+/** A duration that the system counts in seconds. */
+export const secondsDuration = durationField.refine(value => durationMs(value) >= 1000, 'must be at least 1s')
 
 /** A TCP port. */
 export const portField = z.int().min(1, 'a port is 1 to 65535').max(65535, 'a port is 1 to 65535')
@@ -44,34 +56,44 @@ export const exportToField = z
   .array(z.string().regex(/^(\.|\*|~|[a-z0-9]([-a-z0-9]*[a-z0-9])?)$/, 'must be ".", "*" or a namespace'))
   .optional()
 
-const RE2_UNSUPPORTED = /\(\?(=|!|<=|<!)|\\[1-9]/
-
 /** A regular expression in RE2's syntax, which Envoy evaluates: no look-around and no back-references. */
-export const regexField = z
-  .string()
-  .min(1)
-  .refine(
-    value => !RE2_UNSUPPORTED.test(value),
-    'Envoy evaluates RE2, which has no look-around and no back-references',
-  )
-  .refine(isRegex, 'is not a valid regular expression')
+export const regexField = z.string().superRefine((value, context) => {
+  const problem = value === '' ? 'it is empty' : re2Problem(value)
+  if (problem) context.addIssue({ code: 'custom', message: `is no regular expression of RE2: ${problem}` })
+})
 
-function isRegex(value: string): boolean {
-  try {
-    new RegExp(value.replace(/\(\?[imsU]+\)/g, '').replaceAll('(?P<', '(?<'))
-    return true
-  } catch {
-    return false
-  }
-}
+const HOST = /^(\*\.)?([a-z0-9_]([-a-z0-9_]{0,61}[a-z0-9_])?\.)*[a-z0-9_]([-a-z0-9_]{0,61}[a-z0-9_])?\.?$/i
 
-/** A host name, optionally with a `*` or `*.` prefix, or an IP address. */
+/** A host name, `*` or one that begins with `*.`, or an IP address. */
 export const hostField = z
   .string()
-  .regex(
-    /^(\*|(\*\.|\*)?[a-zA-Z0-9_]([-a-zA-Z0-9_.]*[a-zA-Z0-9_])?\.?|[0-9a-fA-F:.]+)$/,
-    'must be a host name, with "*." at most at its start',
+  .max(253, 'a host name is at most 253 characters long')
+  .refine(
+    host => host === '*' || canonicalIp(host) !== undefined || (HOST.test(host) && !/^[\d.]+$/.test(host)),
+    'must be a host name, which may begin with "*.", or an IP address',
   )
+
+/** The name of a namespace, as Kubernetes has it. */
+export const namespaceField = z
+  .string()
+  .max(63, 'a namespace is at most 63 characters long')
+  .regex(/^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/, 'a namespace is lower-case letters, digits and "-"')
+
+/** An IP address. */
+export const ipField = z.string().refine(text => canonicalIp(text) !== undefined, 'must be an IP address')
+
+/** An IP address, or a range of them such as `10.0.0.0/8`. */
+export const addressRangeField = z
+  .string()
+  .refine(
+    text => (canonicalIp(text) ?? canonicalCidr(text)) !== undefined,
+    'must be an IP address or a range such as 10.0.0.0/8',
+  )
+
+/** The name of a header, as RFC 9110 has it. */
+export const headerNameField = z
+  .string()
+  .regex(/^[0-9a-zA-Z!#$%&'*+.^_|~`-]+$/, 'must be the name of a header')
 
 /** Requires that at most one (or, with `required`, exactly one) of the named fields is set. */
 export function oneOf(
@@ -90,8 +112,28 @@ export function oneOf(
 
 /** Istio's `StringMatch`. */
 export const stringMatchField = z
-  .strictObject({ exact: z.string().optional(), prefix: z.string().optional(), regex: regexField.optional() })
+  .strictObject({
+    exact: z.string().optional(),
+    prefix: z.string().min(1, 'must not be empty: leave it out instead').optional(),
+    regex: regexField.optional(),
+  })
   .superRefine(oneOf(['exact', 'prefix', 'regex']))
+
+/** A match of a path: every path begins with the empty prefix. */
+export const pathMatchField = z
+  .strictObject({ exact: z.string().optional(), prefix: z.string().optional(), regex: regexField.optional() })
+  .superRefine(oneOf(['exact', 'prefix', 'regex'], true))
+
+/** Text that may stand in a header: no control characters that end one. */
+export const headerTextField = z
+  .string()
+  .min(1, 'must not be empty: leave it out instead')
+  .regex(/^[^\u0000\r\n]*$/, 'must be one line')
+
+/** A string match that has to say what it matches. */
+export const requiredStringMatchField = stringMatchField.superRefine(
+  oneOf(['exact', 'prefix', 'regex'], true),
+)
 
 export type StringMatch = z.infer<typeof stringMatchField>
 export type WorkloadSelector = z.infer<typeof workloadSelectorField>

@@ -89,7 +89,7 @@ function fromWorkload(workload: Workload, address: string, port: number): Endpoi
 
 function sliceEndpoints(slice: EndpointSlice, port: ServicePort, inputs: EndpointInputs): Endpoint[] {
   const target = (slice.spec.ports ?? []).find(one => (one.name ?? '') === port.name)?.port
-  if (target === undefined) return []
+  if (!target) return []
   return (slice.spec.endpoints ?? [])
     .filter(endpoint => endpoint.conditions?.ready !== false)
     .flatMap(endpoint => endpoint.addresses)

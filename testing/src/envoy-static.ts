@@ -22,6 +22,10 @@ export function staticBootstrap(config: RenderedJson): JsonObject {
   return {
     node: { id: 'validate', cluster: 'validate' },
     admin: { address: socket('127.0.0.1', 15000) },
+    // As the agent's bootstrap has it.
+    layeredRuntime: {
+      layers: [{ name: 'seine', staticLayer: { 're2.max_program_size.error_level': 32_768 } }],
+    },
     staticResources: {
       listeners: config.listeners.map(listener => inlineRoutes(listener, tables) as JsonObject),
       clusters: [

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { labelsField, portField } from '../fields.ts'
+import { ipField, labelsField, portField } from '../fields.ts'
 import type { Resource } from '../resource.ts'
 
 const envVar = z.looseObject({ name: z.string(), value: z.string().optional() })
@@ -32,8 +32,8 @@ export const podSpec = z.looseObject({
 
 /** A Kubernetes pod's `status`: what the mesh reads of it. */
 export const podStatus = z.looseObject({
-  podIP: z.string().optional(),
-  podIPs: z.array(z.looseObject({ ip: z.string() })).optional(),
+  podIP: ipField.optional(),
+  podIPs: z.array(z.looseObject({ ip: ipField })).optional(),
   phase: z.string().optional(),
   conditions: z.array(z.looseObject({ type: z.string(), status: z.string() })).optional(),
 })

@@ -1,10 +1,14 @@
 import { z } from 'zod'
-import { durationField } from '../fields.ts'
+import { durationField, namespaceField, positiveDuration } from '../fields.ts'
 
 /** What applies to the mesh as a whole: the `mesh` entry of the ConfigMap `istio` (or `seine`) in the root namespace. */
 export const meshConfigSchema = z.strictObject({
-  trustDomain: z.string().default('cluster.local').describe('The first part of every SPIFFE ID'),
-  rootNamespace: z.string().default('istio-system').describe('Resources here apply to the whole mesh'),
+  trustDomain: z
+    .string()
+    .regex(/^[a-z0-9._-]+$/, 'a trust domain is lower-case letters, digits, ".", "-" and "_"')
+    .default('cluster.local')
+    .describe('The first part of every SPIFFE ID'),
+  rootNamespace: namespaceField.default('istio-system').describe('Resources here apply to the whole mesh'),
   outboundTrafficPolicy: z
     .strictObject({ mode: z.enum(['ALLOW_ANY', 'REGISTRY_ONLY']) })
     .default({ mode: 'ALLOW_ANY' })
@@ -19,7 +23,7 @@ export const meshConfigSchema = z.strictObject({
     .default('/dev/stdout')
     .describe('Where sidecars write access logs; empty for nowhere'),
   accessLogEncoding: z.enum(['TEXT', 'JSON']).default('JSON'),
-  connectTimeout: durationField.default('10s').describe('For a TCP connection to an endpoint'),
+  connectTimeout: positiveDuration.default('10s').describe('For a TCP connection to an endpoint'),
   protocolDetectionTimeout: durationField
     .default('5s')
     .describe('How long a listener waits for the first bytes to tell the protocol'),

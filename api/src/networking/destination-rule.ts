@@ -2,11 +2,13 @@ import { z } from 'zod'
 import {
   durationField,
   exportToField,
+  headerNameField,
   hostField,
   labelsField,
   oneOf,
   portField,
   positiveDuration,
+  secondsDuration,
   workloadSelectorField,
 } from '../fields.ts'
 import type { Resource } from '../resource.ts'
@@ -15,8 +17,8 @@ const count = z.int().min(0).max(0xffffffff)
 
 const tcpKeepalive = z.strictObject({
   probes: count.optional(),
-  time: durationField.optional(),
-  interval: durationField.optional(),
+  time: secondsDuration.optional(),
+  interval: secondsDuration.optional(),
 })
 
 const connectionPool = z.strictObject({
@@ -38,25 +40,35 @@ const connectionPool = z.strictObject({
       idleTimeout: durationField.optional(),
       h2UpgradePolicy: z.enum(['DEFAULT', 'DO_NOT_UPGRADE', 'UPGRADE']).optional(),
       useClientProtocol: z.boolean().optional(),
-      maxConcurrentStreams: count.optional(),
+      maxConcurrentStreams: z.int().min(1).max(0x7fffffff).optional(),
     })
     .optional(),
 })
 
+/** Envoy's largest hash ring. */
+const ringSize = z.int().min(0).max(8_388_608)
+/** Envoy's largest Maglev table; its size must be prime. */
+const tableSize = z.int().min(2).max(5_000_011).refine(isPrime, 'must be a prime number')
+
+function isPrime(value: number): boolean {
+  for (let divisor = 2; divisor * divisor <= value; divisor++) if (value % divisor === 0) return false
+  return value > 1
+}
+
 const consistentHash = z
   .strictObject({
-    httpHeaderName: z.string().min(1).optional(),
+    httpHeaderName: headerNameField.optional(),
     httpCookie: z
-      .strictObject({ name: z.string().min(1), path: z.string().optional(), ttl: durationField.optional() })
+      .strictObject({ name: headerNameField, path: z.string().optional(), ttl: durationField.optional() })
       .optional(),
-    useSourceIp: z.boolean().optional(),
+    useSourceIp: z.literal(true, 'must be true, or left out').optional(),
     httpQueryParameterName: z.string().min(1).optional(),
-    ringHash: z.strictObject({ minimumRingSize: count.optional() }).optional(),
-    maglev: z.strictObject({ tableSize: count.optional() }).optional(),
-    minimumRingSize: count.optional(),
+    ringHash: z.strictObject({ minimumRingSize: ringSize.optional() }).optional(),
+    maglev: z.strictObject({ tableSize: tableSize.optional() }).optional(),
+    minimumRingSize: ringSize.optional(),
   })
   .superRefine(oneOf(['httpHeaderName', 'httpCookie', 'useSourceIp', 'httpQueryParameterName'], true))
-  .superRefine(oneOf(['ringHash', 'maglev']))
+  .superRefine(oneOf(['ringHash', 'maglev', 'minimumRingSize']))
 
 const localityLbSetting = z
   .strictObject({
@@ -87,6 +99,17 @@ const loadBalancer = z
       .optional(),
   })
   .superRefine(oneOf(['simple', 'consistentHash']))
+  .superRefine(oneOf(['warmup', 'warmupDurationSecs']))
+  .superRefine((settings, context) => {
+    const warming = settings.warmup ? 'warmup' : 'warmupDurationSecs'
+    const spreads = ['RANDOM', 'PASSTHROUGH'].includes(settings.simple ?? '') || settings.consistentHash
+    if (settings[warming] && spreads)
+      context.addIssue({
+        code: 'custom',
+        path: [warming],
+        message: 'goes with ROUND_ROBIN and LEAST_REQUEST only',
+      })
+  })
 
 const outlierDetection = z.strictObject({
   splitExternalLocalOriginErrors: z.boolean().optional(),
@@ -113,6 +136,14 @@ const clientTls = z
     caCrl: z.string().optional(),
   })
   .superRefine((tls, context) => {
+    if (tls.mode === undefined || tls.mode === 'DISABLE') {
+      for (const field of Object.keys(tls).filter(key => key !== 'mode'))
+        context.addIssue({
+          code: 'custom',
+          path: [field],
+          message: 'goes with mode SIMPLE, MUTUAL or ISTIO_MUTUAL',
+        })
+    }
     if (tls.mode === 'MUTUAL' && !tls.credentialName && (!tls.clientCertificate || !tls.privateKey)) {
       context.addIssue({
         code: 'custom',
@@ -137,11 +168,24 @@ const portPolicy = {
   tls: clientTls.optional(),
 }
 
+const portLevelSettings = z
+  .array(z.strictObject({ port: z.strictObject({ number: portField }), ...portPolicy }))
+  .superRefine((settings, context) => {
+    const seen = new Set<number>()
+    for (const [index, { port }] of settings.entries()) {
+      if (seen.has(port.number))
+        context.addIssue({
+          code: 'custom',
+          path: [index, 'port', 'number'],
+          message: `there are settings for port ${port.number} already`,
+        })
+      seen.add(port.number)
+    }
+  })
+
 const trafficPolicy = z.strictObject({
   ...portPolicy,
-  portLevelSettings: z
-    .array(z.strictObject({ port: z.strictObject({ number: portField }), ...portPolicy }))
-    .optional(),
+  portLevelSettings: portLevelSettings.optional(),
   tunnel: z
     .strictObject({
       protocol: z.enum(['CONNECT', 'POST']).optional(),

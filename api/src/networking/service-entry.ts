@@ -1,15 +1,21 @@
 import { z } from 'zod'
-import { exportToField, hostField, labelsField, portField } from '../fields.ts'
+import { addressRangeField, exportToField, hostField, ipField, labelsField, portField } from '../fields.ts'
+import { canonicalIp } from '../ip.ts'
 import type { Resource } from '../resource.ts'
+
+const UNIX_SOCKET = 'unix://'
 
 /** Istio `WorkloadEntry`: one workload that Kubernetes does not know. */
 export const workloadEntrySpec = z.strictObject({
-  address: z.string().optional(),
+  address: z
+    .string()
+    .refine(text => !text.startsWith(UNIX_SOCKET), 'Unix sockets are not supported yet')
+    .pipe(z.union([ipField, hostField], 'must be an IP address or a host name')),
   ports: z.record(z.string(), portField).optional(),
   labels: labelsField.optional(),
   network: z.string().optional(),
   locality: z.string().optional(),
-  weight: z.int().min(0).optional(),
+  weight: z.int().min(0).max(1_000_000).optional(),
   serviceAccount: z.string().optional(),
 })
 
@@ -30,42 +36,79 @@ const servicePort = z.strictObject({
 export const serviceEntrySpec = z
   .strictObject({
     hosts: z.array(hostField).min(1, 'needs at least one host'),
-    addresses: z.array(z.string()).optional(),
+    addresses: z.array(addressRangeField).optional(),
     ports: z.array(servicePort).optional(),
     location: z.enum(['MESH_EXTERNAL', 'MESH_INTERNAL']).optional(),
     resolution: z.enum(['NONE', 'STATIC', 'DNS', 'DNS_ROUND_ROBIN', 'DYNAMIC_DNS']).optional(),
     endpoints: z.array(workloadEntrySpec).optional(),
     workloadSelector: z.strictObject({ labels: labelsField.optional() }).optional(),
     exportTo: exportToField,
-    subjectAltNames: z.array(z.string()).optional(),
+    subjectAltNames: z.array(z.string().min(1)).optional(),
   })
   .superRefine((spec, context) => {
-    const issue = (path: (string | number)[], message: string) =>
-      context.addIssue({ code: 'custom', path, message })
-    const resolution = spec.resolution ?? 'NONE'
-    if (resolution === 'NONE' && spec.endpoints?.length)
-      issue(['endpoints'], 'resolution NONE takes no endpoints: set resolution to STATIC or DNS')
-    if (resolution === 'STATIC' && !spec.endpoints?.length && !spec.workloadSelector)
-      issue(['endpoints'], 'resolution STATIC needs endpoints or a workloadSelector')
-    if (spec.endpoints?.length && spec.workloadSelector)
-      issue(['workloadSelector'], 'only one of endpoints and workloadSelector can be set')
-    if (
-      resolution.startsWith('DNS') &&
-      !spec.endpoints?.length &&
-      spec.hosts.some(host => host.startsWith('*'))
-    ) {
-      issue(['hosts'], 'a wildcard host with resolution DNS needs endpoints')
-    }
-    const names = new Set<string>()
-    const numbers = new Set<number>()
-    for (const [index, port] of (spec.ports ?? []).entries()) {
-      if (names.has(port.name)) issue(['ports', index, 'name'], `there is already a port named ${port.name}`)
-      if (numbers.has(port.number))
-        issue(['ports', index, 'number'], `there is already a port ${port.number}`)
-      names.add(port.name)
-      numbers.add(port.number)
-    }
+    checkResolution(spec, context)
+    checkEndpoints(spec, context)
+    checkPorts(spec.ports ?? [], context)
   })
+
+type Spec = z.infer<typeof serviceEntrySpec>
+
+function issue(context: z.RefinementCtx, path: (string | number)[], message: string): void {
+  context.addIssue({ code: 'custom', path, message })
+}
+
+/** What the ways to find a service's addresses need, and what they do not take. */
+function checkResolution(
+  { resolution = 'NONE', endpoints = [], workloadSelector, hosts }: Spec,
+  context: z.RefinementCtx,
+): void {
+  if (resolution === 'NONE' && endpoints.length > 0)
+    issue(context, ['endpoints'], 'resolution NONE takes no endpoints: set resolution to STATIC or DNS')
+  if (resolution === 'NONE' && workloadSelector)
+    issue(
+      context,
+      ['workloadSelector'],
+      'resolution NONE goes where the client went: set resolution to STATIC',
+    )
+  if (resolution === 'STATIC' && endpoints.length === 0 && !workloadSelector)
+    issue(context, ['endpoints'], 'resolution STATIC needs endpoints or a workloadSelector')
+  if (endpoints.length > 0 && workloadSelector)
+    issue(context, ['workloadSelector'], 'only one of endpoints and workloadSelector can be set')
+  if (resolution === 'DNS_ROUND_ROBIN' && (endpoints.length > 1 || workloadSelector))
+    issue(context, ['resolution'], 'DNS_ROUND_ROBIN takes at most one endpoint, and no workloadSelector')
+  const named = endpoints.length > 0 || workloadSelector
+  if (resolution.startsWith('DNS') && !named && hosts.some(host => host.startsWith('*')))
+    issue(context, ['hosts'], 'a wildcard host with resolution DNS needs endpoints')
+}
+
+function checkEndpoints({ resolution, endpoints, ports = [] }: Spec, context: z.RefinementCtx): void {
+  const names = ports.map(({ name }) => name)
+  for (const [index, endpoint] of (endpoints ?? []).entries()) {
+    if (resolution === 'STATIC' && canonicalIp(endpoint.address) === undefined)
+      issue(context, ['endpoints', index, 'address'], 'must be an IP address: resolution is STATIC')
+    if (endpoint.address.startsWith('*'))
+      issue(context, ['endpoints', index, 'address'], 'must not be a wildcard')
+    for (const port of Object.keys(endpoint.ports ?? {})) {
+      if (!names.includes(port))
+        issue(
+          context,
+          ['endpoints', index, 'ports', port],
+          `there is no port ${port} among the entry's ports`,
+        )
+    }
+  }
+}
+
+function checkPorts(ports: NonNullable<Spec['ports']>, context: z.RefinementCtx): void {
+  const names = new Set<string>()
+  const numbers = new Set<number>()
+  for (const [index, { name, number }] of ports.entries()) {
+    if (names.has(name)) issue(context, ['ports', index, 'name'], `there is already a port named ${name}`)
+    if (numbers.has(number)) issue(context, ['ports', index, 'number'], `there is already a port ${number}`)
+    names.add(name)
+    numbers.add(number)
+  }
+}
 
 export type WorkloadEntrySpec = z.infer<typeof workloadEntrySpec>
 export type WorkloadEntry = Resource<'WorkloadEntry', WorkloadEntrySpec>

@@ -1,27 +1,53 @@
 import { z } from 'zod'
 import {
   durationField,
-  durationMs,
   exportToField,
+  headerNameField,
+  headerTextField,
   hostField,
   labelsField,
   oneOf,
+  pathMatchField,
   percentField,
   portField,
   positiveDuration,
   regexField,
+  requiredStringMatchField,
   stringMatchField,
 } from '../fields.ts'
 import type { Resource } from '../resource.ts'
 
+/** Envoy's limit for the body of an answer that it gives by itself, as the route tables have it. */
+const MAX_BODY_BYTES = 1 << 20
+
+const isHost = (name: string) => /^(host|:authority)$/i.test(name)
+
+/** A header's value: text with Envoy's operators, `%REQ(x-user)%`; a percent sign by itself is `%%`. */
+const headerValue = z
+  .string()
+  .regex(/^[^\u0000-\u0008\u000a-\u001f\u007f]*$/, 'must not hold control characters')
+  .regex(
+    /^([^%]|%%|%[A-Z][A-Z0-9_]*(\([^)]*\))?(:\d+)?%)*$/,
+    'a percent sign begins an operator such as %REQ(x-user)%; write %% for the sign itself',
+  )
+
+const plainHeader = headerNameField.refine(
+  name => !isHost(name),
+  'the host is no header here: set it for requests, or use rewrite.authority',
+)
+
 const headerOperations = z.strictObject({
-  set: z.record(z.string(), z.string()).optional(),
-  add: z.record(z.string(), z.string()).optional(),
-  remove: z.array(z.string()).optional(),
+  set: z.record(plainHeader, headerValue).optional(),
+  add: z.record(plainHeader, headerValue).optional(),
+  remove: z.array(plainHeader).optional(),
+})
+
+const requestHeaderOperations = headerOperations.extend({
+  set: z.record(z.union([headerNameField, z.literal(':authority')]), headerValue).optional(),
 })
 
 const headers = z.strictObject({
-  request: headerOperations.optional(),
+  request: requestHeaderOperations.optional(),
   response: headerOperations.optional(),
 })
 
@@ -36,7 +62,10 @@ const destination = z.strictObject({
     .describe('Needed where the service has more than one port'),
 })
 
-const weight = z.int().min(0, 'a weight is 0 or more')
+/** Envoy adds weights up in 32 bits. */
+const MAX_WEIGHT = 0xffffffff
+
+const weight = z.int().min(0, 'a weight is 0 or more').max(MAX_WEIGHT, `a weight is at most ${MAX_WEIGHT}`)
 
 const httpRouteDestination = z.strictObject({
   destination,
@@ -46,15 +75,21 @@ const httpRouteDestination = z.strictObject({
 
 const l4RouteDestination = z.strictObject({ destination, weight: weight.optional() })
 
+/** Headers, and the parts of a request that HTTP/2 sends as such. */
+const matchedHeader = z.union([
+  headerNameField,
+  z.enum([':method', ':scheme', ':authority', ':path'], 'must be the name of a header'),
+])
+
 const httpMatch = z.strictObject({
   name: z.string().optional(),
-  uri: stringMatchField.optional(),
-  scheme: stringMatchField.optional(),
-  method: stringMatchField.optional(),
-  authority: stringMatchField.optional(),
-  headers: z.record(z.string(), stringMatchField).optional(),
-  withoutHeaders: z.record(z.string(), stringMatchField).optional(),
-  queryParams: z.record(z.string(), stringMatchField).optional(),
+  uri: pathMatchField.optional(),
+  scheme: requiredStringMatchField.optional(),
+  method: requiredStringMatchField.optional(),
+  authority: requiredStringMatchField.optional(),
+  headers: z.record(matchedHeader, stringMatchField).optional(),
+  withoutHeaders: z.record(matchedHeader, stringMatchField).optional(),
+  queryParams: z.record(z.string().min(1, 'must be the name of a parameter'), stringMatchField).optional(),
   ignoreUriCase: z.boolean().optional(),
   port: portField.optional(),
   sourceLabels: labelsField.optional(),
@@ -65,8 +100,8 @@ const httpMatch = z.strictObject({
 
 const redirect = z
   .strictObject({
-    uri: z.string().optional(),
-    authority: z.string().optional(),
+    uri: headerTextField.optional(),
+    authority: headerTextField.optional(),
     port: portField.optional(),
     derivePort: z.enum(['FROM_PROTOCOL_DEFAULT', 'FROM_REQUEST_PORT']).optional(),
     scheme: z.enum(['http', 'https']).optional(),
@@ -82,14 +117,33 @@ const directResponse = z.strictObject({
   body: z
     .strictObject({ string: z.string().optional(), bytes: z.base64().optional() })
     .superRefine(oneOf(['string', 'bytes'], true))
+    .refine(
+      ({ string = '', bytes = '' }) =>
+        new TextEncoder().encode(string).length <= MAX_BODY_BYTES && bytes.length * 0.75 <= MAX_BODY_BYTES,
+      'must be at most 1 MiB long',
+    )
     .optional(),
 })
 
-const rewrite = z.strictObject({
-  uri: z.string().optional(),
-  authority: z.string().optional(),
-  uriRegexRewrite: z.strictObject({ match: regexField, rewrite: z.string() }).optional(),
-})
+const uriRegexRewrite = z.strictObject({ match: regexField, rewrite: z.string() }).refine(
+  // RE2 refuses a substitution that names a group which the expression does not have.
+  ({ match, rewrite }) => {
+    const groups = match.replace(/\\.|\[[^\]]*\]/g, '').match(/\((?!\?)|\(\?P?</g)?.length ?? 0
+    return (rewrite.match(/\\./g) ?? []).every(use => use === '\\\\' || Number(use.slice(1)) <= groups)
+  },
+  {
+    path: ['rewrite'],
+    message: 'a backslash is followed by the number of a group of match, or by another one',
+  },
+)
+
+const rewrite = z
+  .strictObject({
+    uri: headerTextField.optional(),
+    authority: headerTextField.optional(),
+    uriRegexRewrite: uriRegexRewrite.optional(),
+  })
+  .superRefine(oneOf(['uri', 'uriRegexRewrite']))
 
 const delay = z
   .strictObject({
@@ -99,10 +153,37 @@ const delay = z
   })
   .superRefine(oneOf(['fixedDelay'], true))
 
+/** The names of gRPC's status codes, in the order of their numbers. */
+export const GRPC_STATUS_NAMES = [
+  'OK',
+  'CANCELLED',
+  'UNKNOWN',
+  'INVALID_ARGUMENT',
+  'DEADLINE_EXCEEDED',
+  'NOT_FOUND',
+  'ALREADY_EXISTS',
+  'PERMISSION_DENIED',
+  'RESOURCE_EXHAUSTED',
+  'FAILED_PRECONDITION',
+  'ABORTED',
+  'OUT_OF_RANGE',
+  'UNIMPLEMENTED',
+  'INTERNAL',
+  'UNAVAILABLE',
+  'DATA_LOSS',
+  'UNAUTHENTICATED',
+] as const
+
+const isGrpcStatus = (text: string) =>
+  GRPC_STATUS_NAMES.some((name, code) => name === text.toUpperCase() || String(code) === text)
+
 const abort = z
   .strictObject({
     httpStatus: z.int().min(200).max(599).optional(),
-    grpcStatus: z.string().optional(),
+    grpcStatus: z
+      .string()
+      .refine(isGrpcStatus, 'must be a gRPC status such as NOT_FOUND, or its number')
+      .optional(),
     percentage: percentField.optional(),
   })
   .superRefine(oneOf(['httpStatus', 'grpcStatus'], true))
@@ -130,21 +211,26 @@ const RETRY_ON = new Set([
 const isRetryOn = (value: string) =>
   value.split(',').every(word => RETRY_ON.has(word.trim()) || /^[1-5]\d\d$/.test(word.trim()))
 
-const retries = z.strictObject({
-  attempts: z.int().min(0, 'attempts is 0 or more').max(100).optional(),
-  perTryTimeout: positiveDuration.optional(),
-  retryOn: z
-    .string()
-    .refine(isRetryOn, `must be a comma-separated list of status codes and of ${[...RETRY_ON].join(', ')}`)
-    .optional(),
-  retryRemoteLocalities: z.boolean().optional(),
-  retryIgnorePreviousHosts: z.boolean().optional(),
-  backoff: durationField.refine(value => durationMs(value) >= 1, 'must be at least 1ms').optional(),
-})
+const retries = z
+  .strictObject({
+    attempts: z.int().min(0, 'attempts is 0 or more').max(100).optional(),
+    perTryTimeout: positiveDuration.optional(),
+    retryOn: z
+      .string()
+      .refine(isRetryOn, `must be a comma-separated list of status codes and of ${[...RETRY_ON].join(', ')}`)
+      .optional(),
+    retryRemoteLocalities: z.boolean().optional(),
+    retryIgnorePreviousHosts: z.boolean().optional(),
+    backoff: positiveDuration.optional(),
+  })
+  .refine(({ attempts, ...rest }) => attempts !== 0 || Object.keys(rest).length === 0, {
+    path: ['attempts'],
+    message: '0 turns retrying off: leave the other fields out',
+  })
 
 const corsPolicy = z.strictObject({
   allowOrigin: z.array(z.string()).optional(),
-  allowOrigins: z.array(stringMatchField).optional(),
+  allowOrigins: z.array(requiredStringMatchField).optional(),
   allowMethods: z.array(z.string()).optional(),
   allowHeaders: z.array(z.string()).optional(),
   exposeHeaders: z.array(z.string()).optional(),
@@ -164,7 +250,10 @@ const httpRoute = z
     rewrite: rewrite.optional(),
     timeout: durationField.optional(),
     retries: retries.optional(),
-    fault: z.strictObject({ delay: delay.optional(), abort: abort.optional() }).optional(),
+    fault: z
+      .strictObject({ delay: delay.optional(), abort: abort.optional() })
+      .refine(({ delay, abort }) => delay ?? abort, 'one of delay, abort must be set')
+      .optional(),
     mirror: destination.optional(),
     mirrorPercentage: percentField.optional(),
     mirror_percent: z.int().min(0).max(100).optional(),
@@ -175,7 +264,12 @@ const httpRoute = z
   })
   .superRefine(oneOf(['route', 'redirect', 'directResponse', 'delegate'], true))
   .superRefine(oneOf(['mirror', 'mirrors']))
-  .superRefine((route, context) => checkWeights(route.route, context))
+  .superRefine(oneOf(['mirrorPercentage', 'mirrorPercent', 'mirror_percent']))
+  .superRefine((route, context) => {
+    checkWeights(route.route, context)
+    if (!route.route) checkUnrouted(route, context)
+    if (!route.mirror) checkMirrorShare(route, context)
+  })
 
 const l4Match = {
   destinationSubnets: z.array(z.string()).optional(),
@@ -190,15 +284,17 @@ const tlsRoute = z.strictObject({
   route: z.array(l4RouteDestination).min(1),
 })
 
-const tcpRoute = z.strictObject({
-  match: z.array(z.strictObject({ ...l4Match, sourceSubnet: z.string().optional() })).optional(),
-  route: z.array(l4RouteDestination).min(1),
-})
+const tcpRoute = z
+  .strictObject({
+    match: z.array(z.strictObject({ ...l4Match, sourceSubnet: z.string().optional() })).optional(),
+    route: z.array(l4RouteDestination),
+  })
+  .superRefine(({ route }, context) => checkWeights(route, context))
 
 /** Istio `VirtualService`: how requests to its hosts are routed. */
 export const virtualServiceSpec = z
   .strictObject({
-    hosts: z.array(hostField).optional(),
+    hosts: z.array(hostField).min(1, 'needs at least one host'),
     gateways: z.array(z.string()).optional(),
     http: z.array(httpRoute).optional(),
     tls: z.array(tlsRoute).optional(),
@@ -222,13 +318,35 @@ function checkWeights(
   if (!route) return
   if (route.length === 0)
     context.addIssue({ code: 'custom', path: ['route'], message: 'needs at least one destination' })
-  if (route.length > 1 && route.every(one => (one.weight ?? 0) === 0)) {
+  const total = route.reduce((sum, one) => sum + (one.weight ?? 0), 0)
+  if (route.length > 1 && total === 0) {
     context.addIssue({
       code: 'custom',
       path: ['route'],
       message: 'the weights of the destinations are all 0: give at least one a weight',
     })
   }
+  if (total > MAX_WEIGHT)
+    context.addIssue({
+      code: 'custom',
+      path: ['route'],
+      message: `the weights add up to more than ${MAX_WEIGHT}`,
+    })
+}
+
+/** What happens to a request on its way to a destination means nothing where there is none. */
+function checkUnrouted(route: Readonly<Record<string, unknown>>, context: z.RefinementCtx): void {
+  for (const field of ['rewrite', 'timeout', 'retries', 'mirror', 'mirrors', 'fault']) {
+    if (route[field] === undefined) continue
+    const message = 'goes with route: a redirect or direct response reaches no destination'
+    context.addIssue({ code: 'custom', path: [field], message })
+  }
+}
+
+function checkMirrorShare(route: Readonly<Record<string, unknown>>, context: z.RefinementCtx): void {
+  for (const field of ['mirrorPercentage', 'mirrorPercent', 'mirror_percent'])
+    if (route[field] !== undefined)
+      context.addIssue({ code: 'custom', path: [field], message: 'goes with mirror' })
 }
 
 export type VirtualServiceSpec = z.infer<typeof virtualServiceSpec>

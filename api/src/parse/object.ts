@@ -7,6 +7,9 @@ import { formatPath } from './field-path.ts'
 import { suggest } from './suggest.ts'
 import { unsupportedFields } from './unsupported.ts'
 
+/** Kinds whose names become parts of host names, and so hold no dots. */
+const NAMED_BY_LABELS = new Set<string>(['Service', 'Namespace'])
+const LABEL = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/
 const NAME = /^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/
 
 /** Kinds that often stand in the same files and mean nothing to the mesh. */
@@ -130,15 +133,23 @@ function readMetadata(input: unknown, definition: KindDefinition, report: Report
   if (!isObject(input) || typeof input['name'] !== 'string')
     return report.fail('schema', 'metadata.name', 'a name is needed')
   const name = input['name']
-  if (!NAME.test(name) || name.length > 253) {
+  const isLabel = NAMED_BY_LABELS.has(definition.kind)
+  if (isLabel ? !LABEL.test(name) : !NAME.test(name) || name.length > 253) {
     return report.fail(
       'schema',
       'metadata.name',
-      `"${name}" is no valid name: lower-case letters, digits, "-" and "."`,
+      `"${name}" is no valid name: lower-case letters, digits${isLabel ? ' and "-"' : ', "-" and "."'}`,
     )
   }
   const namespace = definition.namespaced ? (input['namespace'] ?? 'default') : ''
   if (typeof namespace !== 'string') return report.fail('schema', 'metadata.namespace', 'must be a string')
+  if (definition.namespaced && !LABEL.test(namespace)) {
+    return report.fail(
+      'schema',
+      'metadata.namespace',
+      `"${namespace}" is no valid namespace: lower-case letters, digits and "-"`,
+    )
+  }
   const labels = stringMap(input['labels'], 'metadata.labels', report)
   const annotations = stringMap(input['annotations'], 'metadata.annotations', report)
   if (!labels || !annotations) return undefined

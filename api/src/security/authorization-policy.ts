@@ -1,9 +1,12 @@
 import { z } from 'zod'
-import { workloadSelectorField } from '../fields.ts'
+import { addressRangeField, portField, workloadSelectorField } from '../fields.ts'
+import { canonicalCidr, canonicalIp } from '../ip.ts'
 import type { Resource } from '../resource.ts'
 
 const strings = z.array(z.string().min(1)).min(1, 'must not be empty: leave the field out instead').optional()
-const ports = z.array(z.string().regex(/^\d+$/, 'must be a port number')).min(1).optional()
+const isPort = (text: string) => /^\d+$/.test(text) && portField.safeParse(Number(text)).success
+const ports = z.array(z.string().refine(isPort, 'a port is 1 to 65535')).min(1).optional()
+const blocks = z.array(addressRangeField).min(1, 'must not be empty: leave the field out instead').optional()
 
 const source = z.strictObject({
   principals: strings,
@@ -14,10 +17,10 @@ const source = z.strictObject({
   notNamespaces: strings,
   serviceAccounts: strings,
   notServiceAccounts: strings,
-  ipBlocks: strings,
-  notIpBlocks: strings,
-  remoteIpBlocks: strings,
-  notRemoteIpBlocks: strings,
+  ipBlocks: blocks,
+  notIpBlocks: blocks,
+  remoteIpBlocks: blocks,
+  notRemoteIpBlocks: blocks,
 })
 
 const operation = z.strictObject({
@@ -36,7 +39,22 @@ const condition = z
   .superRefine((value, context) => {
     if (!value.values && !value.notValues)
       context.addIssue({ code: 'custom', path: [], message: 'one of values, notValues must be set' })
+    const [isValid, message] = valueCheck(value.key)
+    for (const field of ['values', 'notValues'] as const) {
+      for (const [index, one] of (value[field] ?? []).entries())
+        if (!isValid(one)) context.addIssue({ code: 'custom', path: [field, index], message })
+    }
   })
+
+/** What the values of a condition must be, by its key. */
+function valueCheck(key: string): [isValid: (value: string) => boolean, message: string] {
+  if (/^(source|remote|destination)\.ip$/.test(key)) {
+    const isRange = (value: string) => (canonicalIp(value) ?? canonicalCidr(value)) !== undefined
+    return [isRange, 'must be an IP address or a range such as 10.0.0.0/8']
+  }
+  if (key === 'destination.port') return [isPort, 'a port is 1 to 65535']
+  return [() => true, '']
+}
 
 const rule = z.strictObject({
   from: z.array(z.strictObject({ source })).min(1).optional(),
