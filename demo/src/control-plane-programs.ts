@@ -62,13 +62,13 @@ export function controlPlanePrograms(choice: ControlPlaneChoice): readonly Contr
   const commands = {
     citadel: [...state, ...bind, '--tls-port', String(CITADEL_TLS_PORT), ...ttl],
     pilot: [
-      ...[...folders, ...state, ...bind, '--tls-port', String(PILOT_TLS_PORT)],
+      ...[...folders, ...bind, '--tls-port', String(PILOT_TLS_PORT)],
       ...['--citadel', `${GATEWAY}:${CITADEL_TLS_PORT}`, '--root-cert', join(citadel, 'root-cert.pem')],
       ...['--token-file', controlPlaneTokenFile(stateFolder)],
       ...['--token-issuers', join(citadel, 'token-issuers.json')],
     ],
-    hub: [...folders, ...state, '--pilot', `http://127.0.0.1:${HTTP_PORT.pilot}`],
-    mixer: [...state, ...bind, '--hub', HUB],
+    hub: [...folders, '--pilot', `http://127.0.0.1:${HTTP_PORT.pilot}`],
+    mixer: [...bind, '--hub', HUB],
   } as const
   return (['citadel', 'pilot', 'hub', 'mixer'] as const).map(name => ({
     name,

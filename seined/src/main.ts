@@ -8,7 +8,7 @@ import { ALL_COMPONENTS, type Component, DEFAULT_PORTS, type SeinedSettings } fr
 
 interface Flags {
   readonly config?: readonly string[]
-  readonly state: string
+  readonly state?: string
   readonly bind?: string
   readonly trustDomain?: string
   readonly workloadCertTtl?: number
@@ -59,7 +59,6 @@ function add(name: string, description: string, components: readonly Component[]
       collect,
       [],
     )
-  command.option('--state <folder>', 'where keys are kept', join(cacheFolder(), 'state'))
   if (anyOf('citadel', 'pilot', 'mixer'))
     command.option('--bind <address>', 'the address that sidecars reach this process at', ipAddress, LOOPBACK)
   if (anyOf('citadel', 'pilot'))
@@ -67,12 +66,14 @@ function add(name: string, description: string, components: readonly Component[]
       .option('--trust-domain <name>', 'the first part of every SPIFFE ID', TRUST_DOMAIN)
       .option('--tls-port <port>', 'ADS and certificates over TLS', port, DEFAULT_PORTS.tls)
   if (anyOf('citadel'))
-    command.option(
-      '--workload-cert-ttl <duration>',
-      "the longest life of a workload's certificate, such as 90s, 15m or 24h",
-      duration,
-      DAY_MS,
-    )
+    command
+      .option('--state <folder>', 'where keys are kept', join(cacheFolder(), 'state'))
+      .option(
+        '--workload-cert-ttl <duration>',
+        "the longest life of a workload's certificate, such as 90s, 15m or 24h",
+        duration,
+        DAY_MS,
+      )
   if (anyOf('pilot'))
     command.option(
       '--xds-port <port>',
@@ -111,7 +112,7 @@ async function run(components: readonly Component[], flags: Flags): Promise<void
   const settings: SeinedSettings = {
     components,
     configFolders: flags.config ?? [],
-    stateFolder: flags.state,
+    stateFolder: flags.state ?? join(cacheFolder(), 'state'),
     bind: flags.bind ?? LOOPBACK,
     trustDomain: flags.trustDomain ?? TRUST_DOMAIN,
     workloadTtlMs: flags.workloadCertTtl ?? DAY_MS,

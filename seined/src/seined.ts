@@ -1,4 +1,4 @@
-import { mkdir, readFile } from 'node:fs/promises'
+import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Server } from '@grpc/grpc-js'
@@ -51,7 +51,6 @@ export class Seined implements Closable {
   async start(): Promise<void> {
     const { settings } = this.#options
     const runs = (component: SeinedSettings['components'][number]) => settings.components.includes(component)
-    await mkdir(settings.stateFolder, { recursive: true, mode: 0o700 })
     const pilot = runs('pilot')
       ? new Pilot({ logger: this.#options.logger, clock: this.#options.clock, metrics: this.#metrics })
       : undefined
