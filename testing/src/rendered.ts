@@ -7,6 +7,7 @@ import {
   type RenderedResources,
   renderProxy,
   resourceToJson,
+  type TrafficPlugin,
 } from '@seine/pilot-traffic'
 
 /** What a proxy gets, in Envoy's proto-JSON: what `seinectl render` prints. */
@@ -17,9 +18,13 @@ export interface RenderedJson {
   readonly endpoints: readonly JsonObject[]
 }
 
-/** Renders a proxy's configuration as `seinectl render` does. */
-export function renderJson(snapshot: MeshSnapshot, proxy: MeshProxy): RenderedJson {
-  return toJson(renderProxy(snapshot, proxy, mixerPlugins))
+/** Renders a proxy's configuration as `seinectl render` does; without plugins where what they add does not matter. */
+export function renderJson(
+  snapshot: MeshSnapshot,
+  proxy: MeshProxy,
+  plugins: readonly TrafficPlugin[] = mixerPlugins,
+): RenderedJson {
+  return toJson(renderProxy(snapshot, proxy, plugins))
 }
 
 /** Rendered resources in proto-JSON. */

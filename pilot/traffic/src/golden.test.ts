@@ -8,7 +8,7 @@ import {
   goldenYaml,
   renderCase,
   strayFiles,
-} from '@seine/testing'
+} from '@seine/testing/unit'
 import { describe, expect, it } from 'vitest'
 
 const TESTDATA = fileURLToPath(new URL('../testdata', import.meta.url))
