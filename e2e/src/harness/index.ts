@@ -3,9 +3,18 @@ export { Ask, type Echo, type Outcome, PeerPort } from '../apps/protocol.ts'
 export { type Ran, run } from './command.ts'
 export { freshId, growthOf, seenBy } from './counting.ts'
 export { DemoProcess, type MeshPlace, ROOT } from './demo-process.ts'
+export { startDnsServer } from './dns-server.ts'
 export type { HubProblem, HubProxy, HubSpan, HubWorkload } from './hub.ts'
 export { Hub } from './hub.ts'
 export { type ApplyOptions, Mesh, meshRuns, sharedMesh } from './mesh.ts'
+export {
+  type CertificateFacts,
+  publicKeyOf,
+  readCertificate,
+  sClient,
+  selfSigned,
+  shownCertificates,
+} from './openssl.ts'
 export { type Answer, Pod } from './pod.ts'
 export * from './resources.ts'
 export { countBy, expectShare } from './shares.ts'

@@ -125,7 +125,7 @@ export class Pod {
   }
 
   /** Lines of a container's log; the sidecar's are access logs and messages. */
-  async log(container: 'istio-proxy' | 'peer'): Promise<readonly string[]> {
+  async log(container: 'seine-proxy' | 'peer'): Promise<readonly string[]> {
     return (await readFile(join(this.#logFolder, `${container}.log`), 'utf8')).split('\n').filter(Boolean)
   }
 
