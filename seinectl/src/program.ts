@@ -2,6 +2,7 @@ import { Command, InvalidArgumentError, Option } from 'commander'
 import type { ApplyFlags } from './commands/apply.ts'
 import type { DashboardFlags } from './commands/dashboard.ts'
 import type { DeleteFlags } from './commands/delete.ts'
+import type { ExplainFlags } from './commands/explain.ts'
 import type { GetFlags } from './commands/get.ts'
 import type { ProxyConfigFlags } from './commands/proxy-config.ts'
 import type { ProxyStatusFlags } from './commands/proxy-status.ts'
@@ -146,7 +147,30 @@ function proxyCommands(terminal: Terminal, exit: (code: ExitCode) => void): Comm
     .action(async (flags: RenderFlags) =>
       exit(await (await import('./commands/render.ts')).renderCommand(terminal, flags)),
     )
-  return [status, config, render]
+  const explain = withFolders(new Command('explain'))
+    .description('Say what happens to a request, decision by decision, and which line of YAML caused each')
+    .argument('<method>', 'GET, POST, …')
+    .argument('<url>', 'http://reviews:9080/path, https://example.com, tcp://ledger:7001')
+    .requiredOption('--from <workload>', 'who sends it: WORKLOAD[.NAMESPACE] or a pod')
+    .option('-H, --header <line>', 'a header, "name: value"; repeatable', collect)
+    .option('--inbound', 'also what the receiving sidecars decide')
+    .option(
+      '-f, --filename <path>',
+      'a file, a folder, or - for standard input, instead of the configuration folder; repeatable',
+      collect,
+    )
+    .addOption(output(['text', 'json', 'yaml']))
+    .addHelpText(
+      'after',
+      examples(
+        'seinectl explain --from productpage-v1 GET http://reviews:9080/reviews/1',
+        'seinectl explain --from web.shop --inbound GET http://api/v1 -H "end-user: jason" -f config/',
+      ),
+    )
+    .action(async (method: string, url: string, flags: ExplainFlags) =>
+      exit(await (await import('./commands/explain.ts')).explainCommand(terminal, method, url, flags)),
+    )
+  return [status, config, render, explain]
 }
 
 function otherCommands(terminal: Terminal, exit: (code: ExitCode) => void): Command[] {

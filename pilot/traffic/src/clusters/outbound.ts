@@ -20,6 +20,7 @@ import { encode } from '../encode.ts'
 import { dnsLocality } from '../endpoints.ts'
 import type { Init } from '../init.ts'
 import { outboundClusterName, sniOf, TELEMETRY_METADATA } from '../names.ts'
+import { provenanceMetadata } from '../provenance-metadata.ts'
 import { connectionPoolFields, loadBalancerFields, outlierDetectionFields } from './connection-settings.ts'
 import { httpProtocolOptions } from './http-protocol.ts'
 import {
@@ -53,6 +54,7 @@ function outboundCluster(
   const { service, rule, snapshot } = inputs
   const name = outboundClusterName(port.number, subset?.name ?? '', service.hostname)
   const policy = effectivePolicy(rule, subset, port.number)
+  const provenance = provenanceOf(inputs, port, subset, policy)
   const http2 = speaksHttp2(inputs, port, policy)
   const init: ClusterInit = {
     name,
@@ -67,10 +69,11 @@ function outboundCluster(
         [TELEMETRY_METADATA]: {
           services: [{ host: service.hostname, name: service.name, namespace: service.namespace }],
         },
+        ...provenanceMetadata(provenance),
       },
     },
   }
-  return encode(ClusterSchema, name, init, provenanceOf(inputs, port, subset, policy))
+  return encode(ClusterSchema, name, init, provenance)
 }
 
 function lbFields({ service }: OutboundClusterInputs, policy: EffectivePolicy): ClusterInit {

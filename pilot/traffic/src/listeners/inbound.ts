@@ -18,6 +18,7 @@ import {
 } from '../names.ts'
 import { type InboundMtls, inboundMtls } from '../peer-authentication.ts'
 import type { FilterChainContext, TrafficPlugin } from '../plugin.ts'
+import { provenanceMetadata } from '../provenance-metadata.ts'
 import type { Proxy } from '../proxy.ts'
 import { httpChain, listenerFilters, tcpChain } from './filters.ts'
 import { socketAddress } from './outbound.ts'
@@ -65,7 +66,13 @@ export function virtualInbound(context: InboundContext): EncodedResource {
       ],
       listenerFiltersTimeout: duration(durationMs(snapshot.config.protocolDetectionTimeout)),
       continueOnListenerFiltersTimeout: true,
-      filterChains: [blackHole(), ...built.map(({ chain }) => chain)],
+      filterChains: [
+        blackHole(),
+        ...built.map(({ chain, provenance }) => ({
+          ...chain,
+          metadata: { filterMetadata: provenanceMetadata([...mtls.provenance, ...provenance]) },
+        })),
+      ],
     },
     [
       ...mtls.provenance,
@@ -117,7 +124,7 @@ function meshChain(context: InboundContext, port: InboundPort, name: string): Bu
       transportSocket: inboundTlsSocket(context.snapshot.config.trustDomain, http),
       filters: built.filters,
     },
-    provenance: built.provenance,
+    provenance: [port.provenance, ...built.provenance],
   }
 }
 
@@ -133,7 +140,7 @@ function plaintextChains(context: InboundContext, port: InboundPort, name: strin
       filterChainMatch: { destinationPort: port.port, transportProtocol: 'tls' },
       filters: asTcp.filters,
     },
-    provenance: [],
+    provenance: [port.provenance],
   }
   const raw = { destinationPort: port.port, transportProtocol: 'raw_buffer' }
   const chains: BuiltChain[] = [tls]
@@ -141,13 +148,13 @@ function plaintextChains(context: InboundContext, port: InboundPort, name: strin
     const filterChainMatch = detected ? { ...raw, applicationProtocols: ['http/1.1', 'h2c'] } : raw
     chains.push({
       chain: { name: `${name}plaintext-http`, filterChainMatch, filters: asHttp.filters },
-      provenance: asHttp.provenance,
+      provenance: [port.provenance, ...asHttp.provenance],
     })
   }
   if (!http || detected)
     chains.push({
       chain: { name: `${name}plaintext`, filterChainMatch: raw, filters: asTcp.filters },
-      provenance: asTcp.provenance,
+      provenance: [port.provenance, ...asTcp.provenance],
     })
   return chains
 }

@@ -18,6 +18,7 @@ import { effectivePolicy } from '../destination-rules.ts'
 import { encode } from '../encode.ts'
 import type { Init } from '../init.ts'
 import { outboundClusterName, TELEMETRY_METADATA } from '../names.ts'
+import { provenanceMetadata } from '../provenance-metadata.ts'
 import {
   corsConfig,
   directResponseBody,
@@ -110,7 +111,7 @@ function defaultRoutes(inputs: VirtualHostInputs): BuiltRoute[] {
     name: 'default',
     match: MATCH_ALL,
     action: { case: 'route', value: action },
-    ...metadataFor(inputs, hostname),
+    ...metadataFor(inputs, hostname, service ? [service.ref] : []),
   }
   return [{ route, provenance: [] }]
 }
@@ -124,11 +125,13 @@ function virtualServiceRoutes(
   const built: BuiltRoute[] = []
   for (const [index, route] of routes.entries()) {
     const matches: readonly HttpMatchRequest[] = route.match?.length ? route.match : [{}]
-    for (const match of matches) {
+    for (const [at, match] of matches.entries()) {
       if (!applies(match, inputs)) continue
+      const path = `spec.http[${index}]`
+      const causes = [{ ...ref, path: route.match?.length ? `${path}.match[${at}]` : path }]
       built.push({
-        route: httpRoute(inputs, owner, route, match),
-        provenance: [{ ...ref, path: `spec.http[${index}]` }],
+        route: httpRoute(inputs, owner, route, match, causes),
+        provenance: [{ ...ref, path }],
       })
       // Nothing after a match on everything can be reached; Envoy needs no routes that never match.
       if (matchesEverything(match)) return built
@@ -150,6 +153,7 @@ function httpRoute(
   owner: VirtualService,
   route: HttpRoute,
   match: HttpMatchRequest,
+  causes: readonly Provenance[],
 ): RouteInit {
   const name = [route.name, match.name].filter(Boolean).join('.') || 'default'
   const common = {
@@ -163,7 +167,7 @@ function httpRoute(
       ['envoy.filters.http.fault', route.fault && faultConfig(route.fault)],
       ['envoy.filters.http.cors', route.corsPolicy && corsConfig(route.corsPolicy)],
     ]),
-    ...metadataFor(inputs, firstHost(route, owner) ?? inputs.hostname),
+    ...metadataFor(inputs, firstHost(route, owner) ?? inputs.hostname, causes),
     ...(match.statPrefix ? { statPrefix: match.statPrefix } : {}),
   }
   if (route.redirect)
@@ -286,10 +290,11 @@ function firstHost(route: HttpRoute, owner: VirtualService): string | undefined 
   return host === undefined ? undefined : resolveHost(host, owner.metadata.namespace)
 }
 
-/** What telemetry labels a request with when no endpoint was reached. */
+/** What telemetry labels a request with when no endpoint was reached, and what caused the route. */
 function metadataFor(
   { snapshot }: VirtualHostInputs,
   hostname: string,
+  causes: readonly Provenance[],
 ): { metadata: RouteInit['metadata'] & object } {
   const service = snapshot.services.get(hostname)
   const value = {
@@ -297,5 +302,5 @@ function metadataFor(
     destination_service_name: service?.name ?? hostname,
     destination_service_namespace: service?.namespace ?? 'unknown',
   }
-  return { metadata: { filterMetadata: { [TELEMETRY_METADATA]: value } } }
+  return { metadata: { filterMetadata: { [TELEMETRY_METADATA]: value, ...provenanceMetadata(causes) } } }
 }

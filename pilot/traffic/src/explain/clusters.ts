@@ -1,0 +1,109 @@
+import {
+  type Cluster,
+  Cluster_DiscoveryType as DiscoveryType,
+  Cluster_LbPolicy as LbPolicy,
+} from '@seine/envoy/envoy/config/cluster/v3/cluster'
+import { HealthStatus } from '@seine/envoy/envoy/config/core/v3/health_check'
+import type { ClusterLoadAssignment } from '@seine/envoy/envoy/config/endpoint/v3/endpoint'
+import type { LocalityLbEndpoints } from '@seine/envoy/envoy/config/endpoint/v3/endpoint_components'
+import type { ProxyConfiguration } from './configuration.ts'
+import { milliseconds } from './units.ts'
+
+/** One endpoint that a cluster may choose. */
+export interface ExplainedEndpoint {
+  readonly address: string
+  readonly port: number
+  readonly weight: number
+  readonly priority: number
+  readonly healthy: boolean
+}
+
+/** The endpoints of a cluster. Of one that connects to the original destination, or asks DNS, that is all that is known. */
+export function endpointsOf(
+  configuration: ProxyConfiguration,
+  cluster: Cluster,
+): readonly ExplainedEndpoint[] {
+  const name = cluster.edsClusterConfig?.serviceName || cluster.name
+  const assignment: Pick<ClusterLoadAssignment, 'endpoints'> | undefined =
+    cluster.loadAssignment ?? configuration.endpoints.get(name)
+  return (assignment?.endpoints ?? []).flatMap(localityEndpoints)
+}
+
+function localityEndpoints({ lbEndpoints, priority }: LocalityLbEndpoints): ExplainedEndpoint[] {
+  return lbEndpoints.flatMap(({ hostIdentifier, healthStatus, loadBalancingWeight }) => {
+    const address = hostIdentifier.case === 'endpoint' ? hostIdentifier.value.address?.address : undefined
+    if (address?.case !== 'socketAddress') return []
+    const { portSpecifier } = address.value
+    return [
+      {
+        address: address.value.address,
+        port: portSpecifier.case === 'portValue' ? portSpecifier.value : 0,
+        weight: loadBalancingWeight ?? 1,
+        priority,
+        healthy: healthStatus === HealthStatus.UNKNOWN || healthStatus === HealthStatus.HEALTHY,
+      },
+    ]
+  })
+}
+
+const BALANCERS: Partial<Record<LbPolicy, string>> = {
+  [LbPolicy.ROUND_ROBIN]: 'in turn',
+  [LbPolicy.LEAST_REQUEST]: 'the one of two with fewer requests under way',
+  [LbPolicy.RANDOM]: 'at random',
+  [LbPolicy.RING_HASH]: 'by a hash, on a ring',
+  [LbPolicy.MAGLEV]: 'by a hash (Maglev)',
+  [LbPolicy.CLUSTER_PROVIDED]: 'the address that the client asked for',
+}
+
+/** What a cluster does to a request, in words: where its endpoints come from, how one is chosen, what bounds it. */
+export function describeCluster(cluster: Cluster): string[] {
+  return [
+    discoveryOf(cluster),
+    `endpoints are chosen ${BALANCERS[cluster.lbPolicy] ?? LbPolicy[cluster.lbPolicy] ?? 'by the default'}`,
+    securityOf(cluster),
+    ...(cluster.connectTimeout
+      ? [`a connection must stand within ${milliseconds(cluster.connectTimeout)}`]
+      : []),
+    ...limitsOf(cluster),
+    ...outlierOf(cluster),
+  ]
+}
+
+function discoveryOf({ clusterDiscoveryType: type }: Cluster): string {
+  const kind = type.case === 'type' ? type.value : undefined
+  if (kind === DiscoveryType.ORIGINAL_DST) return 'goes to the address that the client asked for'
+  if (kind === DiscoveryType.STRICT_DNS) return 'endpoints are all addresses that DNS gives'
+  if (kind === DiscoveryType.LOGICAL_DNS) return 'the endpoint is the first address that DNS gives'
+  return kind === DiscoveryType.EDS
+    ? 'endpoints come from the mesh'
+    : 'endpoints are written in the configuration'
+}
+
+function securityOf({ transportSocket, transportSocketMatches }: Cluster): string {
+  if (transportSocketMatches.length > 0)
+    return 'mutual TLS to endpoints that have a sidecar, plaintext to the others'
+  if (!transportSocket) return 'plaintext'
+  return transportSocket.name === 'envoy.transport_sockets.tls' ? 'TLS' : transportSocket.name
+}
+
+function limitsOf({ circuitBreakers }: Cluster): string[] {
+  const limits = circuitBreakers?.thresholds[0]
+  if (!limits) return []
+  const UNBOUNDED = 2 ** 32 - 1
+  const named: readonly (readonly [string, number | undefined])[] = [
+    ['connections', limits.maxConnections],
+    ['waiting requests', limits.maxPendingRequests],
+    ['requests', limits.maxRequests],
+    ['retries', limits.maxRetries],
+  ]
+  const set = named.filter(([, value]) => value !== undefined && value < UNBOUNDED)
+  return set.length === 0 ? [] : [`at most ${set.map(([name, value]) => `${value} ${name}`).join(', ')}`]
+}
+
+function outlierOf({ outlierDetection: outlier }: Cluster): string[] {
+  if (!outlier) return []
+  const count = outlier.consecutive5xx ?? outlier.consecutiveGatewayFailure
+  return [
+    `an endpoint rests after ${count ?? 5} failures in a row${outlier.baseEjectionTime ? `, ${milliseconds(outlier.baseEjectionTime)} the first time` : ''}`,
+  ]
+}

@@ -1,0 +1,50 @@
+import { describeCluster, endpointsOf } from './clusters.ts'
+import type { ProxyConfiguration } from './configuration.ts'
+import { type Step, step, type Target } from './explanation.ts'
+
+/** The clusters of a choice with their endpoints, each explained. */
+export function explainTargets(
+  configuration: ProxyConfiguration,
+  shares: readonly { readonly cluster: string; readonly share: number }[],
+): { targets: Target[]; steps: Step[] } {
+  const targets: Target[] = []
+  const steps: Step[] = []
+  for (const { cluster: name, share } of shares) {
+    const cluster = configuration.clusters.get(name)
+    if (!cluster) {
+      steps.push(step('cluster', name, 'is not there: requests are answered with 503'))
+      targets.push({ cluster: name, share, endpoints: [] })
+      continue
+    }
+    const endpoints = endpointsOf(configuration, cluster)
+    const [summary = '', ...details] = describeCluster(cluster)
+    steps.push(step('cluster', name, summary, { details, causes: configuration.causesOf('clusters', name) }))
+    if (endpoints.length > 0 || needsEndpoints(configuration, name))
+      steps.push(
+        step(
+          'endpoints',
+          name,
+          endpoints.length === 0 ? 'there are none' : `${endpoints.length} to choose from`,
+          {
+            details: endpoints.map(
+              ({ address, port, healthy }) => `${address}:${port}${healthy ? '' : ' (unhealthy)'}`,
+            ),
+            causes: configuration.causesOf('endpoints', name),
+          },
+        ),
+      )
+    targets.push({ cluster: name, share, endpoints })
+  }
+  return { targets, steps }
+}
+
+/** Whether whatever goes there fails for want of an endpoint. */
+export function isUnserved(configuration: ProxyConfiguration, { cluster, endpoints }: Target): boolean {
+  return endpoints.length === 0 && needsEndpoints(configuration, cluster)
+}
+
+/** Whether a cluster chooses among endpoints that the mesh tells it. */
+function needsEndpoints(configuration: ProxyConfiguration, name: string): boolean {
+  const cluster = configuration.clusters.get(name)
+  return cluster === undefined || cluster.edsClusterConfig !== undefined || name === 'BlackHoleCluster'
+}

@@ -1,0 +1,228 @@
+import type { MeshResource } from '@seine/api'
+import { keyOf } from '@seine/api'
+import { err, formatPosition, ok, type Problem, type ResourceRef, type Result } from '@seine/kit'
+import { mixerPlugins } from '@seine/mixer-plugins'
+import {
+  hostAliases,
+  MeshModel,
+  type MeshService,
+  type MeshSnapshot,
+  visibleIn,
+  type Workload,
+} from '@seine/model'
+import { type Proxy, parseProxy, renderProxy } from '@seine/pilot-traffic'
+import {
+  type Explanation,
+  explainInbound,
+  explainOutbound,
+  type ProxyConfiguration,
+  readConfiguration,
+  type Traffic,
+} from '@seine/pilot-traffic/explain'
+import { type LoadOptions, loadFiles } from '@seine/source-files'
+
+/** A request that someone asks about. */
+export interface Question {
+  /** `WORKLOAD[.NAMESPACE]`, or a pod's name. */
+  readonly from: string
+  readonly method: string
+  /** `http://reviews:9080/path`, `https://…`, or `tcp://host:port`. */
+  readonly url: string
+  readonly headers: Readonly<Record<string, string>>
+  /** Also what the receiving sidecars decide. */
+  readonly inbound: boolean
+}
+
+/** What one workload's sidecar decides. */
+export interface Part {
+  readonly direction: 'outbound' | 'inbound'
+  readonly workload: string
+  readonly explanation: Explanation
+}
+
+/** All decisions about a request. */
+export interface Answer {
+  readonly request: {
+    readonly method: string
+    readonly url: string
+    readonly address: string
+    readonly port: number
+  }
+  readonly parts: readonly Part[]
+  readonly problems: readonly Problem[]
+  /** The `file:line` where an object, or a field of it, stands. */
+  positionOf(ref: ResourceRef, path: string | undefined): string | undefined
+}
+
+/** Answers from files, without a running mesh: they are translated as for the sidecars, and the result is followed. */
+export async function explain(
+  files: readonly string[],
+  question: Question,
+  options: LoadOptions = {},
+): Promise<Result<Answer, string>> {
+  const target = parseUrl(question)
+  if (!target.ok) return target
+  const { resources, problems } = await loadFiles(files, options)
+  const { snapshot } = new MeshModel().apply({ upserts: resources, deletes: [] })
+  const caller = callerOf(question.from, snapshot, resources)
+  if (!caller.ok) return caller
+  const { traffic, host, port } = target.value
+  const address = lookUp(host, caller.value, snapshot)
+  const outbound = explainOutbound(configurationOf(snapshot, caller.value), { traffic, address, port })
+  const parts: Part[] = [{ direction: 'outbound', workload: nameOf(caller.value), explanation: outbound }]
+  if (question.inbound) parts.push(...inboundParts(snapshot, caller.value, traffic, outbound))
+  const byKey = new Map(resources.map(resource => [keyOf(refOfResource(resource)), resource]))
+  return ok({
+    request: { method: question.method, url: question.url, address, port },
+    parts,
+    problems: [...problems, ...snapshot.problems],
+    positionOf: (ref, path) => {
+      const origin = byKey.get(keyOf(ref))?.origin
+      return origin && formatPosition(path ? origin.locate(path) : { file: origin.file, line: origin.line })
+    },
+  })
+}
+
+interface ParsedTarget {
+  readonly traffic: Traffic
+  readonly host: string
+  readonly port: number
+}
+
+const DEFAULT_PORTS: Readonly<Record<string, number>> = { 'http:': 80, 'https:': 443 }
+
+function parseUrl({ method, url, headers }: Question): Result<ParsedTarget, string> {
+  const parsed = URL.canParse(url) ? new URL(url) : undefined
+  const port = parsed && (parsed.port ? Number(parsed.port) : DEFAULT_PORTS[parsed.protocol])
+  if (!parsed || !parsed.hostname)
+    return err(`"${url}" is no URL: write http://reviews:9080/path, https://example.com, or tcp://host:port`)
+  if (port === undefined) return err(`"${url}" names no port`)
+  const host = parsed.hostname.replace(/^\[|\]$/g, '')
+  if (parsed.protocol === 'tcp:') return ok({ traffic: { kind: 'tcp' }, host, port })
+  if (parsed.protocol !== 'http:' && parsed.protocol !== 'https:')
+    return err(`"${parsed.protocol.slice(0, -1)}" is not http, https or tcp`)
+  const { host: written, ...rest } = headers
+  const traffic: Traffic = {
+    kind: 'http',
+    method: method.toUpperCase(),
+    scheme: parsed.protocol === 'https:' ? 'https' : 'http',
+    authority: written ?? parsed.host,
+    path: rawPath(url),
+    headers: rest,
+  }
+  return ok({ traffic, host, port })
+}
+
+/** The path as it was written: a URL parser would already have normalised it. */
+function rawPath(url: string): string {
+  const path = /^[a-z]+:\/\/[^/?#]*([^#]*)/i.exec(url)?.[1] ?? ''
+  return path.startsWith('/') ? path : `/${path}`
+}
+
+function callerOf(
+  from: string,
+  snapshot: MeshSnapshot,
+  resources: readonly MeshResource[],
+): Result<Proxy, string> {
+  const candidates = [...snapshot.workloads.values()].filter(workload =>
+    [workload.name, workload.workloadName].some(
+      name => from === name || from === `${name}.${workload.namespace}`,
+    ),
+  )
+  const [workload] = candidates
+  if (workload) {
+    const others = new Set(candidates.map(({ namespace }) => namespace))
+    if (others.size > 1)
+      return err(`"${from}" is in ${[...others].sort().join(' and ')}: write ${from}.${workload.namespace}`)
+    return ok(proxyOf(workload))
+  }
+  for (const { kind, metadata, spec } of resources) {
+    if (kind !== 'Deployment') continue
+    if (from !== metadata.name && from !== `${metadata.name}.${metadata.namespace}`) continue
+    return parseProxy(
+      nodeId(metadata.name, metadata.namespace, '0.0.0.0'),
+      {
+        LABELS: spec.template.metadata?.labels ?? {},
+        WORKLOAD_NAME: metadata.name,
+        SERVICE_ACCOUNT: spec.template.spec.serviceAccountName ?? 'default',
+      },
+      false,
+    )
+  }
+  const known = [
+    ...new Set([...snapshot.workloads.values()].map(one => `${one.workloadName}.${one.namespace}`)),
+  ]
+  return err(
+    `there is no workload "${from}"${known.length > 0 ? `; there are ${known.sort().slice(0, 12).join(', ')}` : ' in the files: no Pod, WorkloadEntry or Deployment of that name'}`,
+  )
+}
+
+function proxyOf(workload: Workload): Proxy {
+  const { name, namespace, addresses, labels, workloadName, serviceAccount } = workload
+  const parsed = parseProxy(
+    nodeId(name, namespace, addresses[0] ?? '0.0.0.0'),
+    { LABELS: labels, WORKLOAD_NAME: workloadName, SERVICE_ACCOUNT: serviceAccount },
+    false,
+  )
+  if (!parsed.ok) throw new Error(parsed.error)
+  return parsed.value
+}
+
+function nodeId(name: string, namespace: string, ip: string): string {
+  return `sidecar~${ip}~${name}.${namespace}~${namespace}.svc.cluster.local`
+}
+
+function configurationOf(snapshot: MeshSnapshot, proxy: Proxy): ProxyConfiguration {
+  return readConfiguration(renderProxy(snapshot, proxy, mixerPlugins))
+}
+
+/** The address that the sidecar's DNS gives for a name; a name of the outside world keeps its name. */
+function lookUp(host: string, caller: Proxy, snapshot: MeshSnapshot): string {
+  const service = [...snapshot.services.values()].find(
+    one =>
+      visibleIn(one.exportTo, one.namespace, caller.namespace) &&
+      hostAliases(one.hostname, one.namespace, caller.namespace).includes(host),
+  )
+  return service ? addressOf(service, snapshot) : host
+}
+
+function addressOf(service: MeshService, snapshot: MeshSnapshot): string {
+  const own = service.addresses.find(address => !address.includes('/'))
+  if (own) return own
+  const endpoints = [...(snapshot.endpoints.get(service.hostname)?.byPort.values() ?? [])].flat()
+  return endpoints[0]?.address ?? service.hostname
+}
+
+function inboundParts(
+  snapshot: MeshSnapshot,
+  caller: Proxy,
+  traffic: Traffic,
+  { verdict }: Explanation,
+): Part[] {
+  if (verdict.outcome !== 'forwarded') return []
+  const parts = new Map<string, Part>()
+  for (const { address, port } of verdict.targets.flatMap(({ endpoints }) => endpoints)) {
+    const workload = [...snapshot.workloads.values()].find(({ addresses }) => addresses.includes(address))
+    if (!workload?.meshed) continue
+    const proxy = proxyOf(workload)
+    const name = nameOf(proxy)
+    if (parts.has(name)) continue
+    const identity = `spiffe://${snapshot.config.trustDomain}/ns/${caller.namespace}/sa/${caller.serviceAccount}`
+    const explanation = explainInbound(configurationOf(snapshot, proxy), {
+      traffic,
+      address,
+      port,
+      peer: { identity, address: caller.addresses[0] ?? '' },
+    })
+    parts.set(name, { direction: 'inbound', workload: name, explanation })
+  }
+  return [...parts.values()]
+}
+
+function nameOf({ workloadName, namespace }: Proxy): string {
+  return `${workloadName}.${namespace}`
+}
+
+function refOfResource({ kind, metadata }: MeshResource): ResourceRef {
+  return { kind, namespace: metadata.namespace, name: metadata.name }
+}
