@@ -2,14 +2,7 @@ import type { MeshResource } from '@seine/api'
 import { keyOf } from '@seine/api'
 import { err, formatPosition, ok, type Problem, type ResourceRef, type Result } from '@seine/kit'
 import { mixerPlugins } from '@seine/mixer-plugins'
-import {
-  hostAliases,
-  MeshModel,
-  type MeshService,
-  type MeshSnapshot,
-  visibleIn,
-  type Workload,
-} from '@seine/model'
+import { hostAliases, MeshModel, type MeshService, type MeshSnapshot, visibleIn } from '@seine/model'
 import { type Proxy, parseProxy, renderProxy } from '@seine/pilot-traffic'
 import {
   type Explanation,
@@ -20,6 +13,7 @@ import {
   type Traffic,
 } from '@seine/pilot-traffic/explain'
 import { type LoadOptions, loadFiles } from '@seine/source-files'
+import { nodeId, proxyOf } from './proxies.ts'
 
 /** A request that someone asks about. */
 export interface Question {
@@ -94,7 +88,7 @@ const DEFAULT_PORTS: Readonly<Record<string, number>> = { 'http:': 80, 'https:':
 function parseUrl({ method, url, headers }: Question): Result<ParsedTarget, string> {
   const parsed = URL.canParse(url) ? new URL(url) : undefined
   const port = parsed && (parsed.port ? Number(parsed.port) : DEFAULT_PORTS[parsed.protocol])
-  if (!parsed || !parsed.hostname)
+  if (!parsed?.hostname)
     return err(`"${url}" is no URL: write http://reviews:9080/path, https://example.com, or tcp://host:port`)
   if (port === undefined) return err(`"${url}" names no port`)
   const host = parsed.hostname.replace(/^\[|\]$/g, '')
@@ -155,21 +149,6 @@ function callerOf(
   return err(
     `there is no workload "${from}"${known.length > 0 ? `; there are ${known.sort().slice(0, 12).join(', ')}` : ' in the files: no Pod, WorkloadEntry or Deployment of that name'}`,
   )
-}
-
-function proxyOf(workload: Workload): Proxy {
-  const { name, namespace, addresses, labels, workloadName, serviceAccount } = workload
-  const parsed = parseProxy(
-    nodeId(name, namespace, addresses[0] ?? '0.0.0.0'),
-    { LABELS: labels, WORKLOAD_NAME: workloadName, SERVICE_ACCOUNT: serviceAccount },
-    false,
-  )
-  if (!parsed.ok) throw new Error(parsed.error)
-  return parsed.value
-}
-
-function nodeId(name: string, namespace: string, ip: string): string {
-  return `sidecar~${ip}~${name}.${namespace}~${namespace}.svc.cluster.local`
 }
 
 function configurationOf(snapshot: MeshSnapshot, proxy: Proxy): ProxyConfiguration {

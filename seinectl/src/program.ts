@@ -2,6 +2,7 @@ import { Command, InvalidArgumentError, Option } from 'commander'
 import type { ApplyFlags } from './commands/apply.ts'
 import type { DashboardFlags } from './commands/dashboard.ts'
 import type { DeleteFlags } from './commands/delete.ts'
+import type { DiffFlags } from './commands/diff.ts'
 import type { ExplainFlags } from './commands/explain.ts'
 import type { GetFlags } from './commands/get.ts'
 import type { ProxyConfigFlags } from './commands/proxy-config.ts'
@@ -97,7 +98,16 @@ function configurationCommands(terminal: Terminal, exit: (code: ExitCode) => voi
       const { deleteObjects } = await import('./commands/delete.ts')
       exit(await deleteObjects(terminal, kind === undefined ? [] : [kind, ...names], flags))
     })
-  return [apply, get, remove]
+  const diff = withFolders(new Command('diff'))
+    .description('Show what objects would change in which proxies, before they are applied')
+    .requiredOption('-f, --filename <path>', 'a file, a folder, or - for standard input; repeatable', collect)
+    .option('-n, --namespace <name>', 'namespace of objects that name none')
+    .addOption(output(['text', 'json', 'yaml']))
+    .addHelpText('after', examples('seinectl diff -f reviews.yaml', 'seinectl diff -f new/ -o json'))
+    .action(async (flags: DiffFlags) =>
+      exit(await (await import('./commands/diff.ts')).diffCommand(terminal, flags)),
+    )
+  return [apply, get, remove, diff]
 }
 
 function proxyCommands(terminal: Terminal, exit: (code: ExitCode) => void): Command[] {

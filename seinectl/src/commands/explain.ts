@@ -1,5 +1,6 @@
+import { ok, type Result } from '@seine/kit'
 import type { Step, Verdict } from '@seine/pilot-traffic/explain'
-import { configFolders, type FolderFlags } from '../config/folders.ts'
+import { type FolderFlags, meshFolders } from '../config/folders.ts'
 import { type Answer, explain, type Part } from '../explain.ts'
 import { printData } from '../output/data.ts'
 import { printProblems } from '../output/errors.ts'
@@ -28,9 +29,7 @@ export async function explainCommand(
     printError(terminal, headers)
     return ExitCode.usage
   }
-  const files = flags.filename?.length
-    ? { ok: true as const, value: flags.filename }
-    : await configFolders(flags, terminal)
+  const files = await filesOf(terminal, flags)
   if (!files.ok) {
     printError(terminal, files.error)
     return ExitCode.failed
@@ -45,6 +44,13 @@ export async function explainCommand(
   if (flags.output === 'text') terminal.out(textOf(answer.value, terminal.colour.out))
   else await printData(terminal, dataOf(answer.value), flags.output)
   return failed ? ExitCode.failed : ExitCode.ok
+}
+
+/** The files that are named, else all that the mesh reads. */
+async function filesOf(terminal: Terminal, flags: ExplainFlags): Promise<Result<readonly string[], string>> {
+  if (flags.filename?.length) return ok(flags.filename)
+  const folders = await meshFolders(flags, terminal)
+  return folders.ok ? ok(folders.value.world) : folders
 }
 
 function parseHeaders(lines: readonly string[]): Record<string, string> | string {
