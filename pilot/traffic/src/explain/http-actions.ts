@@ -225,11 +225,14 @@ function redirectOf(action: RedirectAction, request: HttpRequest): { status: num
       : request.scheme
   const [host = '', port] = request.authority.split(/:(\d+)$/)
   const query = request.path.includes('?') ? request.path.slice(request.path.indexOf('?')) : ''
-  const path =
+  const replaced =
     action.pathRewriteSpecifier.case === 'pathRedirect'
       ? action.pathRewriteSpecifier.value
-      : `${normalizedPath(request)}${query}`
-  const kept = port === undefined ? '' : `:${port}`
+      : normalizedPath(request)
+  const path = action.stripQuery || replaced.includes('?') ? replaced : `${replaced}${query}`
+  // A port that was the old scheme's own means nothing under another; a new host brings none along.
+  const isDefault = port === (request.scheme === 'https' ? '443' : '80') && scheme !== request.scheme
+  const kept = port === undefined || isDefault || action.hostRedirect ? '' : `:${port}`
   const wanted = action.portRedirect === 0 ? kept : `:${action.portRedirect}`
   return {
     status: REDIRECT_STATUS[action.responseCode],
