@@ -27,6 +27,11 @@ export function renderJson(
   return toJson(renderProxy(snapshot, proxy, plugins))
 }
 
+/** Renders a proxy's configuration with all plugins, still encoded. */
+export function renderResources(snapshot: MeshSnapshot, proxy: MeshProxy): RenderedResources {
+  return renderProxy(snapshot, proxy, mixerPlugins)
+}
+
 /** Rendered resources in proto-JSON. */
 export function toJson({ listeners, routes, clusters, endpoints }: RenderedResources): RenderedJson {
   const read = (type: string, list: readonly EncodedResource[]) =>

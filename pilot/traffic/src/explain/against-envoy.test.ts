@@ -1,13 +1,12 @@
 import { createServer, request as httpRequest, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { JsonObject, JsonValue } from '@bufbuild/protobuf'
-import { mixerPlugins } from '@seine/mixer-plugins'
 import type { MeshSnapshot } from '@seine/model'
-import { renderProxy } from '@seine/pilot-traffic'
 import {
   meshOf,
   objectYaml,
   podYaml,
+  renderResources,
   serviceYaml,
   sidecar,
   startEnvoy,
@@ -236,7 +235,7 @@ describe('explain says what Envoy does', () => {
     for (const [model, requests] of samples) {
       const snapshot = snapshotOf(model)
       const proxy = sidecar('web-1', { address: '10.1.0.1', labels: { app: 'web', version: 'v1' } })
-      const rendered = renderProxy(snapshot, proxy, mixerPlugins)
+      const rendered = renderResources(snapshot, proxy)
       const configuration = readConfiguration(rendered)
       const listenerName = direction === 'outbound' ? '0.0.0.0_80' : 'virtualInbound'
       const chain = direction === 'outbound' ? 'http' : 'inbound|8080||plaintext-http'
