@@ -26,9 +26,9 @@ type Stream = ClientDuplexStream<Buffer, Buffer>
 
 /**
  * A sidecar as the control plane sees it: one connection with two delta streams, Envoy's and the agent's.
- * Envoy's subscribes as Envoy 1.40 does: all clusters; the endpoints of those that are discovered by EDS,
- * before it acknowledges the clusters; listeners once the first clusters are warm; the route configurations
- * that listeners name; and their virtual hosts. Everything is acknowledged.
+ * Envoy's subscribes as Envoy 1.40 was seen to do: all clusters; the endpoints of those that are discovered
+ * by EDS, before it acknowledges the clusters; listeners once the first clusters are warm; the route
+ * configurations that listeners name; and virtual hosts. Everything is acknowledged.
  */
 export class SimulatedProxy {
   readonly index: number
@@ -42,8 +42,7 @@ export class SimulatedProxy {
   readonly #held = new Map<string, Set<string>>()
   readonly #endpointsWanted = new Set<string>()
   readonly #tablesWanted = new Set<string>()
-  /** Tables whose virtual hosts it asked for. */
-  readonly #hostsWanted = new Set<string>()
+  #hostsWanted = false
   #listening = false
   #closed = false
 
@@ -107,7 +106,14 @@ export class SimulatedProxy {
     if (type === TypeUrl.cluster) this.#followClusters(names, removed)
     else if (type === TypeUrl.endpoint) this.#listenOnceWarm()
     else if (type === TypeUrl.listener) this.#followListeners(resources.map(({ value }) => value))
-    else if (type === TypeUrl.route) this.#subscribe(TypeUrl.virtualHost, this.#hostsWanted, names)
+    else if (type === TypeUrl.route) this.#askForVirtualHosts()
+  }
+
+  /** Envoy's VHDS over a delta ADS stream begins with a request that names nothing, and gets all. */
+  #askForVirtualHosts(): void {
+    if (this.#hostsWanted) return
+    this.#hostsWanted = true
+    this.#xds.write(deltaRequest({ typeUrl: TypeUrl.virtualHost }))
   }
 
   #listenOnceWarm(): void {
@@ -133,14 +139,11 @@ export class SimulatedProxy {
   }
 
   #followListeners(listeners: readonly Uint8Array[]): void {
-    this.#subscribe(TypeUrl.route, this.#tablesWanted, listeners.flatMap(routeConfigurationsOf))
-  }
-
-  /** Asks for what was not asked for yet. */
-  #subscribe(typeUrl: string, known: Set<string>, names: readonly string[]): void {
-    const fresh = [...new Set(names)].filter(name => !known.has(name))
-    for (const name of fresh) known.add(name)
-    if (fresh.length > 0) this.#xds.write(deltaRequest({ typeUrl, resourceNamesSubscribe: fresh }))
+    const named = new Set(listeners.flatMap(routeConfigurationsOf))
+    const fresh = [...named].filter(name => !this.#tablesWanted.has(name))
+    for (const name of fresh) this.#tablesWanted.add(name)
+    if (fresh.length > 0)
+      this.#xds.write(deltaRequest({ typeUrl: TypeUrl.route, resourceNamesSubscribe: fresh }))
   }
 }
 
