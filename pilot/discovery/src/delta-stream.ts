@@ -1,4 +1,5 @@
-import { type EncodedResource, shortTypeName, TypeUrl } from '@seine/envoy'
+import { status } from '@grpc/grpc-js'
+import { shortTypeName, TypeUrl } from '@seine/envoy'
 import type { DeltaDiscoveryRequest } from '@seine/envoy/envoy/service/discovery/v3/discovery'
 import type { Clock } from '@seine/kit'
 import type { ProxyView, PushHint } from './config-source.ts'
@@ -8,15 +9,40 @@ import { deltaResponse } from './wire.ts'
 
 /** How long routes wait for a client to ask for the endpoints of new clusters. Clients that never do are not held up longer. */
 const ENDPOINT_WAIT_MS = 1000
-/** How many names one client may subscribe to: bounds what a hostile or broken client can make the server keep. */
-const MAX_SUBSCRIBED = 100_000
+/**
+ * How long nothing is taken from a client that comes back with what an earlier stream gave it: a cluster that is
+ * gone may be in use by routes of which the client has not spoken yet.
+ */
+const RETURN_WAIT_MS = 1000
+/** How many names and types one client may subscribe to: bounds what a hostile or broken client can make the server keep. */
+export const MAX_SUBSCRIBED = 100_000
+export const MAX_TYPES = 32
+
+/** The types whose changes wait for each other, in the order in which they are added; they are removed the other way. */
+const ORDERED: readonly string[] = [
+  TypeUrl.cluster,
+  TypeUrl.endpoint,
+  TypeUrl.listener,
+  TypeUrl.route,
+  TypeUrl.virtualHost,
+]
+const NO_LIMIT = Number.POSITIVE_INFINITY
+/** Removals by type: what refers to others first. */
+const REMOVALS: readonly string[] = [
+  TypeUrl.virtualHost,
+  TypeUrl.route,
+  TypeUrl.listener,
+  TypeUrl.cluster,
+  TypeUrl.endpoint,
+]
 
 /** Who is told what a stream does. */
 export interface StreamEvents {
-  send(message: Buffer): void
+  send(type: string, message: Buffer): void
   acked(type: string, names: readonly string[]): void
   nacked(type: string, names: readonly string[], message: string): void
-  failed(message: string): void
+  /** The client broke the protocol or its bounds: the stream is to end. */
+  failed(code: status, message: string): void
 }
 
 /**
@@ -29,11 +55,16 @@ export class DeltaStream {
   readonly #events: StreamEvents
   readonly #clock: Clock
   readonly #types = new Map<string, TypeState>()
-  /** New clusters whose endpoints the client has not acknowledged yet. */
-  readonly #awaitingEndpoints = new Set<string>()
-  #cancelWait: (() => void) | undefined
+  /** Clusters whose endpoints the client has not acknowledged yet, and the epoch of their change. */
+  readonly #awaitingEndpoints = new Map<string, number>()
+  /** Counts pushes. */
+  #epoch = 0
+  readonly #waits = new Set<() => void>()
+  #stopHolding: (() => void) | undefined
+  #holdsRemovals = false
+  /** A client that lets a wait run out without having asked for any endpoints is not waited for again. */
+  #ignoresEndpoints = false
   #nonce = 0
-  #subscribed = 0
   #blocked = false
 
   constructor(view: ProxyView, events: StreamEvents, clock: Clock) {
@@ -45,22 +76,39 @@ export class DeltaStream {
   /** Takes a request of the client: a subscription, an acknowledgement or both. */
   receive(request: DeltaDiscoveryRequest): void {
     const type = request.typeUrl
-    const first = !this.#types.has(type)
-    const state = this.#stateOf(type)
-    if (request.responseNonce !== '') this.#answered(state, request)
-    this.#subscribed += request.resourceNamesSubscribe.length - request.resourceNamesUnsubscribe.length
-    if (this.#subscribed > MAX_SUBSCRIBED)
-      return void this.#events.failed(`more than ${MAX_SUBSCRIBED} names subscribed on one stream`)
-    if (first) state.adopt(request.initialResourceVersions)
-    if (first && request.resourceNamesSubscribe.length === 0) state.becomeWildcard()
-    state.subscribe(request.resourceNamesSubscribe)
+    const reason = this.#reasonAgainst(request)
+    if (reason !== undefined) return void this.#events.failed(status.RESOURCE_EXHAUSTED, reason)
+    const known = this.#types.get(type)
+    const state = known ?? new TypeState(type, this.#view)
+    if (known) {
+      if (request.responseNonce !== '') this.#answered(state, request)
+      state.subscribe(request.resourceNamesSubscribe, this.#epoch)
+    } else {
+      this.#types.set(type, state)
+      if (type === TypeUrl.endpoint) this.#ignoresEndpoints = false
+      if (Object.keys(request.initialResourceVersions).length > 0) this.#holdRemovals()
+      state.begin(request.resourceNamesSubscribe, request.initialResourceVersions, this.#epoch)
+    }
     state.unsubscribe(request.resourceNamesUnsubscribe)
     this.pump()
   }
 
+  /** Why a request asks for more than one client may have, or undefined. */
+  #reasonAgainst(request: DeltaDiscoveryRequest): string | undefined {
+    const known = this.#types.get(request.typeUrl)
+    if (!known && this.#types.size >= MAX_TYPES)
+      return `more than ${MAX_TYPES} types of resources on one stream`
+    let subscribed = request.resourceNamesSubscribe.filter(name => !known?.isSubscribed(name)).length
+    for (const state of this.#types.values()) subscribed += state.subscriptions
+    return subscribed > MAX_SUBSCRIBED
+      ? `more than ${MAX_SUBSCRIBED} names subscribed on one stream`
+      : undefined
+  }
+
   /** Takes note of changes and sends what can be sent. */
   push(hint: PushHint): void {
-    for (const [type, names] of hint) this.#types.get(type)?.touch(names)
+    this.#epoch++
+    for (const [type, names] of hint) this.#types.get(type)?.touch(names, this.#epoch)
     this.pump()
   }
 
@@ -70,30 +118,39 @@ export class DeltaStream {
     if (!blocked) this.pump()
   }
 
-  /** Sends whatever may go out now. */
+  /**
+   * Sends whatever may go out now. A change waits for what it may refer to: changes that were made no later
+   * than itself. Later ones it can't refer to, so that a steady flow of them does not hold it up.
+   */
   pump(): void {
     if (this.#blocked) return
-    this.#sendChanges(TypeUrl.cluster)
-    this.#sendChanges(TypeUrl.endpoint)
-    for (const type of this.#types.keys()) if (!(type in shortTypeName)) this.#sendChanges(type)
-    if (this.#busy(TypeUrl.cluster) || this.#busy(TypeUrl.endpoint) || this.#awaitingEndpoints.size > 0)
-      return
-    this.#sendChanges(TypeUrl.listener)
-    if (this.#busy(TypeUrl.listener)) return
-    this.#sendChanges(TypeUrl.route)
-    if (this.#busy(TypeUrl.route)) return
-    this.#sendChanges(TypeUrl.virtualHost)
-    if (this.#busy(TypeUrl.virtualHost)) return
-    for (const type of [
-      TypeUrl.virtualHost,
-      TypeUrl.route,
-      TypeUrl.listener,
-      TypeUrl.cluster,
-      TypeUrl.endpoint,
-    ]) {
-      this.#sendRemovals(type)
-      if (this.#types.get(type)?.inFlight) return
+    for (const type of this.#types.keys()) {
+      if (ORDERED.includes(type)) continue
+      this.#sendChanges(type, NO_LIMIT)
+      this.#sendRemovals(type, NO_LIMIT)
     }
+    this.#sendChanges(TypeUrl.cluster, NO_LIMIT)
+    this.#sendChanges(TypeUrl.endpoint, NO_LIMIT)
+    let unacknowledged = Math.min(
+      this.#changesSince(TypeUrl.cluster),
+      this.#changesSince(TypeUrl.endpoint),
+      this.#awaitedSince(),
+    )
+    for (const type of [TypeUrl.listener, TypeUrl.route, TypeUrl.virtualHost]) {
+      this.#sendChanges(type, unacknowledged - 1)
+      unacknowledged = Math.min(unacknowledged, this.#changesSince(type))
+    }
+    if (this.#holdsRemovals) return
+    for (const type of REMOVALS) {
+      this.#sendRemovals(type, unacknowledged - 1)
+      unacknowledged = Math.min(unacknowledged, this.#types.get(type)?.unsettledSince ?? NO_LIMIT)
+    }
+  }
+
+  /** Whether the client has acknowledged all there is for it. */
+  get settled(): boolean {
+    for (const state of this.#types.values()) if (!state.settled) return false
+    return true
   }
 
   status(): Record<string, TypeStatus> {
@@ -102,33 +159,46 @@ export class DeltaStream {
   }
 
   close(): void {
-    this.#cancelWait?.()
+    this.#stopWaiting()
+    this.#stopHolding?.()
   }
 
-  #stateOf(type: string): TypeState {
-    const known = this.#types.get(type)
-    if (known) return known
-    const state = new TypeState(type, this.#view)
-    this.#types.set(type, state)
-    return state
+  #holdRemovals(): void {
+    if (this.#stopHolding) return
+    this.#holdsRemovals = true
+    this.#stopHolding = this.#clock.after(RETURN_WAIT_MS, () => {
+      this.#holdsRemovals = false
+      this.pump()
+    })
   }
 
-  #busy(type: string): boolean {
-    const state = this.#types.get(type)
-    return state !== undefined && (state.inFlight || !state.onlyRemovalsLeft)
+  #changesSince(type: string): number {
+    return this.#types.get(type)?.changesSince ?? NO_LIMIT
   }
 
-  #sendChanges(type: string): void {
+  /** The epoch of the oldest cluster whose endpoints are awaited. Of one that has none, none will come. */
+  #awaitedSince(): number {
+    let oldest = NO_LIMIT
+    for (const [name, epoch] of this.#awaitingEndpoints)
+      if (this.#hasEndpoints(name)) oldest = Math.min(oldest, epoch)
+    return oldest
+  }
+
+  #hasEndpoints(cluster: string): boolean {
+    return this.#view.get(TypeUrl.endpoint, cluster) !== undefined
+  }
+
+  #sendChanges(type: string, limit: number): void {
     const state = this.#types.get(type)
     if (!state || state.inFlight) return
-    const batch = state.nextBatch()
+    const batch = state.nextBatch(limit)
     if (batch) this.#send(state, batch)
   }
 
-  #sendRemovals(type: string): void {
+  #sendRemovals(type: string, limit: number): void {
     const state = this.#types.get(type)
     if (!state || state.inFlight) return
-    const batch = state.removals()
+    const batch = state.removals(limit)
     if (batch) this.#send(state, batch)
   }
 
@@ -136,46 +206,63 @@ export class DeltaStream {
     const nonce = String(++this.#nonce)
     const message = deltaResponse(state.type, nonce, batch.resources, batch.removed, batch.absent)
     const fresh = state.launched(batch, nonce)
-    if (state.type === TypeUrl.cluster) this.#clustersSent(batch.resources, new Set(fresh))
+    if (state.type === TypeUrl.cluster) this.#clustersSent(batch, fresh)
     if (state.type === TypeUrl.route) this.#routesSent(fresh)
-    this.#events.send(message)
+    this.#events.send(state.type, message)
   }
 
   /**
-   * Envoy keeps an updated cluster warming until its endpoints come again, and a new one until they come
-   * first; routes to it wait for that.
+   * Envoy keeps an updated cluster warming until its endpoints come again. A new one it asks the endpoints of
+   * once it has the cluster: what refers to it waits for that.
    */
-  #clustersSent(clusters: readonly EncodedResource[], fresh: ReadonlySet<string>): void {
-    const endpoints = this.#types.get(TypeUrl.endpoint)
-    const withEndpoints = clusters.filter(({ name }) => this.#view.get(TypeUrl.endpoint, name) !== undefined)
-    endpoints?.resend(withEndpoints.map(({ name }) => name))
-    if (withEndpoints.length === 0) return
-    for (const { name } of withEndpoints)
-      if (fresh.has(name) || endpoints?.has(name)) this.#awaitingEndpoints.add(name)
-    this.#cancelWait?.()
-    this.#cancelWait = this.#clock.after(ENDPOINT_WAIT_MS, () => {
-      this.#awaitingEndpoints.clear()
+  #clustersSent({ resources, since }: Batch, fresh: readonly string[]): void {
+    const names = resources.map(({ name }) => name).filter(name => this.#hasEndpoints(name))
+    this.#types.get(TypeUrl.endpoint)?.resend(names, since)
+    if (fresh.length > 0 && !this.#ignoresEndpoints) this.#await(fresh, since)
+  }
+
+  /** Each batch of clusters has a wait of its own: a steady flow of them does not hold routes up for ever. */
+  #await(clusters: readonly string[], since: number): void {
+    for (const name of clusters) this.#awaitingEndpoints.set(name, since)
+    const cancel = this.#clock.after(ENDPOINT_WAIT_MS, () => {
+      this.#waits.delete(cancel)
+      const inVain = clusters.filter(name => this.#awaitingEndpoints.delete(name))
+      this.#ignoresEndpoints =
+        !this.#types.has(TypeUrl.endpoint) && inVain.some(name => this.#hasEndpoints(name))
       this.pump()
     })
+    this.#waits.add(cancel)
+  }
+
+  #endpointsArrived(names: readonly string[]): void {
+    for (const name of names) this.#awaitingEndpoints.delete(name)
+    if (this.#awaitingEndpoints.size === 0) this.#stopWaiting()
+  }
+
+  #stopWaiting(): void {
+    for (const cancel of this.#waits) cancel()
+    this.#waits.clear()
   }
 
   /** A route configuration that is new to the client has none of its virtual hosts, and Envoy does not ask for them again. */
   #routesSent(fresh: readonly string[]): void {
     const hosts = this.#types.get(TypeUrl.virtualHost)
-    for (const table of fresh) hosts?.resend(this.#view.names(TypeUrl.virtualHost, table))
+    for (const table of fresh) hosts?.resend(this.#view.names(TypeUrl.virtualHost, table), this.#epoch)
   }
 
   #answered(state: TypeState, request: DeltaDiscoveryRequest): void {
     const now = this.#clock.now()
     if (request.errorDetail) {
       const atFault = state.rejected(request.responseNonce, request.errorDetail.message, now)
-      if (atFault && atFault.length > 0) this.#events.nacked(state.type, atFault, request.errorDetail.message)
-      for (const name of atFault ?? []) this.#awaitingEndpoints.delete(name)
+      if (!atFault) return
+      this.#events.nacked(state.type, atFault, request.errorDetail.message)
+      this.#endpointsArrived(atFault)
       return
     }
     const names = state.acknowledged(request.responseNonce, now)
     if (!names) return
-    if (state.type === TypeUrl.endpoint) for (const name of names) this.#awaitingEndpoints.delete(name)
+    // What was given up or marked to be sent again meanwhile was acknowledged too early.
+    if (state.type === TypeUrl.endpoint) this.#endpointsArrived(names.filter(name => state.has(name)))
     this.#events.acked(state.type, names)
   }
 }

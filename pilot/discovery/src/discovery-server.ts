@@ -6,15 +6,17 @@ import {
   type ServiceDefinition,
   status,
 } from '@grpc/grpc-js'
-import { shortTypeName, type TypeUrl } from '@seine/envoy'
 import type { Node } from '@seine/envoy/envoy/config/core/v3/base'
 import {
+  type DeltaDiscoveryRequest,
   DeltaDiscoveryRequestSchema,
+  type DiscoveryRequest,
   DiscoveryRequestSchema,
 } from '@seine/envoy/envoy/service/discovery/v3/discovery'
-import { type Clock, Counter, Gauge, Histogram, type Logger, type Registry, type Result } from '@seine/kit'
+import { type Clock, err, errorMessage, type Logger, ok, type Registry, type Result } from '@seine/kit'
 import type { ConfigSource, NodeInfo, ProxySession, PushHint } from './config-source.ts'
 import { DeltaStream, type StreamEvents } from './delta-stream.ts'
+import { type Meters, meters, shortName, typeLabel } from './meters.ts'
 import type { ProxyStatus } from './proxy-status.ts'
 import { StateStream } from './state-stream.ts'
 
@@ -39,6 +41,8 @@ interface Connection {
   readonly node: NodeInfo
   readonly protocol: Protocol
   readonly connectedAt: number
+  /** When the oldest change was made that the client has not acknowledged all of. */
+  changedAt: number | undefined
 }
 
 const SERVICE = '/envoy.service.discovery.v3.AggregatedDiscoveryService/'
@@ -120,28 +124,23 @@ export class DiscoveryServer {
     const hint = this.#hint
     this.#hint = undefined
     if (!hint) return
-    for (const [type] of hint) this.#meters.pushes.inc({ type: nameOf(type) })
-    for (const { protocol } of this.#connections) protocol.push(hint)
+    for (const connection of this.#connections) {
+      connection.changedAt ??= this.#pushedAt
+      connection.protocol.push(hint)
+      if (connection.protocol.settled) connection.changedAt = undefined
+    }
   }
 
   #accept(call: Call, protocol: NodeInfo['protocol'], authenticate: Authenticate | undefined): void {
-    const queue: Buffer[] = []
     let connection: Connection | undefined
-    let identity: string | undefined
-    let admitted = authenticate === undefined
     let ended = false
     const refuse = (code: status, details: string) => {
       if (ended) return
-      this.#options.logger.warn({ peer: call.getPeer(), reason: details }, 'xds stream refused')
+      this.#options.logger.warn(
+        { peer: call.getPeer(), proxy: connection?.session.proxyId, reason: details },
+        'xds stream refused',
+      )
       call.emit('error', { code, details })
-    }
-    const take = (message: Buffer) => {
-      try {
-        connection ??= this.#connect(call, message, protocol, identity, refuse)
-        if (connection) receive(connection.protocol, message)
-      } catch (failure) {
-        refuse(status.INVALID_ARGUMENT, `the request can't be read: ${String(failure)}`)
-      }
     }
     const end = () => {
       if (ended) return
@@ -152,46 +151,38 @@ export class DiscoveryServer {
       connection.session.close()
       this.#options.logger.info({ proxy: connection.session.proxyId }, 'proxy disconnected')
     }
-    call.on('data', (message: Buffer) => {
-      if (message.length > MAX_REQUEST_BYTES)
-        return refuse(
-          status.RESOURCE_EXHAUSTED,
-          `a request of ${message.length} bytes is larger than ${MAX_REQUEST_BYTES}`,
-        )
-      if (admitted) take(message)
-      else queue.push(message)
-      return undefined
-    })
+    const take = (message: Buffer, identity: string | undefined) => {
+      if (ended) return
+      if (message.length > MAX_REQUEST_BYTES) {
+        const details = `a request of ${message.length} bytes is larger than ${MAX_REQUEST_BYTES}`
+        return refuse(status.RESOURCE_EXHAUSTED, details)
+      }
+      const request = readRequest(protocol, message)
+      if (!request.ok) return refuse(status.INVALID_ARGUMENT, request.error)
+      connection ??= this.#connect(call, request.value, protocol, identity, refuse)
+      if (connection) receive(connection.protocol, request.value)
+    }
     call.on('end', () => {
       end()
       call.end()
     })
-    call.on('cancelled', end)
-    call.on('close', end)
-    call.on('error', end)
-    authenticate?.(call.metadata).then(
-      proof => {
-        if (!proof.ok) return refuse(status.UNAUTHENTICATED, proof.error)
-        identity = proof.value.identity
-        admitted = true
-        for (const message of queue.splice(0)) take(message)
-        return undefined
-      },
+    for (const event of ['cancelled', 'close', 'error']) call.on(event, end)
+    // Nothing is read of a caller before it has proved who it is: the transport holds it back.
+    const listen = (identity?: string) => call.on('data', (message: Buffer) => take(message, identity))
+    if (!authenticate) return void listen()
+    authenticate(call.metadata).then(
+      proof => (proof.ok ? listen(proof.value.identity) : refuse(status.UNAUTHENTICATED, proof.error)),
       failure => refuse(status.INTERNAL, String(failure)),
     )
   }
 
   #connect(
     call: Call,
-    message: Buffer,
+    request: Request,
     protocol: NodeInfo['protocol'],
     identity: string | undefined,
     refuse: (code: status, details: string) => void,
   ): Connection | undefined {
-    const request =
-      protocol === 'delta'
-        ? fromBinary(DeltaDiscoveryRequestSchema, message)
-        : fromBinary(DiscoveryRequestSchema, message)
     if (!request.node?.id) {
       refuse(status.INVALID_ARGUMENT, 'the first request on a stream must name its node')
       return undefined
@@ -203,51 +194,76 @@ export class DiscoveryServer {
       return undefined
     }
     const session = opened.value
-    const events = this.#eventsOf(call, session)
-    const { clock } = this.#options
+    const { clock, logger } = this.#options
+    const events = this.#eventsOf(call, session, refuse, () => connection)
     const stream =
       protocol === 'delta'
         ? new DeltaStream(session.view, events, clock)
         : new StateStream(session.view, events, clock)
     call.on('drain', () => stream.setBlocked(false))
-    const connection = { session, node, protocol: stream, connectedAt: clock.now() }
+    const connection: Connection = {
+      session,
+      node,
+      protocol: stream,
+      connectedAt: clock.now(),
+      changedAt: undefined,
+    }
     this.#connections.add(connection)
-    this.#options.logger.info({ proxy: session.proxyId, protocol }, 'proxy connected')
+    logger.info({ proxy: session.proxyId, protocol }, 'proxy connected')
     return connection
   }
 
-  #eventsOf(call: Call, session: ProxySession): StreamEvents {
+  #eventsOf(
+    call: Call,
+    session: ProxySession,
+    refuse: (code: status, details: string) => void,
+    connection: () => Connection,
+  ): StreamEvents {
     const { logger, onNack, clock } = this.#options
     return {
-      send: message => {
+      send: (type, message) => {
+        this.#meters.pushes.inc(typeLabel(type))
         this.#meters.bytes.inc(message.length)
         // A full transport is waited for: what changes meanwhile goes out as its latest state.
-        if (!call.write(message)) this.#streamOf(session)?.setBlocked(true)
+        if (!call.write(message)) connection().protocol.setBlocked(true)
       },
       acked: () => {
-        if (this.#pushedAt > 0) this.#meters.convergence.observe((clock.now() - this.#pushedAt) / 1000)
+        const { changedAt, protocol } = connection()
+        if (changedAt === undefined || !protocol.settled) return
+        this.#meters.convergence.observe((clock.now() - changedAt) / 1000)
+        connection().changedAt = undefined
       },
       nacked: (type, names, message) => {
-        this.#meters.rejects.inc({ type: nameOf(type) })
+        this.#meters.rejects.inc(typeLabel(type))
         logger.error(
-          { proxy: session.proxyId, type: nameOf(type), resources: names, reason: message },
+          { proxy: session.proxyId, type: shortName(type), resources: names, reason: message },
           'proxy rejected configuration',
         )
-        onNack?.(session.proxyId, nameOf(type), names, message)
+        onNack?.(session.proxyId, shortName(type), names, message)
       },
-      failed: message => call.emit('error', { code: status.RESOURCE_EXHAUSTED, details: message }),
+      failed: refuse,
     }
-  }
-
-  #streamOf(session: ProxySession): Protocol | undefined {
-    for (const connection of this.#connections) if (connection.session === session) return connection.protocol
-    return undefined
   }
 }
 
-function receive(protocol: Protocol, message: Buffer): void {
-  if (protocol instanceof DeltaStream) protocol.receive(fromBinary(DeltaDiscoveryRequestSchema, message))
-  else protocol.receive(fromBinary(DiscoveryRequestSchema, message))
+type Request = DeltaDiscoveryRequest | DiscoveryRequest
+
+function readRequest(protocol: NodeInfo['protocol'], message: Buffer): Result<Request, string> {
+  let request: Request
+  try {
+    request =
+      protocol === 'delta'
+        ? fromBinary(DeltaDiscoveryRequestSchema, message)
+        : fromBinary(DiscoveryRequestSchema, message)
+  } catch (failure) {
+    return err(`the request can't be read: ${errorMessage(failure)}`)
+  }
+  return request.typeUrl === '' ? err('a request must name the type of its resources') : ok(request)
+}
+
+function receive(protocol: Protocol, request: Request): void {
+  if (protocol instanceof DeltaStream) protocol.receive(request as DeltaDiscoveryRequest)
+  else protocol.receive(request as DiscoveryRequest)
 }
 
 function nodeInfo(node: Node, protocol: NodeInfo['protocol'], peerIdentity: string | undefined): NodeInfo {
@@ -258,50 +274,5 @@ function nodeInfo(node: Node, protocol: NodeInfo['protocol'], peerIdentity: stri
     metadata,
     protocol,
     ...(peerIdentity === undefined ? {} : { peerIdentity }),
-  }
-}
-
-function nameOf(type: string): string {
-  return shortTypeName[type as TypeUrl] ?? type.slice(type.lastIndexOf('.') + 1)
-}
-
-interface Meters {
-  readonly pushes: Counter
-  readonly rejects: Counter
-  readonly bytes: Counter
-  readonly convergence: Histogram
-}
-
-/** The names of Istio's own pilot metrics, so that its dashboards show ours. */
-function meters(registry: Registry, connected: () => number): Meters {
-  const registers = [registry]
-  new Gauge({
-    name: 'pilot_xds',
-    help: 'Connected xDS clients',
-    registers,
-    collect() {
-      this.set(connected())
-    },
-  })
-  return {
-    pushes: new Counter({
-      name: 'pilot_xds_pushes',
-      help: 'Pushes by resource type',
-      labelNames: ['type'],
-      registers,
-    }),
-    rejects: new Counter({
-      name: 'pilot_total_xds_rejects',
-      help: 'Rejected responses by resource type',
-      labelNames: ['type'],
-      registers,
-    }),
-    bytes: new Counter({ name: 'pilot_xds_sent_bytes_total', help: 'Bytes of xDS responses', registers }),
-    convergence: new Histogram({
-      name: 'pilot_proxy_convergence_time',
-      help: 'Seconds from a change to a proxy acknowledging it',
-      buckets: [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 3, 5, 10, 20, 30],
-      registers,
-    }),
   }
 }
