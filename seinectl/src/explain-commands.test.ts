@@ -1,0 +1,207 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { runCaptured } from './testing-terminal.ts'
+
+function pod(workload: string, version: string, ip: string): string {
+  return `apiVersion: v1
+kind: Pod
+metadata:
+  name: ${workload}-${version}-x
+  labels: {app: ${workload}, version: ${version}, pod-template-hash: x, security.istio.io/tlsMode: istio}
+  ownerReferences: [{apiVersion: apps/v1, kind: ReplicaSet, name: ${workload}-${version}-x, uid: u}]
+spec: {serviceAccountName: ${workload}, containers: [{name: app}]}
+status: {podIP: ${ip}, phase: Running, conditions: [{type: Ready, status: "True"}]}
+`
+}
+
+function service(name: string, ip: string): string {
+  return `apiVersion: v1
+kind: Service
+metadata: {name: ${name}}
+spec: {clusterIP: ${ip}, selector: {app: ${name}}, ports: [{name: http, port: 80, targetPort: 8080}]}
+`
+}
+
+const ROUTES = `apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: {name: reviews}
+spec:
+  host: reviews
+  subsets:
+    - {name: v1, labels: {version: v1}}
+    - {name: v2, labels: {version: v2}}
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: reviews}
+spec:
+  hosts: [reviews]
+  http:
+    - name: testers
+      match:
+        - headers: {end-user: {exact: jason}}
+      timeout: 2s
+      route:
+        - destination: {host: reviews, subset: v2}
+    - name: all
+      route:
+        - destination: {host: reviews, subset: v1}
+---
+apiVersion: security.istio.io/v1
+kind: AuthorizationPolicy
+metadata: {name: reviews}
+spec:
+  selector: {matchLabels: {app: reviews}}
+  rules:
+    - to: [{operation: {methods: [GET]}}]
+      from: [{source: {principals: [cluster.local/ns/default/sa/web]}}]
+`
+
+let folder: string
+let changed: string
+
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'seinectl-explain-'))
+  const objects = [
+    service('reviews', '10.96.0.1'),
+    service('web', '10.96.0.2'),
+    pod('web', 'v1', '10.1.0.1'),
+    pod('reviews', 'v1', '10.1.0.2'),
+    pod('reviews', 'v2', '10.1.0.3'),
+  ]
+  writeFileSync(join(folder, 'mesh.yaml'), objects.join('---\n'))
+  writeFileSync(join(folder, 'routes.yaml'), ROUTES)
+  changed = join(mkdtempSync(join(tmpdir(), 'seinectl-diff-')), 'changed.yaml')
+})
+afterAll(() => {
+  rmSync(folder, { recursive: true, force: true })
+  rmSync(join(changed, '..'), { recursive: true, force: true })
+})
+
+const explain = (...args: string[]) =>
+  runCaptured(['explain', '--from', 'web-v1', ...args, '--config', folder])
+
+interface Explained {
+  readonly parts: readonly {
+    readonly direction: string
+    readonly workload: string
+    readonly verdict: { readonly outcome: string; readonly status?: number; readonly reason?: string }
+    readonly steps: readonly {
+      readonly stage: string
+      readonly name: string
+      readonly causes: readonly {
+        readonly kind: string
+        readonly path?: string
+        readonly position?: string
+      }[]
+    }[]
+  }[]
+}
+
+describe('explain', () => {
+  it('names the route, the endpoints and the line that decided', async () => {
+    const ran = await explain('GET', 'http://reviews/x', '-H', 'end-user: jason')
+    expect({ code: ran.code, err: ran.err }).toEqual({ code: 0, err: '' })
+    expect(ran.out).toContain('web-v1.default sends GET http://reviews/x (to 10.96.0.1:80)')
+    expect(ran.out).toContain('must be answered within 2s')
+    expect(ran.out).toContain('10.1.0.3:8080')
+    expect(ran.out).not.toContain('10.1.0.2:8080')
+    expect(ran.out).toContain(
+      `because of VirtualService default/reviews spec.http[0].match[0] (${join(folder, 'routes.yaml')}:18:11)`,
+    )
+  })
+
+  it('says of each route before why it did not match', async () => {
+    const ran = await explain('GET', 'http://reviews/x', '-H', 'end-user: jane')
+    expect(ran.out).toContain('not testers: the request has end-user "jane", wanted is: end-user is "jason"')
+    expect(ran.out).toContain('10.1.0.2:8080')
+  })
+
+  it('explains the receiving side, with the policy that decides', async () => {
+    const allowed = JSON.parse(
+      (await explain('--inbound', 'GET', 'http://reviews/', '-o', 'json')).out,
+    ) as Explained
+    const [, inbound] = allowed.parts
+    expect(inbound).toMatchObject({ direction: 'inbound', workload: 'reviews-v1.default' })
+    expect(inbound?.verdict.outcome).toBe('forwarded')
+    expect(inbound?.steps.find(({ stage }) => stage === 'authorization')?.causes).toEqual([
+      {
+        kind: 'AuthorizationPolicy',
+        namespace: 'default',
+        name: 'reviews',
+        path: 'spec.rules[0]',
+        position: `${join(folder, 'routes.yaml')}:32:7`,
+      },
+    ])
+    const refused = JSON.parse(
+      (await explain('--inbound', 'POST', 'http://reviews/', '-o', 'json')).out,
+    ) as Explained
+    expect(refused.parts[1]?.verdict).toMatchObject({ outcome: 'answered', status: 403 })
+  })
+
+  it('follows TCP connections and hosts that nothing is known of', async () => {
+    expect((await explain('CONNECT', 'tcp://reviews:9999')).out).toContain(
+      '→ forwarded to PassthroughCluster',
+    )
+    expect((await explain('GET', 'http://elsewhere.example/')).out).toContain(
+      '→ forwarded to PassthroughCluster',
+    )
+  })
+
+  it('refuses questions that make no sense, and says how to ask', async () => {
+    const { err, code } = await runCaptured([
+      'explain',
+      '--from',
+      'nobody',
+      'GET',
+      'http://reviews',
+      '--config',
+      folder,
+    ])
+    expect(code).toBe(2)
+    expect(err).toContain(
+      'there is no workload "nobody"; there are reviews-v1.default, reviews-v2.default, web-v1.default',
+    )
+    expect((await explain('GET', 'reviews')).err).toContain('is no URL')
+    expect((await explain('GET', 'http://reviews', '-H', 'nonsense')).err).toContain('is no header')
+  })
+})
+
+describe('diff', () => {
+  const diff = (yaml: string, ...args: string[]) => {
+    writeFileSync(changed, yaml)
+    return runCaptured(['diff', '-f', changed, '--config', folder, ...args])
+  }
+
+  it('says that nothing changes, with exit code 0', async () => {
+    const ran = await diff(ROUTES)
+    expect(ran).toMatchObject({ code: 0, out: 'nothing changes for any of 3 proxies\n' })
+  })
+
+  it('names the proxies, the resources and the fields', async () => {
+    const ran = await diff(ROUTES.replace('timeout: 2s', 'timeout: 5s'))
+    expect(ran.code).toBe(1)
+    expect(ran.out).toContain('reviews-v1.default, reviews-v2.default, web-v1.default\n  ~ route 80')
+    expect(ran.out).toContain('.route.timeout: "2s" → "5s"')
+  })
+
+  it('tells proxies that differ apart', async () => {
+    const policy = ROUTES.slice(ROUTES.lastIndexOf('apiVersion')).replace('[GET]', '[GET, POST]')
+    const ran = await diff(policy, '-o', 'json')
+    const { groups, unchanged } = JSON.parse(ran.out) as {
+      groups: { proxies: string[]; changes: { name: string }[] }[]
+      unchanged: string[]
+    }
+    expect(groups.map(({ proxies }) => proxies)).toEqual([['reviews-v1.default', 'reviews-v2.default']])
+    expect(groups[0]?.changes.map(({ name }) => name)).toEqual(['virtualInbound'])
+    expect(unchanged).toEqual(['web-v1.default'])
+  })
+
+  it('shows what would be wrong afterwards', async () => {
+    const ran = await diff(ROUTES.replace('subset: v2', 'subset: v9'))
+    expect(ran.code).toBe(1)
+    expect(ran.err).toContain('IST0101')
+  })
+})
