@@ -1,6 +1,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { errorMessage, type Registry } from '@seine/kit'
 import { adminCall } from './envoy-process.ts'
+import { istioMetrics } from './istio-metrics.ts'
 
 /** What the agent's HTTP ports answer from. */
 export interface StatusOptions {
@@ -59,13 +60,8 @@ export class StatusServer {
   /** Envoy's metrics under Istio's names, and the agent's. Without Envoy, the agent's alone. */
   async #metrics(): Promise<string> {
     const envoy = await adminCall(this.#options.adminPort, 'GET', '/stats/prometheus').catch(() => undefined)
-    return `${envoy?.status === 200 ? istioNames(envoy.body) : ''}${await this.#options.metrics.metrics()}`
+    return `${envoy?.status === 200 ? istioMetrics(envoy.body) : ''}${await this.#options.metrics.metrics()}`
   }
-}
-
-/** Envoy puts `envoy_` before each name; Istio's metrics are known without. */
-export function istioNames(text: string): string {
-  return text.replace(/^(# TYPE )?envoy_istio_/gm, '$1istio_')
 }
 
 function reply(response: ServerResponse, status: number, body: string, type = 'text/plain'): void {

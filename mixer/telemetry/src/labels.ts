@@ -18,7 +18,10 @@ export const PeerState = {
 
 const UNKNOWN = 'unknown'
 
-/** Istio's standard labels for one side of a connection or request, in Istio's order. */
+/**
+ * Istio's standard labels for one side of a connection or request, in Istio's order. What is not known comes
+ * out as `-`, which the agent's metrics show as `unknown`: rules for it here would be most of the configuration.
+ */
 export function standardLabels(context: FilterChainContext): TagInit[] {
   const { direction, protocol } = context
   const source = direction === 'outbound' ? ownSource(context) : peerSource()
@@ -39,7 +42,7 @@ function ownSource({ proxy }: FilterChainContext): TagInit[] {
     literal('source_canonical_service', proxy.app),
     literal('source_canonical_revision', proxy.version),
     literal('source_workload_namespace', proxy.namespace),
-    format('source_principal', '%UPSTREAM_LOCAL_URI_SAN%', orUnknown()),
+    format('source_principal', '%UPSTREAM_LOCAL_URI_SAN%'),
     literal('source_app', proxy.app),
     literal('source_version', proxy.version),
     literal('source_cluster', proxy.clusterId),
@@ -47,13 +50,13 @@ function ownSource({ proxy }: FilterChainContext): TagInit[] {
 }
 
 function peerSource(): TagInit[] {
-  const state = (name: string, key: string) => format(name, `%FILTER_STATE(${key}:PLAIN)%`, orUnknown())
+  const state = (name: string, key: string) => format(name, `%FILTER_STATE(${key}:PLAIN)%`)
   return [
     state('source_workload', PeerState.workload),
     state('source_canonical_service', PeerState.app),
     state('source_canonical_revision', PeerState.version),
     state('source_workload_namespace', PeerState.namespace),
-    format('source_principal', '%DOWNSTREAM_PEER_URI_SAN%', orUnknown()),
+    format('source_principal', '%DOWNSTREAM_PEER_URI_SAN%'),
     state('source_app', PeerState.app),
     state('source_version', PeerState.version),
     literal('source_cluster', UNKNOWN),
@@ -61,16 +64,13 @@ function peerSource(): TagInit[] {
 }
 
 function peerDestination({ service, protocol, proxy }: FilterChainContext): TagInit[] {
-  const endpoint = (name: string, key: string) =>
-    format(name, `%METADATA(UPSTREAM_HOST:istio:${key})%`, orUnknown())
+  const endpoint = (name: string, key: string) => format(name, `%METADATA(UPSTREAM_HOST:istio:${key})%`)
   const route = (name: string, key: string, known: string | undefined) =>
-    protocol === 'http'
-      ? format(name, `%METADATA(ROUTE:istio:${key})%`, orUnknown())
-      : literal(name, known ?? UNKNOWN)
+    protocol === 'http' ? format(name, `%METADATA(ROUTE:istio:${key})%`) : literal(name, known ?? UNKNOWN)
   return [
     endpoint('destination_workload', 'workload'),
     endpoint('destination_workload_namespace', 'namespace'),
-    format('destination_principal', '%UPSTREAM_PEER_URI_SAN%', orUnknown()),
+    format('destination_principal', '%UPSTREAM_PEER_URI_SAN%'),
     endpoint('destination_app', 'app'),
     endpoint('destination_version', 'version'),
     route('destination_service', 'destination_service', service?.hostname),
@@ -87,7 +87,7 @@ function ownDestination({ proxy, service, security }: FilterChainContext): TagIn
     literal('destination_workload', proxy.workloadName),
     literal('destination_workload_namespace', proxy.namespace),
     security === 'mutual_tls'
-      ? format('destination_principal', '%DOWNSTREAM_LOCAL_URI_SAN%', orUnknown())
+      ? format('destination_principal', '%DOWNSTREAM_LOCAL_URI_SAN%')
       : literal('destination_principal', UNKNOWN),
     literal('destination_app', proxy.app),
     literal('destination_version', proxy.version),
@@ -104,7 +104,7 @@ function requestLabels(): TagInit[] {
   return [
     format('request_protocol', '%REQ(content-type)%', protocolRule()),
     format('response_code', '%RESPONSE_CODE%'),
-    format('grpc_response_status', '%GRPC_STATUS_NUMBER%', replaceValues({ '-': '' })),
+    format('grpc_response_status', '%GRPC_STATUS_NUMBER%'),
   ]
 }
 
@@ -117,10 +117,6 @@ function format(name: string, valueFormat: string, rules?: Matcher): TagInit {
   return rules ? { name, valueFormat, rules } : { name, valueFormat }
 }
 
-function orUnknown(): Matcher {
-  return replaceValues({ '-': UNKNOWN, '': UNKNOWN })
-}
-
 function input() {
   return { name: 'value', typedConfig: any(StatTagValueInputSchema, {}) }
 }
@@ -128,17 +124,6 @@ function input() {
 function replaceBy(newTagValue: string) {
   const config = any(TransformStatSchema, { updateTag: { newTagValue } })
   return { onMatch: { case: 'action' as const, value: { name: 'replace', typedConfig: config } } }
-}
-
-/** Replaces the given values of a tag; others stay. */
-function replaceValues(values: Readonly<Record<string, string>>): Matcher {
-  const map = Object.fromEntries(Object.entries(values).map(([from, to]) => [from, replaceBy(to)]))
-  return create(MatcherSchema, {
-    matcherType: {
-      case: 'matcherTree',
-      value: { input: input(), treeType: { case: 'exactMatchMap', value: { map } } },
-    },
-  })
 }
 
 /** `grpc` by content type, else `http`. */
