@@ -24,12 +24,15 @@ export function durationMs(duration: string): number {
   return Math.round(total * 1e6) / 1e6
 }
 
+// The titles below are what the reference documentation calls the types.
+
 /** A duration in Go's notation, as Istio takes it: whole milliseconds. */
 export const durationField = z
   .string()
   .regex(DURATION, 'must be a duration such as 1s, 250ms or 1h30m')
   .refine(value => Number.isInteger(durationMs(value)), 'must be whole milliseconds')
   .refine(value => durationMs(value) <= MAX_DURATION_MS, 'must be at most a hundred years')
+  .meta({ title: 'duration' })
 
 /** A duration of at least a millisecond. */
 export const positiveDuration = durationField.refine(value => durationMs(value) >= 1, 'must be at least 1ms')
@@ -38,7 +41,11 @@ export const positiveDuration = durationField.refine(value => durationMs(value) 
 export const secondsDuration = durationField.refine(value => durationMs(value) >= 1000, 'must be at least 1s')
 
 /** A TCP port. */
-export const portField = z.int().min(1, 'a port is 1 to 65535').max(65535, 'a port is 1 to 65535')
+export const portField = z
+  .int()
+  .min(1, 'a port is 1 to 65535')
+  .max(65535, 'a port is 1 to 65535')
+  .meta({ title: 'port' })
 
 /** A map of label names to values. */
 export const labelsField = z.record(z.string(), z.string())
@@ -57,10 +64,13 @@ export const exportToField = z
   .optional()
 
 /** A regular expression in RE2's syntax, which Envoy evaluates: no look-around and no back-references. */
-export const regexField = z.string().superRefine((value, context) => {
-  const problem = value === '' ? 'it is empty' : re2Problem(value)
-  if (problem) context.addIssue({ code: 'custom', message: `is no regular expression of RE2: ${problem}` })
-})
+export const regexField = z
+  .string()
+  .superRefine((value, context) => {
+    const problem = value === '' ? 'it is empty' : re2Problem(value)
+    if (problem) context.addIssue({ code: 'custom', message: `is no regular expression of RE2: ${problem}` })
+  })
+  .meta({ title: 'regular expression' })
 
 const HOST = /^(\*\.)?([a-z0-9_]([-a-z0-9_]{0,61}[a-z0-9_])?\.)*[a-z0-9_]([-a-z0-9_]{0,61}[a-z0-9_])?\.?$/i
 

@@ -3,11 +3,14 @@ import { hostField, ipField, labelsField, portField } from '../fields.ts'
 import type { Resource } from '../resource.ts'
 
 const servicePort = z.looseObject({
-  name: z.string().optional(),
-  port: portField,
-  targetPort: z.union([portField, z.string().min(1)], 'must be a port or the name of one').optional(),
-  protocol: z.string().optional(),
-  appProtocol: z.string().optional(),
+  name: z.string().optional().describe('Its prefix tells the protocol: `http-…`, `grpc-…`, `tcp-…`'),
+  port: portField.describe('The port that clients call'),
+  targetPort: z
+    .union([portField, z.string().min(1)], 'must be a port or the name of one')
+    .optional()
+    .describe("The pod's port, by number or name; the same unless it is said"),
+  protocol: z.string().optional().describe('Other than `TCP` is left out'),
+  appProtocol: z.string().optional().describe("The protocol; counts before the name's prefix"),
 })
 
 const clusterIp = z.union([ipField, z.literal(['None', ''])], 'must be an IP address or None')
@@ -15,12 +18,15 @@ const clusterIp = z.union([ipField, z.literal(['None', ''])], 'must be an IP add
 /** Kubernetes `Service`: what the mesh reads of it. */
 export const serviceSpec = z
   .looseObject({
-    type: z.string().optional(),
-    clusterIP: clusterIp.optional(),
-    clusterIPs: z.array(clusterIp).optional(),
-    externalName: hostField.optional(),
-    ports: z.array(servicePort).optional(),
-    selector: labelsField.optional(),
+    type: z
+      .string()
+      .optional()
+      .describe('`ExternalName` makes a service outside of the mesh that DNS resolves; others are alike'),
+    clusterIP: clusterIp.optional().describe('Its address; `None` for a headless service'),
+    clusterIPs: z.array(clusterIp).optional().describe('Its addresses'),
+    externalName: hostField.optional().describe('With type `ExternalName`'),
+    ports: z.array(servicePort).optional().describe('Its ports'),
+    selector: labelsField.optional().describe('Labels of its pods'),
     publishNotReadyAddresses: z.boolean().optional(),
   })
   .superRefine(({ type, externalName, ports }, context) => {
@@ -41,8 +47,12 @@ export const endpointSliceSpec = z.looseObject({
   endpoints: z
     .array(
       z.looseObject({
-        addresses: z.array(z.string()),
-        conditions: z.looseObject({ ready: z.boolean().nullish() }).nullish(),
+        addresses: z.array(z.string()).describe('Addresses'),
+        conditions: z
+          .looseObject({
+            ready: z.boolean().nullish().describe('Whether it takes requests; true unless it is said'),
+          })
+          .nullish(),
         targetRef: z
           .looseObject({
             kind: z.string().optional(),
@@ -54,7 +64,8 @@ export const endpointSliceSpec = z.looseObject({
         zone: z.string().nullish(),
       }),
     )
-    .nullish(),
+    .nullish()
+    .describe('Where the service is'),
   ports: z
     .array(
       z.looseObject({

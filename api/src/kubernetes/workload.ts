@@ -23,8 +23,8 @@ const container = z.looseObject({
 
 /** A Kubernetes pod's `spec`: what the mesh reads of it. */
 export const podSpec = z.looseObject({
-  serviceAccountName: z.string().optional(),
-  hostNetwork: z.boolean().optional(),
+  serviceAccountName: z.string().optional().describe('Its identity; `default` unless it is said'),
+  hostNetwork: z.boolean().optional().describe('Such a pod gets no sidecar'),
   nodeName: z.string().optional(),
   initContainers: z.array(container).optional(),
   containers: z.array(container).min(1, 'needs at least one container'),
@@ -47,7 +47,7 @@ const template = z.looseObject({
 
 /** A Kubernetes `Deployment`: what the mesh and the local runtime read of it. */
 export const deploymentSpec = z.looseObject({
-  replicas: z.int().min(0).optional(),
+  replicas: z.int().min(0).optional().describe('How many pods; 1 unless it is said'),
   selector: z.looseObject({ matchLabels: labelsField.optional() }).optional(),
   template,
 })

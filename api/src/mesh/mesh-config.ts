@@ -7,7 +7,7 @@ export const meshConfigSchema = z.strictObject({
     .string()
     .regex(/^[a-z0-9._-]+$/, 'a trust domain is lower-case letters, digits, ".", "-" and "_"')
     .default('cluster.local')
-    .describe('The first part of every SPIFFE ID'),
+    .describe('The first part of every SPIFFE ID: the same as `seined --trust-domain`'),
   rootNamespace: namespaceField.default('istio-system').describe('Resources here apply to the whole mesh'),
   outboundTrafficPolicy: z
     .strictObject({ mode: z.enum(['ALLOW_ANY', 'REGISTRY_ONLY']) })
@@ -22,7 +22,7 @@ export const meshConfigSchema = z.strictObject({
     .string()
     .default('/dev/stdout')
     .describe('Where sidecars write access logs; empty for nowhere'),
-  accessLogEncoding: z.enum(['TEXT', 'JSON']).default('JSON'),
+  accessLogEncoding: z.enum(['TEXT', 'JSON']).default('JSON').describe('How they are written'),
   connectTimeout: positiveDuration.default('10s').describe('For a TCP connection to an endpoint'),
   protocolDetectionTimeout: durationField
     .default('5s')

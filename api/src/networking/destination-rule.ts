@@ -16,33 +16,47 @@ import type { Resource } from '../resource.ts'
 const count = z.int().min(0).max(0xffffffff)
 
 const tcpKeepalive = z.strictObject({
-  probes: count.optional(),
-  time: secondsDuration.optional(),
-  interval: secondsDuration.optional(),
+  probes: count.optional().describe('How many may go unanswered'),
+  time: secondsDuration.optional().describe('How long a connection is idle before the first'),
+  interval: secondsDuration.optional().describe('Time between them'),
 })
 
 const connectionPool = z.strictObject({
   tcp: z
     .strictObject({
-      maxConnections: count.optional(),
-      connectTimeout: positiveDuration.optional(),
-      tcpKeepalive: tcpKeepalive.optional(),
-      maxConnectionDuration: positiveDuration.optional(),
-      idleTimeout: durationField.optional(),
+      maxConnections: count
+        .optional()
+        .describe('At most this many at once, for each sidecar; no limit unless it is said'),
+      connectTimeout: positiveDuration
+        .optional()
+        .describe("How long connecting may take; the mesh's `connectTimeout` unless it is said"),
+      tcpKeepalive: tcpKeepalive.optional().describe('Probes of idle connections'),
+      maxConnectionDuration: positiveDuration.optional().describe('Connections end after this'),
+      idleTimeout: durationField.optional().describe('Connections end when nothing was sent for so long'),
     })
-    .optional(),
+    .optional()
+    .describe('Connections'),
   http: z
     .strictObject({
-      http1MaxPendingRequests: count.optional(),
-      http2MaxRequests: count.optional(),
-      maxRequestsPerConnection: count.optional(),
-      maxRetries: count.optional(),
-      idleTimeout: durationField.optional(),
-      h2UpgradePolicy: z.enum(['DEFAULT', 'DO_NOT_UPGRADE', 'UPGRADE']).optional(),
-      useClientProtocol: z.boolean().optional(),
-      maxConcurrentStreams: z.int().min(1).max(0x7fffffff).optional(),
+      http1MaxPendingRequests: count.optional().describe('At most this many waiting for a connection'),
+      http2MaxRequests: count.optional().describe('At most this many at once'),
+      maxRequestsPerConnection: count.optional().describe('A connection ends after this many'),
+      maxRetries: count.optional().describe('At most this many retries at once'),
+      idleTimeout: durationField.optional().describe('Connections without requests end after this'),
+      h2UpgradePolicy: z
+        .enum(['DEFAULT', 'DO_NOT_UPGRADE', 'UPGRADE'])
+        .optional()
+        .describe('Whether HTTP/1.1 goes as HTTP/2; between sidecars it does unless `DO_NOT_UPGRADE`'),
+      useClientProtocol: z.boolean().optional().describe('Speak what the client speaks'),
+      maxConcurrentStreams: z
+        .int()
+        .min(1)
+        .max(0x7fffffff)
+        .optional()
+        .describe('Requests at once on one HTTP/2 connection'),
     })
-    .optional(),
+    .optional()
+    .describe('Requests'),
 })
 
 /** Envoy's largest hash ring. */
@@ -57,14 +71,32 @@ function isPrime(value: number): boolean {
 
 const consistentHash = z
   .strictObject({
-    httpHeaderName: headerNameField.optional(),
+    httpHeaderName: headerNameField
+      .optional()
+      .describe('Equal values of this header go to the same endpoint'),
     httpCookie: z
-      .strictObject({ name: headerNameField, path: z.string().optional(), ttl: durationField.optional() })
-      .optional(),
-    useSourceIp: z.literal(true, 'must be true, or left out').optional(),
-    httpQueryParameterName: z.string().min(1).optional(),
-    ringHash: z.strictObject({ minimumRingSize: ringSize.optional() }).optional(),
-    maglev: z.strictObject({ tableSize: tableSize.optional() }).optional(),
+      .strictObject({
+        name: headerNameField.describe("The cookie's name"),
+        path: z.string().optional().describe('Its path'),
+        ttl: durationField.optional().describe('How long it lives; 0s for as long as the browser runs'),
+      })
+      .optional()
+      .describe('Equal values of this cookie do; it is set where it is missing and `ttl` is given'),
+    useSourceIp: z
+      .literal(true, 'must be true, or left out')
+      .optional()
+      .describe('Equal addresses of the caller do'),
+    httpQueryParameterName: z.string().min(1).optional().describe('Equal values of this query parameter do'),
+    ringHash: z
+      .strictObject({
+        minimumRingSize: ringSize.optional().describe('The older form of `ringHash.minimumRingSize`'),
+      })
+      .optional()
+      .describe('By a hash ring'),
+    maglev: z
+      .strictObject({ tableSize: tableSize.optional().describe('A prime number; 65537 unless it is said') })
+      .optional()
+      .describe('By a Maglev table'),
     minimumRingSize: ringSize.optional(),
   })
   .superRefine(oneOf(['httpHeaderName', 'httpCookie', 'useSourceIp', 'httpQueryParameterName'], true))
@@ -74,10 +106,14 @@ const localityLbSetting = z
   .strictObject({
     distribute: z
       .array(z.strictObject({ from: z.string(), to: z.record(z.string(), z.int().min(0).max(100)) }))
-      .optional(),
-    failover: z.array(z.strictObject({ from: z.string(), to: z.string() })).optional(),
-    failoverPriority: z.array(z.string()).optional(),
-    enabled: z.boolean().optional(),
+      .optional()
+      .describe('Shares by place'),
+    failover: z
+      .array(z.strictObject({ from: z.string(), to: z.string() }))
+      .optional()
+      .describe('Where to when a place fails'),
+    failoverPriority: z.array(z.string()).optional().describe('Labels by which endpoints are preferred'),
+    enabled: z.boolean().optional().describe('Whether place counts'),
   })
   .superRefine(oneOf(['distribute', 'failover']))
   .superRefine(oneOf(['distribute', 'failoverPriority']))
@@ -86,17 +122,24 @@ const loadBalancer = z
   .strictObject({
     simple: z
       .enum(['UNSPECIFIED', 'LEAST_CONN', 'RANDOM', 'PASSTHROUGH', 'ROUND_ROBIN', 'LEAST_REQUEST'])
-      .optional(),
-    consistentHash: consistentHash.optional(),
-    localityLbSetting: localityLbSetting.optional(),
-    warmupDurationSecs: positiveDuration.optional(),
+      .optional()
+      .describe('`LEAST_REQUEST` unless it is said; `LEAST_CONN` is its older name'),
+    consistentHash: consistentHash.optional().describe('The same endpoint for the same of something'),
+    localityLbSetting: localityLbSetting.optional().describe('Endpoints by place'),
+    warmupDurationSecs: positiveDuration.optional().describe('The older form of `warmup.duration`'),
     warmup: z
       .strictObject({
-        duration: positiveDuration,
-        minimumPercent: z.number().min(0).max(100).optional(),
-        aggression: z.number().min(1).optional(),
+        duration: positiveDuration.describe('How long it takes'),
+        minimumPercent: z
+          .number()
+          .min(0)
+          .max(100)
+          .optional()
+          .describe('Of its share, what an endpoint begins with; 10 unless it is said'),
+        aggression: z.number().min(1).optional().describe('How fast the share grows: 1 is steadily'),
       })
-      .optional(),
+      .optional()
+      .describe('New endpoints get their share step by step'),
   })
   .superRefine(oneOf(['simple', 'consistentHash']))
   .superRefine(oneOf(['warmup', 'warmupDurationSecs']))
@@ -112,28 +155,56 @@ const loadBalancer = z
   })
 
 const outlierDetection = z.strictObject({
-  splitExternalLocalOriginErrors: z.boolean().optional(),
-  consecutiveLocalOriginFailures: count.optional(),
-  consecutiveGatewayErrors: count.optional(),
-  consecutive5xxErrors: count.optional(),
-  consecutiveErrors: z.int().optional(),
-  interval: positiveDuration.optional(),
-  baseEjectionTime: positiveDuration.optional(),
-  maxEjectionPercent: z.int().min(0).max(100).optional(),
-  minHealthPercent: z.int().min(0).max(100).optional(),
+  splitExternalLocalOriginErrors: z
+    .boolean()
+    .optional()
+    .describe('Count failures to connect apart from answers'),
+  consecutiveLocalOriginFailures: count.optional().describe('Failures to connect in a row'),
+  consecutiveGatewayErrors: count.optional().describe('Answers of 502, 503 and 504 in a row; 0 turns it off'),
+  consecutive5xxErrors: count
+    .optional()
+    .describe('Answers of 5xx in a row; 5 unless it is said, 0 turns it off'),
+  consecutiveErrors: z.int().optional().describe('The older form of `consecutiveGatewayErrors`'),
+  interval: positiveDuration.optional().describe('How often it is looked at; 10s unless it is said'),
+  baseEjectionTime: positiveDuration
+    .optional()
+    .describe('How long an endpoint is left out the first time; 30s unless it is said'),
+  maxEjectionPercent: z
+    .int()
+    .min(0)
+    .max(100)
+    .optional()
+    .describe('At most this share of the endpoints is left out; 10 unless it is said'),
+  minHealthPercent: z
+    .int()
+    .min(0)
+    .max(100)
+    .optional()
+    .describe('With a smaller share of healthy endpoints, all are used; 0 unless it is said'),
 })
 
 const clientTls = z
   .strictObject({
-    mode: z.enum(['DISABLE', 'SIMPLE', 'MUTUAL', 'ISTIO_MUTUAL']).optional(),
-    clientCertificate: z.string().optional(),
-    privateKey: z.string().optional(),
-    caCertificates: z.string().optional(),
-    credentialName: z.string().optional(),
-    subjectAltNames: z.array(z.string()).optional(),
-    sni: z.string().optional(),
-    insecureSkipVerify: z.boolean().optional(),
-    caCrl: z.string().optional(),
+    mode: z
+      .enum(['DISABLE', 'SIMPLE', 'MUTUAL', 'ISTIO_MUTUAL'])
+      .optional()
+      .describe(
+        "No TLS, TLS, TLS with a certificate of the client, or the mesh's own. Between sidecars, `ISTIO_MUTUAL` holds unless it is said",
+      ),
+    clientCertificate: z.string().optional().describe("File with the client's certificate, in the pod"),
+    privateKey: z.string().optional().describe('File with its key, in the pod'),
+    caCertificates: z
+      .string()
+      .optional()
+      .describe("File with the roots to trust, in the pod; the system's unless it is said"),
+    credentialName: z.string().optional().describe('Secret with certificate and key'),
+    subjectAltNames: z
+      .array(z.string())
+      .optional()
+      .describe("Names of which the server's certificate must have one; `sni` or the host unless it is said"),
+    sni: z.string().optional().describe('The server name to ask for; the host unless it is said'),
+    insecureSkipVerify: z.boolean().optional().describe('Trust any certificate'),
+    caCrl: z.string().optional().describe('File with certificates that are revoked, in the pod'),
   })
   .superRefine((tls, context) => {
     if (tls.mode === undefined || tls.mode === 'DISABLE') {
@@ -162,14 +233,23 @@ const clientTls = z
   })
 
 const portPolicy = {
-  loadBalancer: loadBalancer.optional(),
-  connectionPool: connectionPool.optional(),
-  outlierDetection: outlierDetection.optional(),
-  tls: clientTls.optional(),
+  loadBalancer: loadBalancer.optional().describe('How endpoints are chosen'),
+  connectionPool: connectionPool.optional().describe('Limits'),
+  outlierDetection: outlierDetection.optional().describe('When an endpoint is left out for failing'),
+  tls: clientTls.optional().describe('TLS towards the service'),
 }
 
 const portLevelSettings = z
-  .array(z.strictObject({ port: z.strictObject({ number: portField }), ...portPolicy }))
+  .array(
+    z.strictObject({
+      port: z.strictObject({
+        number: portField.describe(
+          'The port of the service. What stands here holds for it in place of the whole policy',
+        ),
+      }),
+      ...portPolicy,
+    }),
+  )
   .superRefine((settings, context) => {
     const seen = new Set<number>()
     for (const [index, { port }] of settings.entries()) {
@@ -185,36 +265,44 @@ const portLevelSettings = z
 
 const trafficPolicy = z.strictObject({
   ...portPolicy,
-  portLevelSettings: portLevelSettings.optional(),
+  portLevelSettings: portLevelSettings.optional().describe('Policies for single ports'),
   tunnel: z
     .strictObject({
       protocol: z.enum(['CONNECT', 'POST']).optional(),
       targetHost: z.string(),
       targetPort: portField,
     })
-    .optional(),
-  proxyProtocol: z.strictObject({ version: z.enum(['V1', 'V2']).optional() }).optional(),
+    .optional()
+    .describe('Reach it through a proxy'),
+  proxyProtocol: z
+    .strictObject({ version: z.enum(['V1', 'V2']).optional() })
+    .optional()
+    .describe('Say who called, by the PROXY protocol'),
   retryBudget: z
     .strictObject({ percent: z.number().min(0).max(100).optional(), minRetryConcurrency: count.optional() })
-    .optional(),
+    .optional()
+    .describe('Retries in proportion to requests'),
 })
 
 const subset = z.strictObject({
   name: z
     .string()
-    .regex(/^[a-z0-9A-Z]([-a-z0-9A-Z.]*[a-z0-9A-Z])?$/, 'a subset name is letters, digits, "-" and "."'),
-  labels: labelsField.optional(),
-  trafficPolicy: trafficPolicy.optional(),
+    .regex(/^[a-z0-9A-Z]([-a-z0-9A-Z.]*[a-z0-9A-Z])?$/, 'a subset name is letters, digits, "-" and "."')
+    .describe('What routes call it'),
+  labels: labelsField.optional().describe('Labels of the pods that it consists of'),
+  trafficPolicy: trafficPolicy.optional().describe('What holds for it, over that of the rule'),
 })
 
 /** Istio `DestinationRule`: what applies to a service's traffic after routing. */
 export const destinationRuleSpec = z
   .strictObject({
-    host: hostField,
-    trafficPolicy: trafficPolicy.optional(),
-    subsets: z.array(subset).optional(),
-    exportTo: exportToField,
-    workloadSelector: workloadSelectorField.optional(),
+    host: hostField.describe('The service, or several by a wildcard such as `*.example.com`'),
+    trafficPolicy: trafficPolicy.optional().describe('What holds for all of the service'),
+    subsets: z.array(subset).optional().describe('Versions of the service'),
+    exportTo: exportToField.describe(
+      'Namespaces whose clients it holds for; all unless it is said. `.` is its own',
+    ),
+    workloadSelector: workloadSelectorField.optional().describe('Callers that it holds for'),
   })
   .superRefine((spec, context) => {
     const seen = new Set<string>()

@@ -10,40 +10,62 @@ export const workloadEntrySpec = z.strictObject({
   address: z
     .string()
     .refine(text => !text.startsWith(UNIX_SOCKET), 'Unix sockets are not supported yet')
-    .pipe(z.union([ipField, hostField], 'must be an IP address or a host name')),
-  ports: z.record(z.string(), portField).optional(),
-  labels: labelsField.optional(),
-  network: z.string().optional(),
-  locality: z.string().optional(),
-  weight: z.int().min(0).max(1_000_000).optional(),
-  serviceAccount: z.string().optional(),
+    .pipe(z.union([ipField, hostField], 'must be an IP address or a host name'))
+    .describe('An IP address, or a host name where the ServiceEntry resolves by DNS'),
+  ports: z
+    .record(z.string(), portField)
+    .optional()
+    .describe("The workload's port for each port of the service, by name"),
+  labels: labelsField.optional().describe('Labels, by which services and policies select it'),
+  network: z.string().optional().describe('The network it is in'),
+  locality: z.string().optional().describe('Where it is'),
+  weight: z.int().min(0).max(1_000_000).optional().describe('Its share of the requests; 1 unless it is said'),
+  serviceAccount: z.string().optional().describe('Its identity'),
 })
 
 const servicePort = z.strictObject({
-  number: portField,
+  number: portField.describe('The port that clients call'),
   protocol: z
     .string()
     .regex(
       /^(HTTP|HTTPS|GRPC|GRPC-WEB|HTTP2|MONGO|TCP|TLS|REDIS|MYSQL|UDP)$/i,
       'must be HTTP, HTTPS, GRPC, HTTP2, MONGO, TCP, TLS, REDIS or MYSQL',
     )
-    .optional(),
+    .optional()
+    .describe(
+      "What is spoken; found out from the port's name: name.describe('Its name'), else from the first bytes, unless it is said",
+    ),
   name: z.string().min(1),
-  targetPort: portField.optional(),
+  targetPort: portField.optional().describe('The port of the endpoints; the same unless it is said'),
 })
 
 /** Istio `ServiceEntry`: a service that is in no platform's registry. */
 export const serviceEntrySpec = z
   .strictObject({
-    hosts: z.array(hostField).min(1, 'needs at least one host'),
-    addresses: z.array(addressRangeField).optional(),
-    ports: z.array(servicePort).optional(),
-    location: z.enum(['MESH_EXTERNAL', 'MESH_INTERNAL']).optional(),
-    resolution: z.enum(['NONE', 'STATIC', 'DNS', 'DNS_ROUND_ROBIN', 'DYNAMIC_DNS']).optional(),
-    endpoints: z.array(workloadEntrySpec).optional(),
-    workloadSelector: z.strictObject({ labels: labelsField.optional() }).optional(),
-    exportTo: exportToField,
-    subjectAltNames: z.array(z.string().min(1)).optional(),
+    hosts: z.array(hostField).min(1, 'needs at least one host').describe('Its names'),
+    addresses: z
+      .array(addressRangeField)
+      .optional()
+      .describe("Addresses that clients call it by; one of the mesh's own unless it is said"),
+    ports: z.array(servicePort).optional().describe('Its ports'),
+    location: z
+      .enum(['MESH_EXTERNAL', 'MESH_INTERNAL'])
+      .optional()
+      .describe('Whether it is part of the mesh; `MESH_EXTERNAL` unless it is said'),
+    resolution: z
+      .enum(['NONE', 'STATIC', 'DNS', 'DNS_ROUND_ROBIN', 'DYNAMIC_DNS'])
+      .optional()
+      .describe('How endpoints are found: where the client went (`NONE`), as listed (`STATIC`), or by DNS'),
+    endpoints: z.array(workloadEntrySpec).optional().describe('Where it is to be reached'),
+    workloadSelector: z
+      .strictObject({ labels: labelsField.optional() })
+      .optional()
+      .describe('Pods and WorkloadEntries that are its endpoints, by labels'),
+    exportTo: exportToField.describe('Namespaces it is visible in; all unless it is said. `.` is its own'),
+    subjectAltNames: z
+      .array(z.string().min(1))
+      .optional()
+      .describe('Names that its certificate may have, where mutual TLS is used'),
   })
   .superRefine((spec, context) => {
     checkResolution(spec, context)

@@ -37,18 +37,21 @@ const plainHeader = headerNameField.refine(
 )
 
 const headerOperations = z.strictObject({
-  set: z.record(plainHeader, headerValue).optional(),
-  add: z.record(plainHeader, headerValue).optional(),
-  remove: z.array(plainHeader).optional(),
+  set: z.record(plainHeader, headerValue).optional().describe('Headers to set, over what is there'),
+  add: z.record(plainHeader, headerValue).optional().describe('Headers to add to what is there'),
+  remove: z.array(plainHeader).optional().describe('Headers to take off'),
 })
 
 const requestHeaderOperations = headerOperations.extend({
-  set: z.record(z.union([headerNameField, z.literal(':authority')]), headerValue).optional(),
+  set: z
+    .record(z.union([headerNameField, z.literal(':authority')]), headerValue)
+    .optional()
+    .describe('Headers to set, over what is there; `host` and `:authority` rewrite the host'),
 })
 
 const headers = z.strictObject({
-  request: requestHeaderOperations.optional(),
-  response: headerOperations.optional(),
+  request: requestHeaderOperations.optional().describe('What is changed on the way to the service'),
+  response: headerOperations.optional().describe('What is changed on the way back'),
 })
 
 const destination = z.strictObject({
@@ -69,11 +72,14 @@ const weight = z.int().min(0, 'a weight is 0 or more').max(MAX_WEIGHT, `a weight
 
 const httpRouteDestination = z.strictObject({
   destination,
-  weight: weight.optional(),
-  headers: headers.optional(),
+  weight: weight.optional().describe('Its share of the requests, in proportion to the sum of all'),
+  headers: headers.optional().describe('Changes for this destination only'),
 })
 
-const l4RouteDestination = z.strictObject({ destination, weight: weight.optional() })
+const l4RouteDestination = z.strictObject({
+  destination,
+  weight: weight.optional().describe('Its share of the connections, in proportion to the sum of all'),
+})
 
 /** Headers, and the parts of a request that HTTP/2 sends as such. */
 const matchedHeader = z.union([
@@ -82,38 +88,55 @@ const matchedHeader = z.union([
 ])
 
 const httpMatch = z.strictObject({
-  name: z.string().optional(),
-  uri: pathMatchField.optional(),
-  scheme: requiredStringMatchField.optional(),
-  method: requiredStringMatchField.optional(),
-  authority: requiredStringMatchField.optional(),
-  headers: z.record(matchedHeader, stringMatchField).optional(),
-  withoutHeaders: z.record(matchedHeader, stringMatchField).optional(),
-  queryParams: z.record(z.string().min(1, 'must be the name of a parameter'), stringMatchField).optional(),
-  ignoreUriCase: z.boolean().optional(),
-  port: portField.optional(),
-  sourceLabels: labelsField.optional(),
-  sourceNamespace: z.string().optional(),
-  gateways: z.array(z.string()).optional(),
-  statPrefix: z.string().optional(),
+  name: z.string().optional().describe("Part of the route's name in Envoy and in access logs"),
+  uri: pathMatchField.optional().describe('The path, without the query for `exact` and `regex`'),
+  scheme: requiredStringMatchField.optional().describe('`http` or `https`'),
+  method: requiredStringMatchField.optional().describe('The HTTP method'),
+  authority: requiredStringMatchField.optional().describe('The host that the request names'),
+  headers: z
+    .record(matchedHeader, stringMatchField)
+    .optional()
+    .describe('Headers that must match; a match without any form asks for presence'),
+  withoutHeaders: z
+    .record(matchedHeader, stringMatchField)
+    .optional()
+    .describe('Headers that must not match'),
+  queryParams: z
+    .record(z.string().min(1, 'must be the name of a parameter'), stringMatchField)
+    .optional()
+    .describe('Query parameters that must match'),
+  ignoreUriCase: z.boolean().optional().describe('Compare the path without regard to case'),
+  port: portField.optional().describe('The port of the service that was called'),
+  sourceLabels: labelsField.optional().describe('Labels that the caller must have'),
+  sourceNamespace: z.string().optional().describe("The caller's namespace"),
+  gateways: z.array(z.string()).optional().describe('Holds for these; `mesh` stands for the sidecars'),
+  statPrefix: z.string().optional().describe("Prefix of Envoy's own statistics of the route"),
 })
 
 const redirect = z
   .strictObject({
-    uri: headerTextField.optional(),
-    authority: headerTextField.optional(),
-    port: portField.optional(),
-    derivePort: z.enum(['FROM_PROTOCOL_DEFAULT', 'FROM_REQUEST_PORT']).optional(),
-    scheme: z.enum(['http', 'https']).optional(),
+    uri: headerTextField.optional().describe('The path to go to'),
+    authority: headerTextField.optional().describe('The host to go to'),
+    port: portField.optional().describe('The port to go to'),
+    derivePort: z
+      .enum(['FROM_PROTOCOL_DEFAULT', 'FROM_REQUEST_PORT'])
+      .optional()
+      .describe('The port to go to: the default of the scheme, or the one of the request'),
+    scheme: z.enum(['http', 'https']).optional().describe('The scheme to go to'),
     redirectCode: z
       .int()
       .refine(code => [301, 302, 303, 307, 308].includes(code), 'must be 301, 302, 303, 307 or 308')
-      .optional(),
+      .optional()
+      .describe('301 unless it is said'),
   })
   .superRefine(oneOf(['port', 'derivePort']))
 
 const directResponse = z.strictObject({
-  status: z.int().min(200, 'a status is 200 to 599').max(599, 'a status is 200 to 599'),
+  status: z
+    .int()
+    .min(200, 'a status is 200 to 599')
+    .max(599, 'a status is 200 to 599')
+    .describe('The HTTP status'),
   body: z
     .strictObject({ string: z.string().optional(), bytes: z.base64().optional() })
     .superRefine(oneOf(['string', 'bytes'], true))
@@ -122,34 +145,44 @@ const directResponse = z.strictObject({
         new TextEncoder().encode(string).length <= MAX_BODY_BYTES && bytes.length * 0.75 <= MAX_BODY_BYTES,
       'must be at most 1 MiB long',
     )
-    .optional(),
+    .optional()
+    .describe('What the answer holds, at most 1 MiB'),
 })
 
-const uriRegexRewrite = z.strictObject({ match: regexField, rewrite: z.string() }).refine(
-  // RE2 refuses a substitution that names a group which the expression does not have.
-  ({ match, rewrite }) => {
-    const groups = match.replace(/\\.|\[[^\]]*\]/g, '').match(/\((?!\?)|\(\?P?</g)?.length ?? 0
-    return (rewrite.match(/\\./g) ?? []).every(use => use === '\\\\' || Number(use.slice(1)) <= groups)
-  },
-  {
-    path: ['rewrite'],
-    message: 'a backslash is followed by the number of a group of match, or by another one',
-  },
-)
+const uriRegexRewrite = z
+  .strictObject({
+    match: regexField.describe('What is replaced in the path'),
+    rewrite: z.string().describe('What takes its place; `\\1` stands for the first group'),
+  })
+  .refine(
+    // RE2 refuses a substitution that names a group which the expression does not have.
+    ({ match, rewrite }) => {
+      const groups = match.replace(/\\.|\[[^\]]*\]/g, '').match(/\((?!\?)|\(\?P?</g)?.length ?? 0
+      return (rewrite.match(/\\./g) ?? []).every(use => use === '\\\\' || Number(use.slice(1)) <= groups)
+    },
+    {
+      path: ['rewrite'],
+      message: 'a backslash is followed by the number of a group of match, or by another one',
+    },
+  )
 
 const rewrite = z
   .strictObject({
-    uri: headerTextField.optional(),
-    authority: headerTextField.optional(),
-    uriRegexRewrite: uriRegexRewrite.optional(),
+    uri: headerTextField
+      .optional()
+      .describe(
+        'Takes the place of the prefix that was matched, or of the whole path where that was matched',
+      ),
+    authority: headerTextField.optional().describe('The host that the service sees'),
+    uriRegexRewrite: uriRegexRewrite.optional().describe('Rewrites the path by a regular expression'),
   })
   .superRefine(oneOf(['uri', 'uriRegexRewrite']))
 
 const delay = z
   .strictObject({
-    fixedDelay: positiveDuration.optional(),
-    percentage: percentField.optional(),
-    percent: z.int().min(0).max(100).optional(),
+    fixedDelay: positiveDuration.optional().describe('How long'),
+    percentage: percentField.optional().describe('Share of the requests; all unless it is said'),
+    percent: z.int().min(0).max(100).optional().describe('The older form of `percentage`'),
   })
   .superRefine(oneOf(['fixedDelay'], true))
 
@@ -179,12 +212,13 @@ const isGrpcStatus = (text: string) =>
 
 const abort = z
   .strictObject({
-    httpStatus: z.int().min(200).max(599).optional(),
+    httpStatus: z.int().min(200).max(599).optional().describe('The status to answer with'),
     grpcStatus: z
       .string()
       .refine(isGrpcStatus, 'must be a gRPC status such as NOT_FOUND, or its number')
-      .optional(),
-    percentage: percentField.optional(),
+      .optional()
+      .describe('The gRPC status to answer with, by name or number'),
+    percentage: percentField.optional().describe('Share of the requests; all unless it is said'),
   })
   .superRefine(oneOf(['httpStatus', 'grpcStatus'], true))
 
@@ -213,15 +247,26 @@ const isRetryOn = (value: string) =>
 
 const retries = z
   .strictObject({
-    attempts: z.int().min(0, 'attempts is 0 or more').max(100).optional(),
-    perTryTimeout: positiveDuration.optional(),
+    attempts: z
+      .int()
+      .min(0, 'attempts is 0 or more')
+      .max(100)
+      .optional()
+      .describe('How many more tries; 2 unless it is said, 0 for none'),
+    perTryTimeout: positiveDuration.optional().describe('How long each try may take'),
     retryOn: z
       .string()
       .refine(isRetryOn, `must be a comma-separated list of status codes and of ${[...RETRY_ON].join(', ')}`)
-      .optional(),
-    retryRemoteLocalities: z.boolean().optional(),
-    retryIgnorePreviousHosts: z.boolean().optional(),
-    backoff: positiveDuration.optional(),
+      .optional()
+      .describe(
+        "Envoy's conditions and status codes, separated by commas; `connect-failure,refused-stream,unavailable,cancelled` unless it is said",
+      ),
+    retryRemoteLocalities: z.boolean().optional().describe('Try endpoints of other places too'),
+    retryIgnorePreviousHosts: z
+      .boolean()
+      .optional()
+      .describe('Prefer endpoints that were not tried yet; true unless it is said'),
+    backoff: positiveDuration.optional().describe('The shortest pause between tries'),
   })
   .refine(({ attempts, ...rest }) => attempts !== 0 || Object.keys(rest).length === 0, {
     path: ['attempts'],
@@ -229,38 +274,52 @@ const retries = z
   })
 
 const corsPolicy = z.strictObject({
-  allowOrigin: z.array(z.string()).optional(),
-  allowOrigins: z.array(requiredStringMatchField).optional(),
-  allowMethods: z.array(z.string()).optional(),
-  allowHeaders: z.array(z.string()).optional(),
-  exposeHeaders: z.array(z.string()).optional(),
-  maxAge: durationField.optional(),
-  allowCredentials: z.boolean().optional(),
-  unmatchedPreflights: z.enum(['UNSPECIFIED', 'FORWARD', 'IGNORE']).optional(),
+  allowOrigin: z.array(z.string()).optional().describe('The older form of `allowOrigins`, exact or `*`'),
+  allowOrigins: z.array(requiredStringMatchField).optional().describe('Origins that may read answers'),
+  allowMethods: z.array(z.string()).optional().describe('For `Access-Control-Allow-Methods`'),
+  allowHeaders: z.array(z.string()).optional().describe('For `Access-Control-Allow-Headers`'),
+  exposeHeaders: z.array(z.string()).optional().describe('For `Access-Control-Expose-Headers`'),
+  maxAge: durationField.optional().describe('How long a preflight may be remembered'),
+  allowCredentials: z.boolean().optional().describe('Whether cookies may be sent'),
+  unmatchedPreflights: z
+    .enum(['UNSPECIFIED', 'FORWARD', 'IGNORE'])
+    .optional()
+    .describe('What becomes of preflights of other origins: they go to the service unless `IGNORE`'),
 })
 
 const httpRoute = z
   .strictObject({
-    name: z.string().optional(),
-    match: z.array(httpMatch).optional(),
-    route: z.array(httpRouteDestination).optional(),
-    redirect: redirect.optional(),
-    directResponse: directResponse.optional(),
-    delegate: z.strictObject({ name: z.string(), namespace: z.string().optional() }).optional(),
-    rewrite: rewrite.optional(),
-    timeout: durationField.optional(),
-    retries: retries.optional(),
+    name: z.string().optional().describe('Its name in Envoy and in access logs'),
+    match: z.array(httpMatch).optional().describe('Any of these; without any, everything'),
+    route: z.array(httpRouteDestination).optional().describe('Where requests go'),
+    redirect: redirect.optional().describe('Answer with a redirect'),
+    directResponse: directResponse.optional().describe('Answer without asking anybody'),
+    delegate: z
+      .strictObject({ name: z.string(), namespace: z.string().optional() })
+      .optional()
+      .describe('Routes of another VirtualService'),
+    rewrite: rewrite.optional().describe('Change path or host before the service sees them'),
+    timeout: durationField
+      .optional()
+      .describe('How long the answer may take, all tries together; no limit unless it is said'),
+    retries: retries.optional().describe('When to try again'),
     fault: z
       .strictObject({ delay: delay.optional(), abort: abort.optional() })
       .refine(({ delay, abort }) => delay ?? abort, 'one of delay, abort must be set')
-      .optional(),
-    mirror: destination.optional(),
-    mirrorPercentage: percentField.optional(),
-    mirror_percent: z.int().min(0).max(100).optional(),
-    mirrorPercent: z.int().min(0).max(100).optional(),
-    mirrors: z.array(z.strictObject({ destination, percentage: percentField.optional() })).optional(),
-    corsPolicy: corsPolicy.optional(),
-    headers: headers.optional(),
+      .optional()
+      .describe('Fail or delay requests on purpose'),
+    mirror: destination.optional().describe('Send a copy of each request here, and drop the answer'),
+    mirrorPercentage: percentField
+      .optional()
+      .describe('Share of the requests that are copied; all unless it is said'),
+    mirror_percent: z.int().min(0).max(100).optional().describe('The oldest form of `mirrorPercentage`'),
+    mirrorPercent: z.int().min(0).max(100).optional().describe('An older form of `mirrorPercentage`'),
+    mirrors: z
+      .array(z.strictObject({ destination, percentage: percentField.optional() }))
+      .optional()
+      .describe('Several mirrors, each with a share of its own'),
+    corsPolicy: corsPolicy.optional().describe('Which pages of other sites may read answers'),
+    headers: headers.optional().describe('Changes to headers'),
   })
   .superRefine(oneOf(['route', 'redirect', 'directResponse', 'delegate'], true))
   .superRefine(oneOf(['mirror', 'mirrors']))
@@ -272,34 +331,55 @@ const httpRoute = z
   })
 
 const l4Match = {
-  destinationSubnets: z.array(z.string()).optional(),
-  port: portField.optional(),
-  sourceLabels: labelsField.optional(),
-  sourceNamespace: z.string().optional(),
-  gateways: z.array(z.string()).optional(),
+  destinationSubnets: z.array(z.string()).optional().describe('Addresses that connections go to'),
+  port: portField.optional().describe('The port of the service that was called'),
+  sourceLabels: labelsField.optional().describe('Labels that the caller must have'),
+  sourceNamespace: z.string().optional().describe("The caller's namespace"),
+  gateways: z.array(z.string()).optional().describe('Holds for these; `mesh` stands for the sidecars'),
 }
 
 const tlsRoute = z.strictObject({
-  match: z.array(z.strictObject({ sniHosts: z.array(hostField).min(1), ...l4Match })).min(1),
+  match: z
+    .array(
+      z.strictObject({
+        sniHosts: z.array(hostField).min(1).describe('Server names that the client asks for'),
+        ...l4Match,
+      }),
+    )
+    .min(1)
+    .describe('Any of these'),
   route: z.array(l4RouteDestination).min(1),
 })
 
 const tcpRoute = z
   .strictObject({
-    match: z.array(z.strictObject({ ...l4Match, sourceSubnet: z.string().optional() })).optional(),
-    route: z.array(l4RouteDestination),
+    match: z
+      .array(z.strictObject({ ...l4Match, sourceSubnet: z.string().optional() }))
+      .optional()
+      .describe('Any of these; without any, everything'),
+    route: z.array(l4RouteDestination).describe('Where connections go'),
   })
   .superRefine(({ route }, context) => checkWeights(route, context))
 
 /** Istio `VirtualService`: how requests to its hosts are routed. */
 export const virtualServiceSpec = z
   .strictObject({
-    hosts: z.array(hostField).min(1, 'needs at least one host'),
-    gateways: z.array(z.string()).optional(),
-    http: z.array(httpRoute).optional(),
-    tls: z.array(tlsRoute).optional(),
-    tcp: z.array(tcpRoute).optional(),
-    exportTo: exportToField,
+    hosts: z
+      .array(hostField)
+      .min(1, 'needs at least one host')
+      .describe(
+        'The hosts it decides for: names of services, or names with a wildcard such as `*.example.com`',
+      ),
+    gateways: z
+      .array(z.string())
+      .optional()
+      .describe('`mesh`, which is also what holds without it: the sidecars'),
+    http: z.array(httpRoute).optional().describe('Routes of requests, in the order in which they are tried'),
+    tls: z.array(tlsRoute).optional().describe('Routes of TLS that passes through'),
+    tcp: z.array(tcpRoute).optional().describe('Routes of connections'),
+    exportTo: exportToField.describe(
+      'Namespaces whose clients it holds for; all unless it is said. `.` is its own',
+    ),
   })
   .superRefine((spec, context) => {
     if (!spec.http?.length && !spec.tls?.length && !spec.tcp?.length) {
