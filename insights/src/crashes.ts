@@ -15,13 +15,12 @@ export class Crashes {
   readonly #last = new Map<string, ReadonlyMap<string, number>>()
   readonly #crashes = new Map<string, Crash[]>()
 
-  /** Takes the counters of one agent, by how Envoy ended. What was counted before the first scrape has no known time and is left out. */
+  /** Takes the counters of one agent, by how Envoy ended. What was counted before the first scrape is seen then. */
   take(pod: string, restarts: ReadonlyMap<string, number>, at: number): void {
     const before = this.#last.get(pod)
     this.#last.set(pod, restarts)
-    if (!before) return
     for (const [ending, count] of restarts) {
-      const old = before.get(ending) ?? 0
+      const old = before?.get(ending) ?? 0
       // A counter that fell is that of an agent which was started again itself.
       const times = count >= old ? count - old : count
       if (times > 0) this.#crashes.set(pod, [...(this.#crashes.get(pod) ?? []), { at, ending, times }])
