@@ -4,7 +4,12 @@ import type { Config_TagSchema as TagSchema } from '@seine/envoy/envoy/extension
 import { TransformStatSchema } from '@seine/envoy/envoy/extensions/matching/actions/transform_stat/v3/transform_stat'
 import { StatTagValueInputSchema } from '@seine/envoy/envoy/extensions/matching/common_inputs/stats/v3/stats'
 import { type Matcher, MatcherSchema } from '@seine/envoy/xds/type/matcher/v3/matcher'
-import type { FilterChainContext, Init } from '@seine/pilot-traffic'
+import {
+  BLACK_HOLE_CLUSTER,
+  type FilterChainContext,
+  type Init,
+  PASSTHROUGH_CLUSTER,
+} from '@seine/pilot-traffic'
 
 export type TagInit = Init<typeof TagSchema>
 
@@ -18,10 +23,7 @@ export const PeerState = {
 
 const UNKNOWN = 'unknown'
 
-/**
- * Istio's standard labels for one side of a connection or request, in Istio's order. What is not known comes
- * out as `-`, which the agent's metrics show as `unknown`: rules for it here would be most of the configuration.
- */
+/** Istio's standard labels for one side of a connection or request, in Istio's order. */
 export function standardLabels(context: FilterChainContext): TagInit[] {
   const { direction, protocol } = context
   const source = direction === 'outbound' ? ownSource(context) : peerSource()
@@ -42,7 +44,7 @@ function ownSource({ proxy }: FilterChainContext): TagInit[] {
     literal('source_canonical_service', proxy.app),
     literal('source_canonical_revision', proxy.version),
     literal('source_workload_namespace', proxy.namespace),
-    format('source_principal', '%UPSTREAM_LOCAL_URI_SAN%'),
+    format('source_principal', '%UPSTREAM_LOCAL_URI_SAN%', orUnknown()),
     literal('source_app', proxy.app),
     literal('source_version', proxy.version),
     literal('source_cluster', proxy.clusterId),
@@ -50,36 +52,44 @@ function ownSource({ proxy }: FilterChainContext): TagInit[] {
 }
 
 function peerSource(): TagInit[] {
-  const state = (name: string, key: string) => format(name, `%FILTER_STATE(${key}:PLAIN)%`)
+  const state = (name: string, key: string) => format(name, `%FILTER_STATE(${key}:PLAIN)%`, orUnknown())
   return [
     state('source_workload', PeerState.workload),
     state('source_canonical_service', PeerState.app),
     state('source_canonical_revision', PeerState.version),
     state('source_workload_namespace', PeerState.namespace),
-    format('source_principal', '%DOWNSTREAM_PEER_URI_SAN%'),
+    format('source_principal', '%DOWNSTREAM_PEER_URI_SAN%', orUnknown()),
     state('source_app', PeerState.app),
     state('source_version', PeerState.version),
     literal('source_cluster', UNKNOWN),
   ]
 }
 
-function peerDestination({ service, protocol, proxy }: FilterChainContext): TagInit[] {
-  const endpoint = (name: string, key: string) => format(name, `%METADATA(UPSTREAM_HOST:istio:${key})%`)
+function peerDestination({ snapshot, service, protocol, proxy }: FilterChainContext): TagInit[] {
+  const endpoint = (name: string, key: string) =>
+    format(name, `%METADATA(UPSTREAM_HOST:istio:${key})%`, orUnknown())
   const route = (name: string, key: string, known: string | undefined) =>
-    protocol === 'http' ? format(name, `%METADATA(ROUTE:istio:${key})%`) : literal(name, known ?? UNKNOWN)
+    protocol === 'http'
+      ? format(name, `%METADATA(ROUTE:istio:${key})%`, orUnknown())
+      : literal(name, known ?? UNKNOWN)
   return [
     endpoint('destination_workload', 'workload'),
     endpoint('destination_workload_namespace', 'namespace'),
-    format('destination_principal', '%UPSTREAM_PEER_URI_SAN%'),
+    format('destination_principal', '%UPSTREAM_PEER_URI_SAN%', orUnknown()),
     endpoint('destination_app', 'app'),
     endpoint('destination_version', 'version'),
     route('destination_service', 'destination_service', service?.hostname),
     endpoint('destination_canonical_service', 'app'),
     endpoint('destination_canonical_revision', 'version'),
-    route('destination_service_name', 'destination_service_name', service?.name),
+    route('destination_service_name', 'destination_service_name', service?.name ?? catchAll(snapshot)),
     route('destination_service_namespace', 'destination_service_namespace', service?.namespace),
     literal('destination_cluster', proxy.clusterId),
   ]
+}
+
+/** Where connections go that are for no service, as Istio names it. */
+function catchAll({ config }: FilterChainContext['snapshot']): string {
+  return config.outboundTrafficPolicy.mode === 'ALLOW_ANY' ? PASSTHROUGH_CLUSTER : BLACK_HOLE_CLUSTER
 }
 
 function ownDestination({ proxy, service, security }: FilterChainContext): TagInit[] {
@@ -87,7 +97,7 @@ function ownDestination({ proxy, service, security }: FilterChainContext): TagIn
     literal('destination_workload', proxy.workloadName),
     literal('destination_workload_namespace', proxy.namespace),
     security === 'mutual_tls'
-      ? format('destination_principal', '%DOWNSTREAM_LOCAL_URI_SAN%')
+      ? format('destination_principal', '%DOWNSTREAM_LOCAL_URI_SAN%', orUnknown())
       : literal('destination_principal', UNKNOWN),
     literal('destination_app', proxy.app),
     literal('destination_version', proxy.version),
@@ -104,7 +114,7 @@ function requestLabels(): TagInit[] {
   return [
     format('request_protocol', '%REQ(content-type)%', protocolRule()),
     format('response_code', '%RESPONSE_CODE%'),
-    format('grpc_response_status', '%GRPC_STATUS_NUMBER%'),
+    format('grpc_response_status', '%GRPC_STATUS_NUMBER%', replaceValues({ '-': '' })),
   ]
 }
 
@@ -117,6 +127,10 @@ function format(name: string, valueFormat: string, rules?: Matcher): TagInit {
   return rules ? { name, valueFormat, rules } : { name, valueFormat }
 }
 
+function orUnknown(): Matcher {
+  return replaceValues({ '-': UNKNOWN, '': UNKNOWN })
+}
+
 function input() {
   return { name: 'value', typedConfig: any(StatTagValueInputSchema, {}) }
 }
@@ -124,6 +138,17 @@ function input() {
 function replaceBy(newTagValue: string) {
   const config = any(TransformStatSchema, { updateTag: { newTagValue } })
   return { onMatch: { case: 'action' as const, value: { name: 'replace', typedConfig: config } } }
+}
+
+/** Replaces the given values of a tag; others stay. */
+function replaceValues(values: Readonly<Record<string, string>>): Matcher {
+  const map = Object.fromEntries(Object.entries(values).map(([from, to]) => [from, replaceBy(to)]))
+  return create(MatcherSchema, {
+    matcherType: {
+      case: 'matcherTree',
+      value: { input: input(), treeType: { case: 'exactMatchMap', value: { map } } },
+    },
+  })
 }
 
 /** `grpc` by content type, else `http`. */
