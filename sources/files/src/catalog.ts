@@ -10,6 +10,8 @@ export class Catalog {
   readonly #files = new Map<string, FileState>()
   /** Key → the files that hold the object. */
   readonly #holders = new Map<string, Set<string>>()
+  /** Key → the file whose object is used. */
+  readonly #used = new Map<string, string>()
   readonly #served = new Map<string, MeshResource>()
   readonly #contested = new Set<string>()
   readonly #touched = new Set<string>()
@@ -64,12 +66,17 @@ export class Catalog {
     return { change: { upserts, deletes }, problems: this.#refreshProblems(extra) }
   }
 
+  /** Of several files that hold an object the one that was first stays; of files that come together, the first by name. */
   #winner(key: string): MeshResource | undefined {
     const paths = [...(this.#holders.get(key) ?? [])].sort(byPath)
     if (paths.length > 1) this.#contested.add(key)
     else this.#contested.delete(key)
     if (paths.length === 0) this.#holders.delete(key)
-    return this.#files.get(paths[0] ?? '')?.resources.get(key)
+    const before = this.#used.get(key)
+    const path = before !== undefined && paths.includes(before) ? before : paths[0]
+    if (path === undefined) this.#used.delete(key)
+    else this.#used.set(key, path)
+    return path === undefined ? undefined : this.#files.get(path)?.resources.get(key)
   }
 
   #refreshProblems(extra: readonly Problem[]): boolean {
@@ -85,10 +92,11 @@ export class Catalog {
   }
 
   #duplicatesOf(key: string): Problem[] {
-    const holders = [...(this.#holders.get(key) ?? [])].sort(byPath)
-    const resources = holders.flatMap(path => this.#files.get(path)?.resources.get(key) ?? [])
-    const [first, ...others] = resources
-    return first ? others.map(other => duplicateProblem(first, other)) : []
+    const used = this.#used.get(key) ?? ''
+    const others = [...(this.#holders.get(key) ?? [])].filter(path => path !== used).sort(byPath)
+    const find = (path: string) => this.#files.get(path)?.resources.get(key)
+    const first = find(used)
+    return first ? others.flatMap(path => find(path) ?? []).map(other => duplicateProblem(first, other)) : []
   }
 }
 

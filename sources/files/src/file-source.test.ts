@@ -260,16 +260,18 @@ describe('FileSource and broken files', () => {
     await untilRules('a→a')
   })
 
-  it('takes the first of two files with one object and names both places', async () => {
-    write('b.yaml', rule('x', 'second'))
+  it('keeps the object that was there first when another file brings it too, and names both places', async () => {
+    write('b.yaml', rule('x', 'first'))
     await start()
-    write('a.yaml', rule('x', 'first'))
+    write('a.yaml', rule('x', 'second'))
+    await until(() =>
+      expect(told.problems).toMatchObject([
+        { code: 'duplicate-resource', position: { file: join(folder, 'a.yaml'), line: 1 } },
+      ]),
+    )
+    expect(told.problems[0]?.message).toContain(`${join(folder, 'b.yaml')}:1:1`)
     await untilRules('x→first')
-    expect(told.problems).toMatchObject([
-      { code: 'duplicate-resource', position: { file: join(folder, 'b.yaml'), line: 1 } },
-    ])
-    expect(told.problems[0]?.message).toContain(`${join(folder, 'a.yaml')}:1:1`)
-    rmSync(join(folder, 'a.yaml'))
+    rmSync(join(folder, 'b.yaml'))
     await untilRules('x→second')
     expect(told.problems).toEqual([])
     expect(told.changes.flatMap(change => change.deletes)).toEqual([])
