@@ -51,11 +51,17 @@ export const portField = z
 export const labelsField = z.record(z.string(), z.string())
 
 /** Selects workloads whose labels include all of these. */
-export const workloadSelectorField = z.strictObject({ matchLabels: labelsField.optional() })
+export const workloadSelectorField = z.strictObject({
+  matchLabels: labelsField.optional().describe('Labels that the workload must have, all of them'),
+})
 
 /** Istio's `Percent`, 0 to 100. */
 export const percentField = z.strictObject({
-  value: z.number().min(0, 'a percentage is 0 to 100').max(100, 'a percentage is 0 to 100'),
+  value: z
+    .number()
+    .min(0, 'a percentage is 0 to 100')
+    .max(100, 'a percentage is 0 to 100')
+    .describe('0 to 100, with up to four decimals'),
 })
 
 /** Namespaces a resource is visible in: `.`, `*` or a name. */
@@ -123,15 +129,19 @@ export function oneOf(
 /** Istio's `StringMatch`. */
 export const stringMatchField = z
   .strictObject({
-    exact: z.string().optional(),
-    prefix: z.string().min(1, 'must not be empty: leave it out instead').optional(),
-    regex: regexField.optional(),
+    exact: z.string().optional().describe('The whole text'),
+    prefix: z.string().min(1, 'must not be empty: leave it out instead').optional().describe('How it begins'),
+    regex: regexField.optional().describe("The whole text, by a regular expression in RE2's syntax"),
   })
   .superRefine(oneOf(['exact', 'prefix', 'regex']))
 
 /** A match of a path: every path begins with the empty prefix. */
 export const pathMatchField = z
-  .strictObject({ exact: z.string().optional(), prefix: z.string().optional(), regex: regexField.optional() })
+  .strictObject({
+    exact: z.string().optional().describe('The whole path'),
+    prefix: z.string().optional().describe('How it begins'),
+    regex: regexField.optional().describe("The whole path, by a regular expression in RE2's syntax"),
+  })
   .superRefine(oneOf(['exact', 'prefix', 'regex'], true))
 
 /** Text that may stand in a header: no control characters that end one. */

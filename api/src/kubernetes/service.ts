@@ -27,7 +27,7 @@ export const serviceSpec = z
     externalName: hostField.optional().describe('With type `ExternalName`'),
     ports: z.array(servicePort).optional().describe('Its ports'),
     selector: labelsField.optional().describe('Labels of its pods'),
-    publishNotReadyAddresses: z.boolean().optional(),
+    publishNotReadyAddresses: z.boolean().optional().describe('Whether pods count that are not ready'),
   })
   .superRefine(({ type, externalName, ports }, context) => {
     const issue = (path: (string | number)[], message: string) =>
@@ -43,7 +43,7 @@ export const serviceSpec = z
 
 /** Kubernetes `EndpointSlice`: its body, which has no `spec`. */
 export const endpointSliceSpec = z.looseObject({
-  addressType: z.string(),
+  addressType: z.string().describe('`IPv4` or `IPv6`'),
   endpoints: z
     .array(
       z.looseObject({
@@ -53,15 +53,6 @@ export const endpointSliceSpec = z.looseObject({
             ready: z.boolean().nullish().describe('Whether it takes requests; true unless it is said'),
           })
           .nullish(),
-        targetRef: z
-          .looseObject({
-            kind: z.string().optional(),
-            name: z.string().optional(),
-            namespace: z.string().optional(),
-          })
-          .nullish(),
-        nodeName: z.string().nullish(),
-        zone: z.string().nullish(),
       }),
     )
     .nullish()
@@ -69,13 +60,12 @@ export const endpointSliceSpec = z.looseObject({
   ports: z
     .array(
       z.looseObject({
-        name: z.string().nullish(),
-        port: portField.nullish(),
-        protocol: z.string().nullish(),
-        appProtocol: z.string().nullish(),
+        name: z.string().nullish().describe("The name of the Service's port"),
+        port: portField.nullish().describe('The port of the addresses'),
       }),
     )
-    .nullish(),
+    .nullish()
+    .describe('Where each port of the Service is'),
 })
 
 export type ServiceSpec = z.infer<typeof serviceSpec>

@@ -7,25 +7,25 @@ const envVar = z.looseObject({ name: z.string(), value: z.string().optional() })
 const container = z.looseObject({
   name: z.string(),
   image: z.string().optional(),
-  command: z.array(z.string()).optional(),
-  args: z.array(z.string()).optional(),
-  env: z.array(envVar).optional(),
+  command: z.array(z.string()).optional().describe('What the local runtime of the demo runs'),
+  args: z.array(z.string()).optional().describe('The same'),
+  env: z.array(envVar).optional().describe('The same'),
   ports: z
     .array(
       z.looseObject({
-        name: z.string().optional(),
+        name: z.string().optional().describe('The name by which a `targetPort` means it'),
         containerPort: portField,
         protocol: z.string().optional(),
       }),
     )
-    .optional(),
+    .optional()
+    .describe('The ports that it serves'),
 })
 
 /** A Kubernetes pod's `spec`: what the mesh reads of it. */
 export const podSpec = z.looseObject({
   serviceAccountName: z.string().optional().describe('Its identity; `default` unless it is said'),
   hostNetwork: z.boolean().optional().describe('Such a pod gets no sidecar'),
-  nodeName: z.string().optional(),
   initContainers: z.array(container).optional(),
   containers: z.array(container).min(1, 'needs at least one container'),
 })

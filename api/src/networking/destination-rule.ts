@@ -89,7 +89,7 @@ const consistentHash = z
     httpQueryParameterName: z.string().min(1).optional().describe('Equal values of this query parameter do'),
     ringHash: z
       .strictObject({
-        minimumRingSize: ringSize.optional().describe('The older form of `ringHash.minimumRingSize`'),
+        minimumRingSize: ringSize.optional().describe('1024 unless it is said'),
       })
       .optional()
       .describe('By a hash ring'),
@@ -97,7 +97,7 @@ const consistentHash = z
       .strictObject({ tableSize: tableSize.optional().describe('A prime number; 65537 unless it is said') })
       .optional()
       .describe('By a Maglev table'),
-    minimumRingSize: ringSize.optional(),
+    minimumRingSize: ringSize.optional().describe('The older form of `ringHash.minimumRingSize`'),
   })
   .superRefine(oneOf(['httpHeaderName', 'httpCookie', 'useSourceIp', 'httpQueryParameterName'], true))
   .superRefine(oneOf(['ringHash', 'maglev', 'minimumRingSize']))

@@ -58,7 +58,7 @@ export const serviceEntrySpec = z
       .describe('How endpoints are found: where the client went (`NONE`), as listed (`STATIC`), or by DNS'),
     endpoints: z.array(workloadEntrySpec).optional().describe('Where it is to be reached'),
     workloadSelector: z
-      .strictObject({ labels: labelsField.optional() })
+      .strictObject({ labels: labelsField.optional().describe('Labels that they must have, all of them') })
       .optional()
       .describe('Pods and WorkloadEntries that are its endpoints, by labels'),
     exportTo: exportToField.describe('Namespaces it is visible in; all unless it is said. `.` is its own'),

@@ -138,7 +138,10 @@ const directResponse = z.strictObject({
     .max(599, 'a status is 200 to 599')
     .describe('The HTTP status'),
   body: z
-    .strictObject({ string: z.string().optional(), bytes: z.base64().optional() })
+    .strictObject({
+      string: z.string().optional().describe('As text'),
+      bytes: z.base64().optional().describe('In Base64'),
+    })
     .superRefine(oneOf(['string', 'bytes'], true))
     .refine(
       ({ string = '', bytes = '' }) =>
