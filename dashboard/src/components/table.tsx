@@ -11,11 +11,12 @@ export interface Column<T> {
   readonly wide?: boolean
 }
 
-interface TableProps<T> {
+/** What a table shows. */
+export interface TableProps<T> {
   readonly rows: readonly T[]
   readonly columns: readonly Column<T>[]
   readonly rowKey: (row: T) => string
-  readonly testId: (row: T) => string
+  readonly testId?: (row: T) => string
   readonly to?: (row: T) => string
   readonly caption: string
 }
@@ -73,8 +74,8 @@ export function Table<T>({ rows, columns, rowKey, testId, to, caption }: TablePr
           {sorted.map(row => (
             <tr
               key={rowKey(row)}
-              data-testid={testId(row)}
-              tabIndex={0}
+              data-testid={testId?.(row)}
+              tabIndex={to ? 0 : undefined}
               className={to ? 'link-row' : undefined}
               onClick={() => open(row)}
               onKeyDown={event => walk(event, row)}

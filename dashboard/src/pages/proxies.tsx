@@ -3,11 +3,11 @@ import { useParams } from '@tanstack/react-router'
 import { useState } from 'react'
 import { stringify } from 'yaml'
 import { useProxies, useProxyConfig } from '../api.ts'
+import { ListPage } from '../components/list-page.tsx'
 import { PageHead, Section, SyncBadge } from '../components/parts.tsx'
-import { Empty, Loaded } from '../components/states.tsx'
-import { type Column, Table } from '../components/table.tsx'
+import { Loaded } from '../components/states.tsx'
+import type { Column } from '../components/table.tsx'
 import { relativeTime, shortPath } from '../format.ts'
-import { useFilter } from '../search.ts'
 
 const TYPES = ['CDS', 'EDS', 'LDS', 'RDS', 'VHDS'] as const
 
@@ -51,34 +51,20 @@ const COLUMNS: readonly Column<ApiProxy>[] = [
 
 /** What every proxy has acknowledged. */
 export function ProxiesPage() {
-  const query = useProxies()
-  const filter = useFilter()
   return (
-    <>
-      <PageHead title="Proxies" sub="What each Envoy was sent and has acknowledged" />
-      <Loaded query={query}>
-        {proxies => {
-          const rows = proxies.filter(row => filter(row.id))
-          if (rows.length === 0)
-            return (
-              <Empty title={proxies.length === 0 ? 'No proxy is connected' : 'No proxy matches'}>
-                Sidecars connect by themselves when they start; a proxy that is missing here keeps serving
-                with what it last got.
-              </Empty>
-            )
-          return (
-            <Table
-              caption="Proxies"
-              rows={rows}
-              columns={COLUMNS}
-              rowKey={row => row.id}
-              testId={row => `proxies-row-${row.workload}`}
-              to={row => `/proxies/${encodeURIComponent(row.id)}`}
-            />
-          )
-        }}
-      </Loaded>
-    </>
+    <ListPage
+      title="Proxies"
+      sub="What each Envoy was sent and has acknowledged"
+      query={useProxies()}
+      text={row => row.id}
+      none="No proxy is connected"
+      noMatch="No proxy matches"
+      advice="Sidecars connect by themselves when they start; a proxy that is missing here keeps serving with what it last got."
+      columns={COLUMNS}
+      rowKey={row => row.id}
+      testId={row => `proxies-row-${row.workload}`}
+      to={row => `/proxies/${encodeURIComponent(row.id)}`}
+    />
   )
 }
 

@@ -2,13 +2,14 @@ import type { ServiceDetail, ServiceSummary } from '@seine/insights/api-types'
 import { Link, useParams } from '@tanstack/react-router'
 import { useGraph, useService, useServices, useWorkloads } from '../api.ts'
 import { Connections } from '../components/connections.tsx'
+import { ListPage } from '../components/list-page.tsx'
 import { Badge, ConfigList, Figures, PageHead, Section } from '../components/parts.tsx'
 import { Problems } from '../components/problems.tsx'
-import { Empty, Loaded } from '../components/states.tsx'
+import { Loaded } from '../components/states.tsx'
 import { type Column, Table } from '../components/table.tsx'
 import { TrafficCharts } from '../components/traffic-chart.tsx'
-import { latency, percent, rate } from '../format.ts'
-import { useFilter } from '../search.ts'
+import { trafficColumns } from '../components/traffic-columns.tsx'
+import { percent } from '../format.ts'
 
 const COLUMNS: readonly Column<ServiceSummary>[] = [
   {
@@ -41,57 +42,25 @@ const COLUMNS: readonly Column<ServiceSummary>[] = [
       <span className={row.endpoints === 0 && !row.external ? 'bad-text' : undefined}>{row.endpoints}</span>
     ),
   },
-  { title: 'Rate', numeric: true, sort: row => row.traffic.rate, cell: row => rate(row.traffic.rate) },
-  {
-    title: 'Errors',
-    numeric: true,
-    sort: row => row.traffic.errorRate,
-    cell: row => (
-      <span className={row.traffic.errorRate > 0.05 ? 'bad-text' : undefined}>
-        {percent(row.traffic.errorRate)}
-      </span>
-    ),
-  },
-  {
-    title: 'p50',
-    numeric: true,
-    sort: row => row.traffic.p50 ?? -1,
-    cell: row => latency(row.traffic.p50),
-    wide: true,
-  },
-  { title: 'p99', numeric: true, sort: row => row.traffic.p99 ?? -1, cell: row => latency(row.traffic.p99) },
+  ...trafficColumns<ServiceSummary>(['rate', 'errors', 'p50', 'p99']),
 ]
 
 /** All services of the registry. */
 export function ServicesPage() {
-  const query = useServices()
-  const filter = useFilter()
   return (
-    <>
-      <PageHead title="Services" sub="Every destination the mesh knows, with the last minute's traffic" />
-      <Loaded query={query}>
-        {services => {
-          const rows = services.filter(row => filter(row.hostname))
-          if (rows.length === 0)
-            return (
-              <Empty title={services.length === 0 ? 'No services yet' : 'No service matches'}>
-                Services come from Kubernetes Service and Istio ServiceEntry objects: apply one with seinectl
-                apply -f.
-              </Empty>
-            )
-          return (
-            <Table
-              caption="Services"
-              rows={rows}
-              columns={COLUMNS}
-              rowKey={row => row.hostname}
-              testId={row => `services-row-${row.name}`}
-              to={row => `/services/${row.hostname}`}
-            />
-          )
-        }}
-      </Loaded>
-    </>
+    <ListPage
+      title="Services"
+      sub="Every destination the mesh knows, with the last minute's traffic"
+      query={useServices()}
+      text={row => row.hostname}
+      none="No services yet"
+      noMatch="No service matches"
+      advice="Services come from Kubernetes Service and Istio ServiceEntry objects: apply one with seinectl apply -f."
+      columns={COLUMNS}
+      rowKey={row => row.hostname}
+      testId={row => `services-row-${row.name}`}
+      to={row => `/services/${row.hostname}`}
+    />
   )
 }
 
@@ -144,60 +113,36 @@ export function ServicePage() {
   )
 }
 
+type Version = ServiceDetail['versions'][number]
+
 function Versions({ service }: { service: ServiceDetail }) {
+  const shareOf = (version: Version) =>
+    service.traffic.rate > 0 ? version.traffic.rate / service.traffic.rate : 0
+  const columns: readonly Column<Version>[] = [
+    { title: 'Workload', cell: version => version.workload },
+    { title: 'Version', wide: true, cell: version => <Badge tone="muted">{version.version}</Badge> },
+    { title: 'Endpoints', numeric: true, wide: true, cell: version => version.endpoints },
+    {
+      title: 'Share',
+      numeric: true,
+      cell: version => (
+        <>
+          <span className="bar wide" aria-hidden>
+            <span style={{ width: `${Math.min(100, shareOf(version) * 100)}%` }} />
+          </span>{' '}
+          {percent(shareOf(version))}
+        </>
+      ),
+    },
+    ...trafficColumns<Version>(['rate', 'errors', 'p99']),
+  ]
   return (
-    <div className="table-wrap">
-      <table>
-        <thead>
-          <tr>
-            <th scope="col">Workload</th>
-            <th scope="col" className="wide">
-              Version
-            </th>
-            <th scope="col" className="num wide">
-              Endpoints
-            </th>
-            <th scope="col" className="num">
-              Share
-            </th>
-            <th scope="col" className="num">
-              Rate
-            </th>
-            <th scope="col" className="num">
-              Errors
-            </th>
-            <th scope="col" className="num">
-              p99
-            </th>
-          </tr>
-        </thead>
-        <tbody>
-          {service.versions.map(version => {
-            const share = service.traffic.rate > 0 ? version.traffic.rate / service.traffic.rate : 0
-            return (
-              <tr key={version.workload}>
-                <td>{version.workload}</td>
-                <td className="wide">
-                  <Badge tone="muted">{version.version}</Badge>
-                </td>
-                <td className="num wide">{version.endpoints}</td>
-                <td className="num">
-                  <span className="bar wide" aria-hidden>
-                    <span style={{ width: `${Math.min(100, share * 100)}%` }} />
-                  </span>{' '}
-                  {percent(share)}
-                </td>
-                <td className="num">{rate(version.traffic.rate)}</td>
-                <td className={version.traffic.errorRate > 0.05 ? 'num bad-text' : 'num'}>
-                  {percent(version.traffic.errorRate)}
-                </td>
-                <td className="num">{latency(version.traffic.p99)}</td>
-              </tr>
-            )
-          })}
-        </tbody>
-      </table>
-    </div>
+    <Table
+      caption="Versions"
+      rows={service.versions}
+      columns={columns}
+      rowKey={version => version.workload}
+    />
   )
 }
 
@@ -216,52 +161,50 @@ function Callers({ service }: { service: ServiceDetail }) {
   )
 }
 
+type Endpoint = ServiceDetail['endpointList'][number]
+
 function Endpoints({ service }: { service: ServiceDetail }) {
   const workloads = useWorkloads().data ?? []
   if (service.endpointList.length === 0)
     return <p className="quiet">It has no endpoints: requests to it are answered with 503.</p>
+  const columns: readonly Column<Endpoint>[] = [
+    {
+      title: 'Address',
+      cell: ({ address, port }) => (
+        <span className="mono">
+          {address}:{port}
+        </span>
+      ),
+    },
+    {
+      title: 'Workload',
+      cell: endpoint => {
+        const found = workloads.find(({ address }) => address === endpoint.address)
+        if (!found) return endpoint.workload || <span className="quiet">none</span>
+        const { namespace, pod } = found
+        return (
+          <Link to="/workloads/$namespace/$pod" params={{ namespace, pod }}>
+            {endpoint.workload}
+          </Link>
+        )
+      },
+    },
+    {
+      title: 'Version',
+      wide: true,
+      cell: ({ version }) => (version ? <Badge tone="muted">{version}</Badge> : '–'),
+    },
+    {
+      title: 'Sidecar',
+      cell: ({ mtls }) => (mtls ? 'takes mutual TLS' : <span className="quiet">none: plaintext</span>),
+    },
+  ]
   return (
-    <div className="table-wrap">
-      <table>
-        <thead>
-          <tr>
-            <th scope="col">Address</th>
-            <th scope="col">Workload</th>
-            <th scope="col" className="wide">
-              Version
-            </th>
-            <th scope="col">Sidecar</th>
-          </tr>
-        </thead>
-        <tbody>
-          {service.endpointList.map(endpoint => {
-            const workload = workloads.find(({ address }) => address === endpoint.address)
-            return (
-              <tr key={`${endpoint.address}:${endpoint.port}`}>
-                <td className="mono">
-                  {endpoint.address}:{endpoint.port}
-                </td>
-                <td>
-                  {workload ? (
-                    <Link
-                      to="/workloads/$namespace/$pod"
-                      params={{ namespace: workload.namespace, pod: workload.pod }}
-                    >
-                      {endpoint.workload}
-                    </Link>
-                  ) : (
-                    endpoint.workload || <span className="quiet">none</span>
-                  )}
-                </td>
-                <td className="wide">
-                  {endpoint.version ? <Badge tone="muted">{endpoint.version}</Badge> : '–'}
-                </td>
-                <td>{endpoint.mtls ? 'takes mutual TLS' : <span className="quiet">none: plaintext</span>}</td>
-              </tr>
-            )
-          })}
-        </tbody>
-      </table>
-    </div>
+    <Table
+      caption="Endpoints"
+      rows={service.endpointList}
+      columns={columns}
+      rowKey={({ address, port }) => `${address}:${port}`}
+    />
   )
 }

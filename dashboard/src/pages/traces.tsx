@@ -2,11 +2,11 @@ import type { TraceSpan, TraceSummary } from '@seine/insights/api-types'
 import { useParams } from '@tanstack/react-router'
 import { useState } from 'react'
 import { useTrace, useTraces } from '../api.ts'
+import { ListPage } from '../components/list-page.tsx'
 import { Badge, PageHead } from '../components/parts.tsx'
-import { Empty, Loaded } from '../components/states.tsx'
-import { type Column, Table } from '../components/table.tsx'
+import { Loaded } from '../components/states.tsx'
+import type { Column } from '../components/table.tsx'
 import { clockTime, latency } from '../format.ts'
-import { useFilter } from '../search.ts'
 
 const COLUMNS: readonly Column<TraceSummary>[] = [
   {
@@ -37,36 +37,20 @@ const COLUMNS: readonly Column<TraceSummary>[] = [
 
 /** Recent traces. */
 export function TracesPage() {
-  const query = useTraces()
-  const filter = useFilter()
   return (
-    <>
-      <PageHead
-        title="Traces"
-        sub="The newest hundred; sidecars send spans, applications only forward headers"
-      />
-      <Loaded query={query}>
-        {traces => {
-          const rows = traces.filter(row => filter(`${row.root} ${row.operation} ${row.services.join(' ')}`))
-          if (rows.length === 0)
-            return (
-              <Empty title={traces.length === 0 ? 'No traces yet' : 'No trace matches'}>
-                Traces appear as requests pass through sidecars.
-              </Empty>
-            )
-          return (
-            <Table
-              caption="Traces"
-              rows={rows}
-              columns={COLUMNS}
-              rowKey={row => row.id}
-              testId={() => 'trace-row'}
-              to={row => `/traces/${row.id}`}
-            />
-          )
-        }}
-      </Loaded>
-    </>
+    <ListPage
+      title="Traces"
+      sub="The newest hundred; sidecars send spans, applications only forward headers"
+      query={useTraces()}
+      text={row => `${row.root} ${row.operation} ${row.services.join(' ')}`}
+      none="No traces yet"
+      noMatch="No trace matches"
+      advice="Traces appear as requests pass through sidecars."
+      columns={COLUMNS}
+      rowKey={row => row.id}
+      testId={() => 'trace-row'}
+      to={row => `/traces/${row.id}`}
+    />
   )
 }
 

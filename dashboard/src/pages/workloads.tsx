@@ -2,12 +2,13 @@ import type { WorkloadSummary } from '@seine/insights/api-types'
 import { Link, useParams } from '@tanstack/react-router'
 import { useWorkload, useWorkloads } from '../api.ts'
 import { Connections } from '../components/connections.tsx'
+import { ListPage } from '../components/list-page.tsx'
 import { Badge, ConfigList, Figures, PageHead, Section, SyncBadge } from '../components/parts.tsx'
-import { Empty, Loaded } from '../components/states.tsx'
-import { type Column, Table } from '../components/table.tsx'
+import { Loaded } from '../components/states.tsx'
+import type { Column } from '../components/table.tsx'
 import { TrafficCharts } from '../components/traffic-chart.tsx'
-import { latency, percent, rate, relativeTime } from '../format.ts'
-import { useFilter } from '../search.ts'
+import { trafficColumns } from '../components/traffic-columns.tsx'
+import { relativeTime } from '../format.ts'
 
 const COLUMNS: readonly Column<WorkloadSummary>[] = [
   {
@@ -34,49 +35,25 @@ const COLUMNS: readonly Column<WorkloadSummary>[] = [
     cell: row => (row.certificate ? `ends ${relativeTime(row.certificate.notAfter, Date.now())}` : '–'),
     wide: true,
   },
-  { title: 'Rate in', numeric: true, sort: row => row.traffic.rate, cell: row => rate(row.traffic.rate) },
-  {
-    title: 'Errors',
-    numeric: true,
-    sort: row => row.traffic.errorRate,
-    cell: row => (
-      <span className={row.traffic.errorRate > 0.05 ? 'bad-text' : undefined}>
-        {percent(row.traffic.errorRate)}
-      </span>
-    ),
-  },
-  { title: 'p99', numeric: true, sort: row => row.traffic.p99 ?? -1, cell: row => latency(row.traffic.p99) },
+  ...trafficColumns<WorkloadSummary>(['rate', 'errors', 'p99'], 'Rate in'),
 ]
 
 /** All workloads. */
 export function WorkloadsPage() {
-  const query = useWorkloads()
-  const filter = useFilter()
   return (
-    <>
-      <PageHead title="Workloads" sub="What runs, who it is, and what its sidecar has" />
-      <Loaded query={query}>
-        {workloads => {
-          const rows = workloads.filter(row => filter(`${row.namespace}/${row.pod}`))
-          if (rows.length === 0)
-            return (
-              <Empty title={workloads.length === 0 ? 'No workloads yet' : 'No workload matches'}>
-                Pods and WorkloadEntries appear here as they start.
-              </Empty>
-            )
-          return (
-            <Table
-              caption="Workloads"
-              rows={rows}
-              columns={COLUMNS}
-              rowKey={row => `${row.namespace}/${row.pod}`}
-              testId={row => `workloads-row-${row.name}`}
-              to={row => `/workloads/${row.namespace}/${row.pod}`}
-            />
-          )
-        }}
-      </Loaded>
-    </>
+    <ListPage
+      title="Workloads"
+      sub="What runs, who it is, and what its sidecar has"
+      query={useWorkloads()}
+      text={row => `${row.namespace}/${row.pod}`}
+      none="No workloads yet"
+      noMatch="No workload matches"
+      advice="Pods and WorkloadEntries appear here as they start."
+      columns={COLUMNS}
+      rowKey={row => `${row.namespace}/${row.pod}`}
+      testId={row => `workloads-row-${row.name}`}
+      to={row => `/workloads/${row.namespace}/${row.pod}`}
+    />
   )
 }
 
