@@ -77,7 +77,10 @@ function text(value: unknown): string | undefined {
 
 function readLabels(value: unknown): Record<string, string> {
   if (typeof value !== 'object' || value === null) return {}
+  // In one order, whoever sends them: proxies with the same labels are then the same as text.
   return Object.fromEntries(
-    Object.entries(value).filter((entry): entry is [string, string] => typeof entry[1] === 'string'),
+    Object.entries(value)
+      .filter((entry): entry is [string, string] => typeof entry[1] === 'string')
+      .sort(([a], [b]) => (a < b ? -1 : 1)),
   )
 }
