@@ -314,6 +314,30 @@ describe('a full transport', () => {
   })
 })
 
+describe('an empty mesh', () => {
+  it('answers who asks for everything, once: clients wait for their first answer', () => {
+    const source = new HandFedSource()
+    const client = driven(source)
+    client.ask({ typeUrl: cluster, resourceNamesSubscribe: ['*'] })
+    expect(client.sent).toMatchObject([{ typeUrl: cluster, resources: [], removedResources: [] }])
+    for (const answer of client.sent) client.ack(answer)
+    client.push()
+    expect(client.sent).toHaveLength(1)
+    source.set(cluster, 'c0', 'one')
+    client.push()
+    expect(client.sent[1]?.resources).toMatchObject([{ name: 'c0' }])
+  })
+
+  it('sends nothing to who came back with all there is, and counts it as synced', () => {
+    const source = new HandFedSource()
+    source.set(cluster, 'c0', 'one')
+    const client = driven(source)
+    client.ask({ typeUrl: cluster, initialResourceVersions: { c0: 'v-one' } })
+    expect(client.sent).toEqual([])
+    expect(client.stream.status()['CDS']?.state).toBe('SYNCED')
+  })
+})
+
 describe('bounds', () => {
   it('counts the names a client holds, not how often it asks', () => {
     const client = driven(new HandFedSource())

@@ -56,6 +56,8 @@ export class TypeState {
   #flight: Flight | undefined
   #ackedAt: number | undefined
   #nackedAt = 0
+  /** The client has asked for everything and heard nothing yet. */
+  #awaitsAnswer = false
 
   constructor(type: string, view: ProxyView) {
     this.type = type
@@ -113,6 +115,7 @@ export class TypeState {
       this.#sent.set(name, version)
       this.#mark(name, epoch)
     }
+    this.#awaitsAnswer = this.wildcard
   }
 
   /** Asked for again means wanted again, whatever was sent before. */
@@ -161,8 +164,18 @@ export class TypeState {
     }
   }
 
-  /** Takes the next batch of additions and changes that are no newer than `limit`, or undefined when there are none. */
+  /**
+   * Takes the next batch of additions and changes that are no newer than `limit`, or undefined when there are
+   * none. Who asks for everything when there is nothing gets one empty batch: clients wait for their first answer.
+   */
   nextBatch(limit: number): Batch | undefined {
+    const batch = this.#nextChanges(limit)
+    const answers = batch !== undefined || (this.#awaitsAnswer && this.#pending.size + this.#sent.size === 0)
+    if (answers) this.#awaitsAnswer = false
+    return batch ?? (answers ? { resources: [], removed: [], absent: [], since: NEVER } : undefined)
+  }
+
+  #nextChanges(limit: number): Batch | undefined {
     if (this.#suspects.length > 0) return this.#nextSuspects(limit)
     if (this.#oldestChange > limit || this.#oldestChange === NEVER) return undefined
     const since = this.#oldestChange
@@ -281,7 +294,7 @@ export class TypeState {
       const resources = names.flatMap(name => this.#view.get(this.type, name) ?? [])
       if (resources.length > 0) return { resources, removed: [], absent: [], since: suspects.since }
     }
-    return this.nextBatch(limit)
+    return this.#nextChanges(limit)
   }
 
   #land(nonce: string): Flight | undefined {
