@@ -150,10 +150,13 @@ describe('apply', () => {
         err: `error: ${join(work, 'route.yaml')}:9:45: VirtualService default/reviews: spec.http[0].route[0].destination.subset: no DestinationRule for reviews.default.svc.cluster.local defines the subset v1; the last good version of this resource stays in force [IST0101]\n`,
       })
       expect(readdirSync(config)).toEqual([])
+      // Also when it stands there already, written by hand.
+      has('route.yaml', route)
+      expect((await apply('route.yaml', route)).code).toBe(1)
       expect((await apply('both.yaml', `${route}---\n${rule('reviews')}${subsets}`)).code).toBe(0)
-      const second = await apply('second.yaml', route.replace('name: reviews', 'name: again'))
+      const second = await apply('second.yaml', route.replace('name: reviews', 'name: second'))
       expect(second.code).toBe(1)
-      expect(second.err).toContain('second.yaml:7:11: VirtualService default/again: spec.hosts[0]')
+      expect(second.err).toContain('second.yaml:7:11: VirtualService default/second: spec.hosts[0]')
       const other = await apply('rule.yaml', rule('reviews'))
       expect({ code: other.code, err: other.err }).toEqual({
         code: 1,

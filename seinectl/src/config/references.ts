@@ -1,11 +1,12 @@
-import type { MeshResource } from '@seine/api'
+import { keyOf, type MeshResource } from '@seine/api'
 import type { Problem } from '@seine/kit'
 import { MeshModel } from '@seine/model'
 import { keyOfResource } from './names.ts'
 
 /**
- * What would be wrong between objects after these are written, and is not now: destinations that are not there,
- * two objects for one host. Where `world` may not be all of the mesh, a missing destination is a warning.
+ * What would be wrong between objects after these are written: with them, and with others where it is not wrong
+ * already. Destinations that are not there, two objects for one host. Where `world` may not be all of the mesh,
+ * a missing destination is a warning.
  */
 export function brokenBy(
   objects: readonly MeshResource[],
@@ -13,9 +14,12 @@ export function brokenBy(
 ): Problem[] {
   const after = new Map(world.resources.map(resource => [keyOfResource(resource), resource]))
   for (const object of objects) after.set(keyOfResource(object), object)
+  const own = new Set(objects.map(keyOfResource))
   const known = new Set(problemsAmong(world.resources).map(identity))
   return problemsAmong([...after.values()])
-    .filter(problem => !known.has(identity(problem)))
+    .filter(
+      problem => (problem.resource && own.has(keyOf(problem.resource))) || !known.has(identity(problem)),
+    )
     .map(problem => (world.complete || problem.code !== 'IST0101' ? problem : asWarning(problem)))
 }
 
