@@ -6,6 +6,7 @@ export interface HubProxy {
   readonly workload: string
   readonly pod: string
   readonly namespace: string
+  readonly connectedAt: number
   readonly types: Readonly<
     Record<
       string,
