@@ -124,6 +124,19 @@ describeMesh('traffic that leaves the mesh', mesh => {
     await eventually(async () => expect(await counted()).toBe(1))
     const [line] = await client().tcp(external().ip, PeerPort.tcp)
     expect(line?.body).toMatch(/^external-v1/)
+    const { key, cert } = await selfSigned('unlisted.example.com')
+    await external().serveTls(key, cert)
+    const tls = {
+      host: external().ip,
+      port: PeerPort.tls,
+      serverName: 'unlisted.example.com',
+      line: 'secret',
+    }
+    const [secret] = await client().tls(tls)
+    expect([secret?.peerName, secret?.body]).toEqual([
+      'unlisted.example.com',
+      expect.stringMatching(/ secret$/),
+    ])
   })
 
   test('REGISTRY_ONLY refuses unknown hosts, and serves known ones as before', async () => {

@@ -11,6 +11,7 @@ import {
   PeerPort,
   type Pod,
   peerAuthentication,
+  resource,
 } from '../harness/index.ts'
 
 const REQUESTS = 'istio_requests_total'
@@ -158,6 +159,43 @@ describeMesh('mutual TLS', mesh => {
       const line = (await client().log('seine-proxy')).find(one => one.includes(path))
       expect(line).toContain('CERTIFICATE_VERIFY_FAILED')
     })
+  })
+
+  test('of endpoints with and without sidecars, each is called as it can be', async () => {
+    const spec = (selector: Record<string, string>, clusterIP: string) => ({
+      spec: {
+        clusterIP,
+        selector,
+        ports: [
+          { name: 'http', port: 80, targetPort: PeerPort.http },
+          { name: 'tcp', port: 9000, targetPort: PeerPort.tcp },
+        ],
+      },
+    })
+    await mesh().apply(
+      'mtls',
+      documents(
+        strict('default', 'shop'),
+        resource('v1', 'Service', 'shop', 'mixed', spec({ tier: 'mixed' }, '10.96.1.50')),
+        resource('v1', 'Service', 'shop', 'bare', spec({ app: 'bare' }, '10.96.1.51')),
+      ),
+    )
+    const caller = async (host: string) =>
+      countBy(
+        await client().http(`http://${host}/`, { count: 30 }),
+        ({ echo: one, status }) =>
+          one &&
+          `${one.app} ${one.headers['x-forwarded-client-cert']?.includes(CLIENT_ID) ?? 'plaintext'} ${status}`,
+      )
+    await eventually(async () =>
+      expect(Object.keys(await caller('mixed')).sort()).toEqual(['bare plaintext 200', 'middle true 200']),
+    )
+    expect(await caller('bare')).toEqual({ 'bare plaintext 200': 30 })
+    const lines = await client().tcp('mixed', 9000, { count: 20 })
+    expect(Object.keys(countBy(lines, ({ body }) => body.split('/')[0])).sort()).toEqual([
+      'bare-v1',
+      'middle-v1',
+    ])
   })
 
   test('a call to a pod’s own address passes, as what it is: plaintext', async () => {
