@@ -1,14 +1,44 @@
 /** The hub's HTTP API, `/api/v1`: what the dashboard and `seinectl` read. Times are ms since the epoch. */
 
-/** Traffic over the window of a query. */
+/**
+ * What requests came to: the class of their HTTP status, or `none` where no answer came. A gRPC status counts as the
+ * HTTP status it stands for.
+ */
+export type ResponseClass = '1xx' | '2xx' | '3xx' | '4xx' | '5xx' | 'none'
+
+/** TCP connections over the window of a query. */
+export interface TcpFigures {
+  /** New ones per second, those that reached nobody included. */
+  readonly connections: number
+  /** Open at the moment. */
+  readonly open: number
+  /** Share of connections that failed, 0 to 1. */
+  readonly errorRate: number
+  /** Bytes per second towards the caller. Bytes are counted when their connection ends. */
+  readonly sentBytes: number
+  /** Bytes per second from the caller. */
+  readonly receivedBytes: number
+}
+
+/**
+ * Traffic over the window of a query. Each call counts once: as its caller saw it where the caller has a sidecar, so
+ * that what never arrived, timed out or was injected is seen, else as the receiving side did.
+ */
 export interface TrafficFigures {
-  /** Requests (or connections, for TCP) per second. */
+  /** Requests per second; where there are none, new TCP connections per second. */
   readonly rate: number
-  /** Share of failed requests, 0 to 1. */
+  /** Share of failed requests (or connections), 0 to 1: 5xx, and those without an answer. */
   readonly errorRate: number
   /** ms; absent for TCP and where nothing was called. */
   readonly p50?: number
+  readonly p90?: number
   readonly p99?: number
+  /** Requests per second by what they came to; absent where there are none. */
+  readonly responses?: Readonly<Partial<Record<ResponseClass, number>>>
+  /** Requests and connections per second that Envoy put a flag on: UH, FI, UT, DC … */
+  readonly flags?: Readonly<Record<string, number>>
+  /** Absent where there is no TCP traffic. */
+  readonly tcp?: TcpFigures
 }
 
 /** An application in the graph: all versions of one canonical service. */
@@ -16,8 +46,11 @@ export interface GraphNode {
   readonly id: string
   readonly name: string
   readonly namespace: string
-  readonly kind: 'workload' | 'external' | 'unknown'
+  /** `service`: a service of several applications, or of none that is known, whose calls reached no workload. */
+  readonly kind: 'workload' | 'service' | 'external' | 'unknown'
   readonly versions: readonly string[]
+  /** Hostnames of the services that it serves. */
+  readonly services: readonly string[]
   /** What it received. */
   readonly traffic: TrafficFigures
   readonly healthy: boolean
@@ -32,12 +65,18 @@ export interface GraphEdge {
   readonly traffic: TrafficFigures
   /** What the receiving side measured, never what was configured; `unmeasured` where there is no sidecar to ask. */
   readonly security: 'mutual_tls' | 'none' | 'mixed' | 'unmeasured'
+  /** The same as one word: how many of the calls were measured to be encrypted. `unknown` where none was measured. */
+  readonly mtls: 'all' | 'some' | 'none' | 'unknown'
+  /** Hostnames that were called. */
+  readonly services: readonly string[]
 }
 
 /** `GET /graph?window=60` (seconds). */
 export interface Graph {
   readonly at: number
   readonly windowSeconds: number
+  /** How much of the window there are figures of: less just after the hub's start. Rates divide by this. */
+  readonly coveredSeconds: number
   readonly nodes: readonly GraphNode[]
   readonly edges: readonly GraphEdge[]
 }
@@ -50,6 +89,16 @@ export interface ConfigRef {
   readonly file?: string
   readonly line?: number
   readonly yaml?: unknown
+  /** Why it shapes what was asked about; absent in lists of all resources. */
+  readonly reasons?: readonly ConfigReason[]
+}
+
+/** One way in which a configuration object shapes something. */
+export interface ConfigReason {
+  readonly message: string
+  /** The field, as `spec.http[0].route[1]`, and the line it stands on. */
+  readonly path?: string
+  readonly line?: number
 }
 
 /** `GET /services`, one row. */
@@ -63,11 +112,14 @@ export interface ServiceSummary {
   readonly endpoints: number
   readonly traffic: TrafficFigures
   readonly problems: number
+  /** The id of the node of the graph that calls to it are drawn to. */
+  readonly node: string
 }
 
 /** `GET /services/:hostname`. */
 export interface ServiceDetail extends ServiceSummary {
   readonly versions: readonly {
+    readonly namespace: string
     readonly workload: string
     readonly version: string
     readonly endpoints: number
@@ -78,8 +130,15 @@ export interface ServiceDetail extends ServiceSummary {
     readonly port: number
     readonly workload: string
     readonly version: string
+    /** Whether it can take mutual TLS. */
     readonly mtls: boolean
+    /** Namespace and name of its pod or machine, where it is one that the mesh knows. */
+    readonly namespace?: string
+    readonly pod?: string
   }[]
+  /** Edges of the graph into its node and out of it, over the last minute. */
+  readonly inbound: readonly GraphEdge[]
+  readonly outbound: readonly GraphEdge[]
   readonly config: readonly ConfigRef[]
   readonly problemList: readonly ApiProblem[]
 }
@@ -89,6 +148,8 @@ export interface Certificate {
   readonly identity: string
   readonly serial: string
   readonly notAfter: number
+  /** `overdue`: its agent should have renewed it by now. */
+  readonly state: 'valid' | 'overdue' | 'expired'
 }
 
 /** `GET /workloads`, one row: a pod or a machine. */
@@ -103,7 +164,11 @@ export interface WorkloadSummary {
   readonly meshed: boolean
   readonly proxy: 'SYNCED' | 'STALE' | 'NACKED' | 'NOT CONNECTED' | 'NONE'
   readonly certificate?: Certificate
+  /** Calls that came as far as it, over the last minute. */
   readonly traffic: TrafficFigures
+  readonly problems: number
+  /** What its sidecar says it waits for; absent when it is ready. */
+  readonly waitsFor?: string
 }
 
 /** `GET /workloads/:namespace/:pod`. */
@@ -111,10 +176,16 @@ export interface WorkloadDetail extends WorkloadSummary {
   readonly serviceAccount: string
   readonly labels: Readonly<Record<string, string>>
   readonly services: readonly string[]
+  /** The id of its application's node in the graph. */
+  readonly node: string
   readonly inbound: readonly GraphEdge[]
   readonly outbound: readonly GraphEdge[]
   readonly proxyId?: string
+  /** When its sidecar connected to pilot, and what it has acknowledged, by type. */
+  readonly connectedAt?: number
+  readonly types?: Readonly<Record<string, ApiTypeStatus>>
   readonly config: readonly ConfigRef[]
+  readonly problemList: readonly ApiProblem[]
 }
 
 /** One type's row in `GET /proxies`. */
@@ -157,6 +228,8 @@ export interface ApiProxyConfig {
 
 /** `GET /problems`, one row. */
 export interface ApiProblem {
+  /** What it is about: configuration, or what runs. */
+  readonly source: 'configuration' | 'sidecar' | 'hub'
   readonly severity: 'error' | 'warning' | 'info'
   readonly code: string
   readonly message: string
@@ -200,9 +273,19 @@ export interface Trace extends TraceSummary {
   readonly spanList: readonly TraceSpan[]
 }
 
-/** `GET /timeseries?service=<hostname>|workload=<ns>/<name>`: a point for each scrape. */
+/** One round of scrapes in a time series. */
+export interface TimePoint extends TrafficFigures {
+  /** When the round was read: the figures are of the `seconds` before. */
+  readonly at: number
+  readonly seconds: number
+}
+
+/**
+ * `GET /timeseries?service=<hostname>` | `?workload=<ns>/<name>` | `?from=<node id>&to=<node id>`, of the graph, each
+ * optional: a point for each round of scrapes, oldest first; none at all where nothing was called.
+ */
 export interface TimeSeries {
-  readonly points: readonly ({ readonly at: number } & TrafficFigures)[]
+  readonly points: readonly TimePoint[]
 }
 
 /** `GET /version`. */
@@ -213,4 +296,21 @@ export interface VersionInfo {
   readonly configFolders: readonly string[]
   readonly startedAt: number
   readonly scrapeErrors: readonly { readonly pod: string; readonly message: string }[]
+  /** How sidecars are read: how often, when last, and how much history there is. Times in ms. */
+  readonly scrape: {
+    readonly intervalMs: number
+    readonly at?: number
+    readonly coveredMs: number
+    /** Kinds of calls in the history. */
+    readonly series: number
+  }
+}
+
+/**
+ * A message of `GET /events` (server-sent events; its `data` is this as JSON): sidecars were read, the configuration
+ * or its problems changed, a proxy came, went, or acknowledged or rejected something.
+ */
+export interface HubEvent {
+  readonly type: 'scrape' | 'config' | 'proxies'
+  readonly at: number
 }

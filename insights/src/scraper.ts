@@ -1,25 +1,27 @@
-import { request } from 'node:http'
-import type { Clock, Logger, Problem } from '@seine/kit'
+import { setMaxListeners } from 'node:events'
+import type { Clock, Logger } from '@seine/kit'
+import { errorMessage } from '@seine/kit'
 import type { MeshSnapshot, Workload } from '@seine/model'
 import type { Certificate } from './api-types.ts'
+import { Certificates, NOT_AFTER } from './certificates.ts'
 import { Crashes } from './crashes.ts'
-import { parsePrometheus } from './prometheus-text.ts'
+import { httpGet } from './http-get.ts'
+import { MetricsReader, type Sample } from './prometheus-text.ts'
+import { TRAFFIC_FAMILIES } from './target-counters.ts'
 import type { TrafficStore } from './traffic-store.ts'
 
-const METRICS_PORT = 15020
-const TIMEOUT_MS = 3000
-const MAX_BODY_BYTES = 32 << 20
-const AT_ONCE = 8
-
+/** Where agents serve metrics and readiness. */
+const AGENT_PORT = 15020
 const RESTARTS = 'seine_agent_envoy_restarts_total'
+const WANTED: ReadonlySet<string> = new Set([...TRAFFIC_FAMILIES, NOT_AFTER, RESTARTS])
 
-const WANTED = new Set([
-  'istio_requests_total',
-  'istio_request_duration_milliseconds_bucket',
-  'istio_tcp_connections_opened_total',
-  'seine_agent_certificate_not_after_seconds',
-  RESTARTS,
-])
+/** One sidecar has this long, from the call to the last byte. */
+const TARGET_DEADLINE_MS = 3000
+const MAX_METRICS_BYTES = 16 << 20
+const MAX_REASON_BYTES = 4096
+const AT_ONCE = 16
+/** Between two rounds, however long one takes: the control plane has other work. */
+const MIN_PAUSE_MS = 1000
 
 /** What the scraper needs from outside. */
 export interface ScraperOptions {
@@ -27,16 +29,46 @@ export interface ScraperOptions {
   readonly store: TrafficStore
   readonly clock: Clock
   readonly logger: Logger
+  /** From the start of a round to that of the next. A round ends before the next begins, whoever has not answered. */
   readonly intervalMs: number
+  /** Called at the end of each round. */
+  readonly onRound?: (at: number) => void
+  readonly port?: number
 }
 
-/** Reads every sidecar's metrics at an interval, and remembers certificates and what could not be read. */
+/** What is known of a sidecar besides its traffic. */
+export interface SidecarState {
+  readonly certificate: Certificate | undefined
+  /** Whether its agent has ever been read. */
+  readonly isRead: boolean
+  /** Why it can't be read. */
+  readonly error: string | undefined
+  /** What it waits for, in its own words. */
+  readonly waitsFor: string | undefined
+}
+
+interface Known {
+  /** How soon it is read in the next round: first whom the last one did not come to, last who failed. */
+  rank: 0 | 1 | 2
+  isRead: boolean
+  error: string | undefined
+  waitsFor: string | undefined
+}
+
+type Target = readonly [pod: string, workload: Workload, address: string]
+
+/**
+ * Reads every sidecar's metrics in rounds, a bounded number at once. Whoever failed last time comes last, so that
+ * sidecars that hang hold up nobody but each other.
+ */
 export class Scraper {
   readonly #options: ScraperOptions
-  readonly #certificates = new Map<string, Certificate>()
-  readonly #errors = new Map<string, string>()
+  readonly #known = new Map<string, Known>()
+  readonly #certificates = new Certificates()
   readonly #crashes = new Crashes()
   #cancel: (() => void) | undefined
+  #round = new AbortController()
+  #lastRoundAt: number | undefined
   #closed = false
 
   constructor(options: ScraperOptions) {
@@ -44,101 +76,150 @@ export class Scraper {
   }
 
   start(): void {
-    void this.#round()
+    void this.#run()
   }
 
   close(): void {
     this.#closed = true
     this.#cancel?.()
+    this.#round.abort(new Error('the hub stops'))
   }
 
-  /** The certificate that a pod's sidecar holds, by `namespace/pod`. */
-  certificateOf(pod: string): Certificate | undefined {
-    return this.#certificates.get(pod)
+  /** When the last round was read. */
+  get lastRoundAt(): number | undefined {
+    return this.#lastRoundAt
   }
 
   /** Envoys that crashed of late. */
-  crashes(): Problem[] {
-    return this.#crashes.problems(this.#options.clock.now())
+  get crashes(): Crashes {
+    return this.#crashes
   }
 
-  /** Pods whose metrics could not be read, and why. */
+  /** What is known of a sidecar, by `namespace/pod`. */
+  stateOf(pod: string): SidecarState | undefined {
+    const known = this.#known.get(pod)
+    if (!known) return undefined
+    const { isRead, error, waitsFor } = known
+    return { isRead, error, waitsFor, certificate: this.#certificates.of(pod, this.#options.clock.now()) }
+  }
+
+  /** Sidecars that could not be read, and why. */
   get errors(): { pod: string; message: string }[] {
-    return [...this.#errors].map(([pod, message]) => ({ pod, message }))
+    return [...this.#known].flatMap(([pod, { error }]) =>
+      error === undefined ? [] : [{ pod, message: error }],
+    )
   }
 
-  async #round(): Promise<void> {
-    const { snapshot, clock, intervalMs } = this.#options
-    const targets = [...snapshot().workloads].filter(([, { meshed, ready }]) => meshed && ready)
-    const known = new Set(targets.map(([pod]) => pod))
-    for (const pod of [...this.#certificates.keys(), ...this.#errors.keys()]) {
-      if (known.has(pod)) continue
-      this.#certificates.delete(pod)
-      this.#errors.delete(pod)
-      this.#crashes.forget(pod)
-      this.#options.store.forget(pod)
+  async #run(): Promise<void> {
+    const { clock, logger, intervalMs, onRound } = this.#options
+    const at = clock.now()
+    try {
+      await this.#scrapeAll(at)
+      if (this.#closed) return
+      this.#options.store.endRound(at)
+      this.#lastRoundAt = at
+      onRound?.(at)
+    } catch (failure) {
+      logger.error({ reason: errorMessage(failure) }, 'a round of scrapes failed')
     }
-    const queue = [...targets]
+    if (this.#closed) return
+    const took = clock.now() - at
+    this.#cancel = clock.after(Math.max(intervalMs - took, MIN_PAUSE_MS), () => void this.#run())
+  }
+
+  async #scrapeAll(at: number): Promise<void> {
+    const { clock, intervalMs } = this.#options
+    const queue = this.#targets()
+    const round = new AbortController()
+    setMaxListeners(2 * AT_ONCE, round.signal)
+    this.#round = round
+    const cancel = clock.after(intervalMs, () => round.abort(new Error('the time of the round was over')))
     await Promise.all(
       Array.from({ length: AT_ONCE }, async () => {
-        for (let next = queue.pop(); next; next = queue.pop()) await this.#scrape(...next)
+        for (let next = queue.shift(); next; next = queue.shift()) await this.#scrape(next, at, round.signal)
       }),
     )
-    if (!this.#closed) this.#cancel = clock.after(intervalMs, () => void this.#round())
+    cancel()
   }
 
-  async #scrape(pod: string, workload: Workload): Promise<void> {
-    const address = workload.addresses[0]
-    if (!address) return
-    try {
-      const samples = parsePrometheus(await get(address), name => WANTED.has(name))
-      this.#errors.delete(pod)
-      const certificate = samples.find(({ name }) => name === 'seine_agent_certificate_not_after_seconds')
-      if (certificate)
-        this.#certificates.set(pod, {
-          identity: certificate.labels['identity'] ?? '',
-          serial: certificate.labels['serial'] ?? '',
-          notAfter: certificate.value * 1000,
-        })
-      const now = this.#options.clock.now()
-      const restarts = samples.filter(({ name }) => name === RESTARTS)
-      this.#crashes.take(
-        pod,
-        new Map(restarts.map(({ labels, value }) => [labels['ending'] ?? '', value])),
-        now,
-      )
-      this.#options.store.take(pod, samples, now)
-    } catch (failure) {
-      const message = failure instanceof Error ? failure.message : String(failure)
-      if (this.#errors.get(pod) !== message)
-        this.#options.logger.warn({ pod, reason: message }, 'metrics can not be read')
-      this.#errors.set(pod, message)
+  #targets(): Target[] {
+    const targets: Target[] = []
+    for (const [pod, workload] of this.#options.snapshot().workloads) {
+      const address = workload.addresses[0]
+      // A WorkloadEntry may name a Unix socket.
+      if (workload.meshed && address && !address.includes('/')) targets.push([pod, workload, address])
     }
+    const pods = new Set(targets.map(([pod]) => pod))
+    for (const pod of this.#known.keys()) if (!pods.has(pod)) this.#forget(pod)
+    const rank = (pod: string) => this.#known.get(pod)?.rank ?? 1
+    return targets.sort(([a], [b]) => rank(a) - rank(b))
+  }
+
+  #forget(pod: string): void {
+    this.#known.delete(pod)
+    this.#certificates.forget(pod)
+    this.#crashes.forget(pod)
+    this.#options.store.forget(pod)
+  }
+
+  async #scrape([pod, workload, address]: Target, at: number, signal: AbortSignal): Promise<void> {
+    const known = this.#known.get(pod) ?? { rank: 1, isRead: false, error: undefined, waitsFor: undefined }
+    this.#known.set(pod, known)
+    known.rank = signal.aborted ? 0 : 2
+    try {
+      signal.throwIfAborted()
+      const samples = await this.#metrics(address, signal)
+      this.#certificates.take(pod, samples, at)
+      this.#crashes.take(pod, restartsIn(samples), at)
+      this.#options.store.take(pod, samples, at)
+      known.waitsFor = workload.ready ? undefined : await this.#waitsFor(address, signal)
+      known.rank = 1
+      known.isRead = true
+      known.error = undefined
+    } catch (failure) {
+      if (this.#closed) return
+      const message = errorMessage(failure)
+      // A pod that is not ready yet may have no agent yet: its state says enough.
+      if (workload.ready && known.error !== message)
+        this.#options.logger.warn({ pod, reason: message }, 'metrics can not be read')
+      known.error = message
+    }
+  }
+
+  async #metrics(host: string, signal: AbortSignal): Promise<readonly Sample[]> {
+    const reader = new MetricsReader(WANTED)
+    const status = await this.#get(host, '/stats/prometheus', MAX_METRICS_BYTES, signal, chunk =>
+      reader.push(chunk),
+    )
+    if (status !== 200) throw new Error(`the agent answered ${status}`)
+    reader.end()
+    return reader.samples
+  }
+
+  async #waitsFor(host: string, signal: AbortSignal): Promise<string | undefined> {
+    const chunks: Buffer[] = []
+    const status = await this.#get(host, '/healthz/ready', MAX_REASON_BYTES, signal, chunk =>
+      chunks.push(chunk),
+    )
+    return status === 200 ? undefined : Buffer.concat(chunks).toString('utf8')
+  }
+
+  #get(
+    host: string,
+    path: string,
+    maxBytes: number,
+    signal: AbortSignal,
+    onData: (chunk: Buffer) => void,
+  ): Promise<number> {
+    const { clock, port = AGENT_PORT } = this.#options
+    return httpGet({ host, port, path, clock, deadlineMs: TARGET_DEADLINE_MS, maxBytes, signal, onData })
   }
 }
 
-function get(host: string): Promise<string> {
-  return new Promise((resolve, reject) => {
-    const call = request(
-      { host, port: METRICS_PORT, path: '/stats/prometheus', timeout: TIMEOUT_MS },
-      response => {
-        const chunks: Buffer[] = []
-        let size = 0
-        response.on('data', (chunk: Buffer) => {
-          size += chunk.length
-          if (size > MAX_BODY_BYTES) call.destroy(new Error('more than 32 MiB of metrics'))
-          else chunks.push(chunk)
-        })
-        response.on('end', () =>
-          response.statusCode === 200
-            ? resolve(Buffer.concat(chunks).toString('utf8'))
-            : reject(new Error(`status ${response.statusCode}`)),
-        )
-        response.on('error', reject)
-      },
-    )
-    call.on('timeout', () => call.destroy(new Error(`no answer within ${TIMEOUT_MS} ms`)))
-    call.on('error', reject)
-    call.end()
-  })
+function restartsIn(samples: readonly Sample[]): Map<string, number> {
+  return new Map(
+    samples
+      .filter(({ name }) => name === RESTARTS)
+      .map(({ labels, value }) => [labels['ending'] ?? '', value]),
+  )
 }

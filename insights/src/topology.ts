@@ -1,124 +1,119 @@
-import type { MeshSnapshot } from '@seine/model'
 import type { Graph, GraphEdge, GraphNode } from './api-types.ts'
-import { figuresOf, NO_TRAFFIC } from './figures.ts'
-import type { CallKey, Interval, TrafficStore } from './traffic-store.ts'
+import { type Attributed, type Call, edgeId, type MeasuredSecurity } from './attribution.ts'
+import { UNKNOWN } from './calls.ts'
+import type { Columns } from './columns.ts'
+import { addSums, figuresOf, NO_TRAFFIC } from './figures.ts'
+import { groupBy, obtain } from './maps.ts'
+import { type MeshIndex, nodeId } from './mesh-index.ts'
 
 /** An edge fails when more than this share of its calls does. */
 const UNHEALTHY_ERROR_RATE = 0.05
 
-interface Call {
-  readonly key: CallKey
-  readonly intervals: readonly Interval[]
-}
-
-/**
- * The graph of who calls whom. Each pair of sidecars reports a call twice; the receiving side's report is
- * taken where there is one, for it knows what security the connection really had, and the caller's else.
- */
+/** Who calls whom: an edge for each pair of applications between which something happened. */
 export function buildGraph(
-  store: TrafficStore,
-  snapshot: MeshSnapshot,
-  now: number,
-  windowSeconds: number,
+  attributed: Attributed,
+  columns: Columns,
+  index: MeshIndex,
+  { at, windowSeconds, coveredSeconds }: Pick<Graph, 'at' | 'windowSeconds' | 'coveredSeconds'>,
 ): Graph {
-  const calls = store.query(now - windowSeconds * 1000, () => true)
-  const edges = edgesOf(calls, snapshot, windowSeconds)
-  return { at: now, windowSeconds, nodes: nodesOf(edges, calls, snapshot, windowSeconds), edges }
+  const edges = edgesOf(attributed, columns, index, coveredSeconds)
+  const nodes = nodesOf(attributed.calls, edges, columns, index, coveredSeconds)
+  return { at, windowSeconds, coveredSeconds, nodes, edges }
 }
 
-/** `namespace/app`, the id of an application's node. */
-export function nodeId(namespace: string, app: string): string {
-  return `${namespace}/${app}`
+/** Figures of several calls taken together. */
+export function figuresOfCalls(calls: readonly Call[], columns: Columns, seconds: number) {
+  if (calls.length === 0) return NO_TRAFFIC
+  const sums = new Float64Array(columns.size)
+  for (const call of calls) addSums(sums, call.sums)
+  const open = calls.reduce((count, call) => count + call.open, 0)
+  return figuresOf(sums, columns, seconds, open)
 }
 
-function edgesOf(calls: readonly Call[], snapshot: MeshSnapshot, seconds: number): GraphEdge[] {
-  const groups = new Map<string, Call[]>()
-  for (const call of calls) {
-    const id = `${sourceOf(call.key)}→${targetOf(call.key, snapshot)}`
-    groups.set(id, [...(groups.get(id) ?? []), call])
-  }
-  const edges: GraphEdge[] = []
-  for (const [id, group] of groups) {
-    const received = group.filter(({ key }) => key.reporter === 'destination')
-    const taken = received.length > 0 ? received : group
-    const first = taken[0]
-    if (!first) continue
-    const traffic = figuresOf(
-      taken.flatMap(({ intervals }) => intervals),
-      seconds,
-    )
-    const security = securityOf(received)
-    edges.push({
-      id,
-      source: sourceOf(first.key),
-      target: targetOf(first.key, snapshot),
-      protocol: first.key.protocol,
-      traffic,
-      security,
+function edgesOf(
+  { calls, measured }: Attributed,
+  columns: Columns,
+  index: MeshIndex,
+  seconds: number,
+): GraphEdge[] {
+  return [...groupBy(calls, edgeId)]
+    .flatMap(([id, group]): GraphEdge[] => {
+      const [first] = group
+      const traffic = figuresOfCalls(group, columns, seconds)
+      if (!first || (traffic.rate === 0 && !traffic.tcp)) return []
+      const services = new Set(group.map(({ key }) => key.destinationService))
+      return [
+        {
+          id,
+          source: first.source,
+          target: first.target,
+          protocol: protocolOf(group, traffic.responses !== undefined),
+          traffic,
+          ...securityOf(measured.get(id)),
+          services: [...services].filter(hostname => index.snapshot.services.has(hostname)).sort(),
+        },
+      ]
     })
-  }
-  return edges.filter(({ traffic }) => traffic.rate > 0).sort((a, b) => (a.id < b.id ? -1 : 1))
+    .sort((a, b) => (a.id < b.id ? -1 : 1))
 }
 
-/** Only calls that really happened in the window count. */
-function securityOf(received: readonly Call[]): GraphEdge['security'] {
-  const seen = new Set(
-    received
-      .filter(({ intervals }) => intervals.some(({ requests }) => requests > 0))
-      .map(({ key }) => key.security),
-  )
-  if (seen.size === 0) return 'unmeasured'
-  if (seen.size > 1) return 'mixed'
-  return seen.has('mutual_tls') ? 'mutual_tls' : 'none'
+/** gRPC where all requests are; TCP where there are no requests. */
+function protocolOf(calls: readonly Call[], hasRequests: boolean): GraphEdge['protocol'] {
+  const used = new Set(calls.map(({ key }) => key.protocol))
+  if (!hasRequests) return used.has('tcp') ? 'tcp' : 'http'
+  return used.has('http') ? 'http' : 'grpc'
 }
 
-function sourceOf(key: CallKey): string {
-  return key.sourceApp === 'unknown' ? 'unknown' : nodeId(key.sourceNamespace, key.sourceApp)
-}
-
-/** Where no sidecar answers, the service that was called is the node. */
-function targetOf(key: CallKey, snapshot: MeshSnapshot): string {
-  if (key.destinationApp !== 'unknown') return nodeId(key.destinationNamespace, key.destinationApp)
-  const service = snapshot.services.get(key.destinationService)
-  return service
-    ? nodeId(service.external ? 'external' : service.namespace, service.name)
-    : `external/${key.destinationService}`
+function securityOf(measured: MeasuredSecurity | undefined): Pick<GraphEdge, 'security' | 'mtls'> {
+  if (!measured) return { security: 'unmeasured', mtls: 'unknown' }
+  if (measured.plaintext === 0) return { security: 'mutual_tls', mtls: 'all' }
+  return measured.mutualTls === 0 ? { security: 'none', mtls: 'none' } : { security: 'mixed', mtls: 'some' }
 }
 
 function nodesOf(
-  edges: readonly GraphEdge[],
   calls: readonly Call[],
-  snapshot: MeshSnapshot,
+  edges: readonly GraphEdge[],
+  columns: Columns,
+  index: MeshIndex,
   seconds: number,
 ): GraphNode[] {
   const versions = new Map<string, Set<string>>()
-  for (const { namespace, app, version, meshed } of snapshot.workloads.values()) {
-    if (!meshed) continue
-    const id = nodeId(namespace, app)
-    versions.set(id, (versions.get(id) ?? new Set()).add(version))
+  const services = new Map<string, Set<string>>()
+  for (const workload of index.snapshot.workloads.values()) {
+    if (!workload.meshed) continue
+    const id = nodeId(workload.namespace, workload.app)
+    obtain(versions, id, newSet).add(workload.version)
+    for (const { hostname } of index.servicesOf(workload)) obtain(services, id, newSet).add(hostname)
   }
-  const ids = new Set([...versions.keys(), ...edges.flatMap(({ source, target }) => [source, target])])
-  return [...ids].sort().map(id => {
-    const slash = id.indexOf('/')
-    const namespace = slash < 0 ? '' : id.slice(0, slash)
-    const received = calls.filter(({ key }) => targetOf(key, snapshot) === id)
-    const own = received.filter(({ key }) => key.reporter === 'destination')
-    const traffic =
-      received.length === 0
-        ? NO_TRAFFIC
-        : figuresOf(
-            (own.length > 0 ? own : received).flatMap(({ intervals }) => intervals),
-            seconds,
-          )
-    const incoming = edges.filter(({ target }) => target === id)
-    return {
-      id,
-      name: slash < 0 ? id : id.slice(slash + 1),
-      namespace,
-      kind: id === 'unknown' ? 'unknown' : namespace === 'external' ? 'external' : 'workload',
-      versions: [...(versions.get(id) ?? [])].sort(),
-      traffic,
-      healthy: incoming.every(edge => edge.traffic.errorRate <= UNHEALTHY_ERROR_RATE),
-    }
-  })
+  const received = groupBy(calls, ({ target }) => target)
+  const incoming = groupBy(edges, ({ target }) => target)
+  const ends = edges.flatMap(({ source, target }) => [source, target])
+  for (const [id, into] of incoming)
+    if (!versions.has(id))
+      for (const edge of into) for (const host of edge.services) obtain(services, id, newSet).add(host)
+  return [...new Set([...versions.keys(), ...ends])].sort().map(id => ({
+    id,
+    ...nameOf(id),
+    kind: kindOf(id, versions.has(id), index),
+    versions: [...(versions.get(id) ?? [])].sort(),
+    services: [...(services.get(id) ?? [])].sort(),
+    traffic: figuresOfCalls(received.get(id) ?? [], columns, seconds),
+    healthy: (incoming.get(id) ?? []).every(({ traffic }) => traffic.errorRate <= UNHEALTHY_ERROR_RATE),
+  }))
+}
+
+function nameOf(id: string): { readonly name: string; readonly namespace: string } {
+  const slash = id.indexOf('/')
+  return { name: id.slice(slash + 1), namespace: slash < 0 ? '' : id.slice(0, slash) }
+}
+
+/** A workload that is gone is one still: its calls are in the window. */
+function kindOf(id: string, runs: boolean, index: MeshIndex): GraphNode['kind'] {
+  if (id === UNKNOWN) return 'unknown'
+  if (id.startsWith('external/')) return 'external'
+  return !runs && index.isServiceNode(id) ? 'service' : 'workload'
+}
+
+function newSet(): Set<string> {
+  return new Set()
 }

@@ -1,23 +1,45 @@
 import type { Trace, TraceSpan, TraceSummary } from './api-types.ts'
 import type { HubSpan } from './hub-inputs.ts'
+import { groupBy, obtain } from './maps.ts'
 
-const MAX_TRACES = 1000
-const MAX_SPANS_PER_TRACE = 1000
+/** What the store may hold. */
+export interface TraceLimits {
+  readonly traces: number
+  /** Of all traces together. */
+  readonly spans: number
+  readonly spansPerTrace: number
+}
+
+const LIMITS: TraceLimits = { traces: 1000, spans: 50_000, spansPerTrace: 1000 }
+/** What is kept of one span: headers that applications send end up in names and attributes. */
+const MAX_ATTRIBUTES = 64
+const MAX_TEXT = 1024
 
 /** The newest traces, whole. Spans of a trace arrive in any order and from many sidecars. */
 export class TraceStore {
+  readonly #limits: TraceLimits
   readonly #traces = new Map<string, Map<string, HubSpan>>()
+  #spans = 0
 
+  constructor(limits: TraceLimits = LIMITS) {
+    this.#limits = limits
+  }
+
+  /** Takes spans in; the oldest traces make room. */
   add(spans: readonly HubSpan[]): void {
+    const { traces: maxTraces, spans: maxSpans, spansPerTrace } = this.#limits
     for (const span of spans) {
-      const trace = this.#traces.get(span.traceId) ?? new Map<string, HubSpan>()
-      if (!this.#traces.has(span.traceId)) this.#traces.set(span.traceId, trace)
+      const trace = obtain(this.#traces, span.traceId, () => new Map<string, HubSpan>())
+      if (trace.size >= spansPerTrace) continue
+      const before = trace.size
       // Both sides of a call share the span's id in some tracers; the kind tells them apart.
-      if (trace.size < MAX_SPANS_PER_TRACE) trace.set(`${span.spanId}/${span.kind}`, span)
+      trace.set(`${span.spanId}/${span.kind}`, clipped(span))
+      this.#spans += trace.size - before
     }
-    for (const id of this.#traces.keys()) {
-      if (this.#traces.size <= MAX_TRACES) return
+    for (const [id, trace] of this.#traces) {
+      if (this.#traces.size <= maxTraces && this.#spans <= maxSpans) return
       this.#traces.delete(id)
+      this.#spans -= trace.size
     }
   }
 
@@ -35,6 +57,23 @@ export class TraceStore {
     const all = [...spans.values()]
     return { ...summary(id, all), spanList: tree(all) }
   }
+}
+
+function clipped(span: HubSpan): HubSpan {
+  const attributes = Object.entries(span.attributes).slice(0, MAX_ATTRIBUTES)
+  return {
+    ...span,
+    name: short(span.name),
+    service: short(span.service),
+    attributes: Object.fromEntries(attributes.map(([key, value]) => [short(key), short(value)])),
+    // The clocks of a span's two ends may differ.
+    durationUs: Math.max(0, span.durationUs),
+  }
+}
+
+/** A copy of what it keeps: a part of a string would keep the whole. */
+function short(text: string): string {
+  return text.length <= MAX_TEXT ? text : Buffer.from(text.slice(0, MAX_TEXT)).toString()
 }
 
 function summary(id: string, spans: readonly HubSpan[]): TraceSummary {
@@ -69,9 +108,7 @@ function operationOf(span: HubSpan): string {
 /** The spans depth first, children by their start. A span that claims to be its own ancestor is shown once. */
 function tree(spans: readonly HubSpan[]): TraceSpan[] {
   const origin = Math.min(...spans.map(({ startUs }) => startUs))
-  const children = new Map<string, HubSpan[]>()
-  for (const span of spans)
-    children.set(span.parentSpanId, [...(children.get(span.parentSpanId) ?? []), span])
+  const children = groupBy(spans, ({ parentSpanId }) => parentSpanId)
   const shown = new Set<HubSpan>()
   const result: TraceSpan[] = []
   const visit = (span: HubSpan, depth: number) => {

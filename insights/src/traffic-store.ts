@@ -1,145 +1,281 @@
+import { type CallKey, callId, callOf, type Labels } from './calls.ts'
+import { Columns } from './columns.ts'
+import { obtain } from './maps.ts'
 import type { Sample } from './prometheus-text.ts'
-
-/** One kind of call: who called whom how, as one side reported it. */
-export interface CallKey {
-  readonly reporter: string
-  readonly sourceWorkload: string
-  readonly sourceNamespace: string
-  readonly sourceApp: string
-  readonly destinationWorkload: string
-  readonly destinationNamespace: string
-  readonly destinationApp: string
-  readonly destinationVersion: string
-  readonly destinationService: string
-  readonly protocol: 'http' | 'grpc' | 'tcp'
-  readonly security: string
-}
-
-/** What happened between two scrapes. */
-export interface Interval {
-  readonly at: number
-  readonly requests: number
-  readonly failures: number
-  /** Upper bound in ms → requests at most that slow, not cumulative. */
-  readonly buckets: ReadonlyMap<number, number>
-}
-
-interface Series {
-  readonly key: CallKey
-  readonly intervals: Interval[]
-}
+import { type Delta, TargetCounters } from './target-counters.ts'
 
 /** How long history is kept. */
-const KEEP_MS = 15 * 60_000
-/** More kinds of calls than this are not kept: bounds what odd labels can make the hub hold. */
-const MAX_SERIES = 20_000
+export const KEEP_MS = 15 * 60_000
 
-/** Calls over the last quarter of an hour, from the counters that sidecars export. */
+/** What the store may hold. */
+export interface StoreLimits {
+  /** Kinds of calls. */
+  readonly series: number
+  /** Bytes of history; when they are used up it is kept for less long. */
+  readonly bytes: number
+}
+
+const LIMITS: StoreLimits = { series: 50_000, bytes: 96 << 20 }
+
+/** A span of time between two rounds of scrapes. */
+export interface Span {
+  /** Its end, ms since the epoch. */
+  readonly at: number
+  readonly seconds: number
+}
+
+/** Rounds of the store, by their numbers, the last one included. */
+export interface Range {
+  readonly from: number
+  readonly to: number
+  /** How much time they cover. */
+  readonly seconds: number
+}
+
+interface Round extends Span {
+  readonly parts: readonly Part[]
+}
+
+/** Amounts that happened over several rounds, because a sidecar was not read in between, are in each by its share. */
+interface Part {
+  readonly block: Block
+  readonly share: number
+}
+
+/** Amounts by series and column, packed: `columns` and `amounts` of series i lie from `starts[i]` to `starts[i + 1]`. */
+interface Block {
+  readonly series: Uint32Array
+  readonly starts: Uint32Array
+  readonly columns: Uint16Array
+  readonly amounts: Float32Array
+}
+
+/**
+ * What sidecars counted over the last quarter of an hour, in rounds: all that is read in one round carries the
+ * round's time, and rates divide by the time that really went by. What it holds is bounded: series that are
+ * neither counted by a sidecar nor in the history are dropped, and so are the oldest rounds when memory is short.
+ */
 export class TrafficStore {
-  readonly #series = new Map<string, Series>()
-  /** Target → series and counter → the value at its last scrape. */
-  readonly #last = new Map<string, Map<string, number>>()
+  readonly columns = new Columns()
+  readonly #limits: StoreLimits
+  readonly #targets = new Map<string, TargetCounters>()
+  readonly #keys: (CallKey | undefined)[] = []
+  readonly #numbers = new Map<string, number>()
+  readonly #free: number[] = []
+  readonly #rounds: Round[] = []
+  /** The number of the oldest round that is kept. */
+  #first = 0
+  #bytes = 0
+  #at: number | undefined
+  #refused = 0
+  #refusedNow = 0
+  /** Deltas of the round that is under way, by the time of the scrape before. */
+  #pending = new Map<number, Delta[]>()
 
-  /** Takes a scrape of one sidecar in. Counters that start again from zero (a new Envoy) count from there. */
+  constructor(limits: StoreLimits = LIMITS) {
+    this.#limits = limits
+  }
+
+  /** How many kinds of calls are held. */
+  get seriesCount(): number {
+    return this.#numbers.size
+  }
+
+  /** How many times in the last round a kind of call was refused, for there were too many. */
+  get refused(): number {
+    return this.#refused
+  }
+
+  /** How many ms of history there are. */
+  get coveredMs(): number {
+    const [oldest] = this.#rounds
+    return oldest && this.#at !== undefined ? this.#at - oldest.at + oldest.seconds * 1000 : 0
+  }
+
+  /** The number of rounds so far; grows by one with each. */
+  get version(): number {
+    return this.#first + this.#rounds.length
+  }
+
+  /** Takes a scrape of one sidecar in, as part of the round that is under way at `at`. */
   take(target: string, samples: readonly Sample[], at: number): void {
-    const before = this.#last.get(target)
-    const now = new Map<string, number>()
-    const deltas = new Map<
-      string,
-      { key: CallKey; requests: number; failures: number; buckets: Map<number, number> }
-    >()
-    for (const sample of samples) {
-      const field = fieldOf(sample)
-      if (!field) continue
-      const key = keyOf(sample.labels)
-      const id = JSON.stringify(key)
-      const counter = `${id} ${field} ${sample.labels['response_code'] ?? ''} ${sample.labels['response_flags'] ?? ''} ${sample.labels['grpc_response_status'] ?? ''} ${sample.labels['le'] ?? ''}`
-      const value = (now.get(counter) ?? 0) + sample.value
-      now.set(counter, value)
-      const old = before?.get(counter) ?? 0
-      const delta = before === undefined ? 0 : value >= old ? value - old : value
-      const entry = deltas.get(id) ?? { key, requests: 0, failures: 0, buckets: new Map() }
-      deltas.set(id, entry)
-      if (field === 'requests') {
-        entry.requests += delta
-        if (failed(sample.labels)) entry.failures += delta
-      } else if (sample.labels['le']) {
-        const bound = sample.labels['le'] === '+Inf' ? Number.POSITIVE_INFINITY : Number(sample.labels['le'])
-        entry.buckets.set(bound, (entry.buckets.get(bound) ?? 0) + delta)
-      }
-    }
-    this.#last.set(target, now)
-    for (const [id, { key, requests, failures, buckets }] of deltas)
-      this.#append(id, key, { at, requests, failures, buckets: differences(buckets) })
+    const counters = obtain(this.#targets, target, () => new TargetCounters(this.columns))
+    const taken = counters.take(samples, at, (labels, mayAdd) => this.#seriesOf(labels, mayAdd))
+    if (taken?.since === undefined) return
+    const pending = obtain(this.#pending, taken.since, () => [])
+    for (const delta of taken.deltas) pending.push(delta)
   }
 
-  /** Drops what is kept of a sidecar that is gone, so that its successor starts anew. */
+  /** Ends the round that was read at `at`. */
+  endRound(at: number): void {
+    const before = this.#at
+    this.#at = at
+    const pending = this.#pending
+    this.#pending = new Map()
+    this.#refused = this.#refusedNow
+    this.#refusedNow = 0
+    if (before === undefined || at <= before) return
+    const seconds = (at - before) / 1000
+    this.#rounds.push({ at, seconds, parts: [] })
+    for (const [since, deltas] of pending) this.#place(pack(deltas), since)
+    this.#evict(at)
+  }
+
+  /** Drops what is kept of a sidecar that is gone. Its history stays until it is old. */
   forget(target: string): void {
-    this.#last.delete(target)
+    this.#targets.delete(target)
   }
 
-  /** The series that `wanted` takes, with their intervals since `since`. */
-  query(
-    since: number,
-    wanted: (key: CallKey) => boolean,
-  ): { key: CallKey; intervals: readonly Interval[] }[] {
-    const found: { key: CallKey; intervals: readonly Interval[] }[] = []
-    for (const { key, intervals } of this.#series.values()) {
-      if (!wanted(key)) continue
-      const recent = intervals.filter(({ at }) => at > since)
-      if (recent.length > 0) found.push({ key, intervals: recent })
+  /** The kind of call that a number stands for. */
+  keyAt(series: number): CallKey | undefined {
+    return this.#keys[series]
+  }
+
+  /** The rounds that lie, by more than half, in the last `windowMs`. */
+  range(now: number, windowMs: number): Range {
+    const middle = ({ at, seconds }: Round) => at - seconds * 500
+    const start = this.#rounds.findIndex(round => middle(round) > now - windowMs)
+    const chosen = start < 0 ? [] : this.#rounds.slice(start)
+    return {
+      from: this.version - chosen.length,
+      to: this.version - 1,
+      seconds: chosen.reduce((sum, round) => sum + round.seconds, 0),
     }
-    return found
   }
 
-  #append(id: string, key: CallKey, interval: Interval): void {
-    const known = this.#series.get(id)
-    if (!known && this.#series.size >= MAX_SERIES) return
-    const series = known ?? { key, intervals: [] }
-    this.#series.set(id, series)
-    series.intervals.push(interval)
-    while (series.intervals[0] && series.intervals[0].at < interval.at - KEEP_MS) series.intervals.shift()
+  /** Amounts by column, for each series that did anything in the range. */
+  totals({ from, to }: Range): Map<number, Float64Array> {
+    const totals = new Map<number, Float64Array>()
+    for (const { parts } of this.#slice(from, to)) {
+      for (const { block, share } of parts)
+        for (const [index, series] of block.series.entries()) {
+          const sums = obtain(totals, series, () => new Float64Array(this.columns.size))
+          addTo(sums, block, index, share)
+        }
+    }
+    return totals
+  }
+
+  /** TCP connections that are open now, by series. */
+  openConnections(): Map<number, number> {
+    const open = new Map<number, number>()
+    for (const counters of this.#targets.values())
+      for (const [series, count] of counters.openConnections())
+        open.set(series, (open.get(series) ?? 0) + count)
+    return open
+  }
+
+  /** Amounts by column for each round, of the series that have a weight, times their weight. */
+  timeline({ from, to }: Range, weights: ReadonlyMap<number, number>): (Span & { sums: Float64Array })[] {
+    return this.#slice(from, to).map(({ at, seconds, parts }) => {
+      const sums = new Float64Array(this.columns.size)
+      for (const { block, share } of parts)
+        for (const [index, series] of block.series.entries()) {
+          const weight = weights.get(series)
+          if (weight) addTo(sums, block, index, share * weight)
+        }
+      return { at, seconds, sums }
+    })
+  }
+
+  #slice(from: number, to: number): readonly Round[] {
+    return this.#rounds.slice(Math.max(0, from - this.#first), Math.max(0, to + 1 - this.#first))
+  }
+
+  #seriesOf(labels: Labels, mayAdd: boolean): number | undefined {
+    const key = callOf(labels)
+    const id = callId(key)
+    const known = this.#numbers.get(id)
+    if (known !== undefined) return known
+    if (!mayAdd || this.#numbers.size >= this.#limits.series) {
+      this.#refusedNow++
+      return undefined
+    }
+    const number = this.#free.pop() ?? this.#keys.length
+    this.#keys[number] = key
+    this.#numbers.set(id, number)
+    return number
+  }
+
+  /** Puts amounts into the rounds after `since`, the newest included. */
+  #place(block: Block, since: number): void {
+    if (block.series.length === 0) return
+    let start = this.#rounds.length
+    let seconds = 0
+    for (let round = this.#rounds[start - 1]; round && round.at > since; round = this.#rounds[start - 1]) {
+      seconds += round.seconds
+      start--
+    }
+    for (let index = start; index < this.#rounds.length; index++) {
+      const round = this.#rounds[index]
+      if (round)
+        this.#rounds[index] = { ...round, parts: [...round.parts, { block, share: round.seconds / seconds }] }
+    }
+    this.#bytes += sizeOf(block)
+  }
+
+  #evict(now: number): void {
+    const before = this.#first
+    for (let oldest = this.#rounds[0]; oldest; oldest = this.#rounds[0]) {
+      if (oldest.at > now - KEEP_MS && (this.#bytes <= this.#limits.bytes || this.#rounds.length === 1)) break
+      this.#rounds.shift()
+      this.#first++
+      const kept = new Set(this.#rounds[0]?.parts.map(({ block }) => block))
+      for (const { block } of oldest.parts) if (!kept.has(block)) this.#bytes -= sizeOf(block)
+    }
+    const crowded = this.#numbers.size > this.#limits.series / 2
+    if (this.#first !== before || crowded) this.#sweep()
+  }
+
+  /** Frees the numbers of series that nothing refers to any more. */
+  #sweep(): void {
+    const used = new Uint8Array(this.#keys.length)
+    for (const counters of this.#targets.values()) for (const series of counters.series()) used[series] = 1
+    for (const { parts } of this.#rounds)
+      for (const { block } of parts) for (const series of block.series) used[series] = 1
+    for (const [number, key] of this.#keys.entries()) {
+      if (!key || used[number]) continue
+      this.#numbers.delete(callId(key))
+      this.#keys[number] = undefined
+      this.#free.push(number)
+    }
   }
 }
 
-function fieldOf({ name }: Sample): 'requests' | 'duration' | undefined {
-  if (name === 'istio_requests_total' || name === 'istio_tcp_connections_opened_total') return 'requests'
-  return name === 'istio_request_duration_milliseconds_bucket' ? 'duration' : undefined
-}
-
-function keyOf(labels: Readonly<Record<string, string>>): CallKey {
-  const label = (name: string) => labels[name] ?? 'unknown'
-  const protocol = label('request_protocol')
-  return {
-    reporter: label('reporter'),
-    sourceWorkload: label('source_workload'),
-    sourceNamespace: label('source_workload_namespace'),
-    sourceApp: label('source_canonical_service'),
-    destinationWorkload: label('destination_workload'),
-    destinationNamespace: label('destination_workload_namespace'),
-    destinationApp: label('destination_canonical_service'),
-    destinationVersion: label('destination_version'),
-    destinationService: label('destination_service'),
-    protocol: protocol === 'tcp' || protocol === 'grpc' ? protocol : 'http',
-    security: label('connection_security_policy'),
+function addTo(sums: Float64Array, { starts, columns, amounts }: Block, index: number, factor: number): void {
+  const end = starts[index + 1] ?? 0
+  for (let at = starts[index] ?? 0; at < end; at++) {
+    const column = columns[at] ?? 0
+    sums[column] = (sums[column] ?? 0) + (amounts[at] ?? 0) * factor
   }
 }
 
-/** A server's error, a call that got no answer, or a gRPC status that says the server failed. */
-function failed(labels: Readonly<Record<string, string>>): boolean {
-  const code = Number(labels['response_code'] ?? 200)
-  const grpc = labels['grpc_response_status']
-  const GRPC_SERVER_ERRORS = ['2', '4', '8', '13', '14', '15']
-  return code === 0 || code >= 500 || (grpc !== undefined && GRPC_SERVER_ERRORS.includes(grpc))
+function pack(deltas: readonly Delta[]): Block {
+  const bySeries = new Map<number, Map<number, number>>()
+  let size = 0
+  for (const { series, column, amount } of deltas) {
+    const sums = obtain(bySeries, series, () => new Map<number, number>())
+    if (!sums.has(column)) size++
+    sums.set(column, (sums.get(column) ?? 0) + amount)
+  }
+  const block = {
+    series: new Uint32Array(bySeries.keys()),
+    starts: new Uint32Array(bySeries.size + 1),
+    columns: new Uint16Array(size),
+    amounts: new Float32Array(size),
+  }
+  let at = 0
+  let index = 0
+  for (const sums of bySeries.values()) {
+    for (const [column, amount] of sums) {
+      block.columns[at] = column
+      block.amounts[at++] = amount
+    }
+    block.starts[++index] = at
+  }
+  return block
 }
 
-/** Prometheus' buckets are cumulative; these are not. */
-function differences(buckets: ReadonlyMap<number, number>): Map<number, number> {
-  let below = 0
-  const result = new Map<number, number>()
-  for (const [bound, count] of [...buckets].sort(([a], [b]) => a - b)) {
-    result.set(bound, Math.max(0, count - below))
-    below = count
-  }
-  return result
+function sizeOf({ series, starts, columns, amounts }: Block): number {
+  return series.byteLength + starts.byteLength + columns.byteLength + amounts.byteLength
 }

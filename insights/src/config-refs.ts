@@ -1,0 +1,40 @@
+import type { MeshResource } from '@seine/api'
+import type { ConfigRef } from './api-types.ts'
+import type { Reason } from './concerns.ts'
+
+/** A resource by name, with the place it stands at. */
+export function configRef({ kind, metadata, origin }: MeshResource): ConfigRef {
+  return {
+    kind,
+    namespace: metadata.namespace,
+    name: metadata.name,
+    ...(origin ? { file: origin.file, line: origin.line } : {}),
+  }
+}
+
+/** The resources that have reasons to be shown, with these and with what they say. */
+export function shapingRefs(
+  resources: Iterable<MeshResource>,
+  reasonsOf: (resource: MeshResource) => readonly Reason[],
+): ConfigRef[] {
+  return [...resources].flatMap(resource => {
+    const reasons = reasonsOf(resource)
+    if (reasons.length === 0) return []
+    const { apiVersion, kind, metadata, spec, origin } = resource
+    const { name, namespace } = metadata
+    return [
+      {
+        ...configRef(resource),
+        yaml: { apiVersion, kind, metadata: namespace === '' ? { name } : { name, namespace }, spec },
+        reasons: unique(reasons).map(reason => ({
+          ...reason,
+          ...(origin && reason.path ? { line: origin.locate(reason.path).line } : {}),
+        })),
+      },
+    ]
+  })
+}
+
+function unique(reasons: readonly Reason[]): Reason[] {
+  return [...new Map(reasons.map(reason => [`${reason.message} ${reason.path ?? ''}`, reason])).values()]
+}
