@@ -5,7 +5,8 @@ import { ensureEnvoy } from '@seine/envoy-binary'
 import { type Clock, createMetrics, Gauge, type Logger, type Registry } from '@seine/kit'
 import { bootstrap, socketPath } from './bootstrap.ts'
 import { CertificateKeeper } from './certificate-keeper.ts'
-import { DnsServer, readResolvers } from './dns-server.ts'
+import { readResolvers } from './dns-forward.ts'
+import { DnsServer } from './dns-server.ts'
 import { EnvoyProcess } from './envoy-process.ts'
 import { NameTable } from './name-table.ts'
 import { addSecretService } from './sds-service.ts'
@@ -39,7 +40,7 @@ export class Agent {
   /** Starts everything. Rejects when a port is taken or Envoy can't be found; waits for neither control plane nor readiness. */
   async start(): Promise<void> {
     const { settings, clock, logger, random } = this.#options
-    await mkdir(settings.runDir, { recursive: true })
+    await mkdir(settings.runDir, { recursive: true, mode: 0o700 })
     const metrics = createMetrics()
     const connected = new Gauge({
       name: 'seine_agent_control_plane_connected',
@@ -59,7 +60,8 @@ export class Agent {
     const dns = new DnsServer({
       port: settings.ports.dns,
       lookUp: name => this.#names.lookUp(name),
-      upstreams: await readResolvers(settings.resolvConf),
+      resolvers: await readResolvers(settings.resolvConf),
+      clock,
       logger,
     })
     await dns.start()

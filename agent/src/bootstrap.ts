@@ -143,5 +143,6 @@ function address(host: string, port: number): { socket_address: { address: strin
 
 function hostPort(text: string): ReturnType<typeof address> {
   const colon = text.lastIndexOf(':')
-  return address(text.slice(0, colon), Number(text.slice(colon + 1)))
+  const host = text.slice(0, colon).replace(/^\[(.*)\]$/, '$1')
+  return address(host, Number(text.slice(colon + 1)))
 }

@@ -1,4 +1,4 @@
-import { X509Certificate } from 'node:crypto'
+import { createPrivateKey, X509Certificate } from 'node:crypto'
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf'
 import type { Client, Metadata, ServiceError } from '@grpc/grpc-js'
 import {
@@ -6,7 +6,7 @@ import {
   IstioCertificateResponseSchema,
 } from '@seine/envoy/istio/security/v1alpha1/ca'
 import { type Clock, errorMessage, Gauge, type Logger, type Registry, type Secret } from '@seine/kit'
-import { newKeyAndCsr } from './csr.ts'
+import { newKeyAndCsr, workloadIdentity } from './csr.ts'
 import type { AgentSettings } from './settings.ts'
 import { same } from './upstream.ts'
 
@@ -16,6 +16,9 @@ const MIN_RETRY_MS = 200
 const MAX_RETRY_MS = 15_000
 /** A certificate is renewed when this share of its life is over. */
 const RENEW_AT = 2 / 3
+/** The shortest wait between two certificates, should clocks disagree, and the longest that a timer can take. */
+const MIN_RENEW_MS = 1000
+const MAX_RENEW_MS = 24 * 24 * 3_600_000
 
 /** The workload's identity as Envoy is given it. PEM throughout. */
 export interface WorkloadCertificate {
@@ -105,10 +108,13 @@ export class CertificateKeeper {
       )
       for (const listener of this.#listeners) listener(certificate)
       const left = certificate.notAfter - clock.now()
-      this.#next(left * RENEW_AT * (0.9 + 0.1 * this.#options.random()))
+      const wait = left * RENEW_AT * (0.9 + 0.1 * this.#options.random())
+      this.#next(Math.min(Math.max(wait, MIN_RENEW_MS), MAX_RENEW_MS))
     } catch (failure) {
       if (this.#closed) return
-      const pause = Math.min(MAX_RETRY_MS, MIN_RETRY_MS * 2 ** this.#failures++)
+      // Spread, for all workloads lose citadel at the same time.
+      const longest = Math.min(MAX_RETRY_MS, MIN_RETRY_MS * 2 ** this.#failures++)
+      const pause = Math.round(longest * (0.5 + 0.5 * this.#options.random()))
       logger.warn(
         { reason: errorMessage(failure), retryInMs: pause, holdsOne: this.#current !== undefined },
         'no certificate from citadel',
@@ -130,19 +136,7 @@ export class CertificateKeeper {
     })
     const answer = await this.#call(Buffer.from(toBinary(IstioCertificateRequestSchema, request)))
     const { certChain } = fromBinary(IstioCertificateResponseSchema, answer)
-    const [leaf] = certChain
-    const root = certChain.at(-1)
-    if (!leaf || !root) throw new Error("citadel's answer holds no certificate")
-    const parsed = new X509Certificate(leaf)
-    const identity = /URI:([^,]+)/.exec(parsed.subjectAltName ?? '')?.[1] ?? ''
-    return {
-      chain: certChain.slice(0, -1).join(''),
-      key,
-      root,
-      identity,
-      serial: parsed.serialNumber,
-      notAfter: Date.parse(parsed.validTo),
-    }
+    return readChain(certChain, key, workloadIdentity(settings))
   }
 
   async #call(request: Buffer): Promise<Buffer> {
@@ -158,11 +152,31 @@ export class CertificateKeeper {
         metadata,
         { deadline },
         (failure: ServiceError | null, answer?: Buffer) => {
-          if (failure || !answer)
-            reject(new Error(failure?.details ?? 'no answer', { cause: failure ?? undefined }))
+          if (failure || !answer) reject(new Error(failure?.details ?? 'no answer'))
           else resolve(answer)
         },
       )
     })
+  }
+}
+
+/** The certificate of an answer, leaf first and root last. Throws when it is none that this workload can use. */
+function readChain(chain: readonly string[], key: Secret, expected: string): WorkloadCertificate {
+  const [leaf] = chain
+  const root = chain.at(-1)
+  if (!leaf || !root || chain.length < 2)
+    throw new Error("citadel's answer holds no certificate and its root")
+  const parsed = new X509Certificate(leaf)
+  if (!parsed.checkPrivateKey(createPrivateKey(key.reveal())))
+    throw new Error("citadel's certificate is for another key than the one that was sent")
+  const identity = /URI:([^,]+)/.exec(parsed.subjectAltName ?? '')?.[1] ?? 'nobody'
+  if (identity !== expected) throw new Error(`citadel's certificate is for ${identity}, not for ${expected}`)
+  return {
+    chain: chain.slice(0, -1).join(''),
+    key,
+    root,
+    identity,
+    serial: parsed.serialNumber,
+    notAfter: Date.parse(parsed.validTo),
   }
 }

@@ -18,10 +18,7 @@ export interface KeyAndCsr {
 export async function newKeyAndCsr(settings: AgentSettings): Promise<KeyAndCsr> {
   const keys = (await webcrypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify'])) as CryptoKeyPair
   const names: x509.JsonGeneralNames = [
-    {
-      type: 'url',
-      value: `spiffe://${settings.trustDomain}/ns/${settings.namespace}/sa/${settings.serviceAccount}`,
-    },
+    { type: 'url', value: workloadIdentity(settings) },
     { type: 'dns', value: workloadDnsName(settings) },
   ]
   const request = await x509.Pkcs10CertificateRequestGenerator.create({
@@ -34,6 +31,11 @@ export async function newKeyAndCsr(settings: AgentSettings): Promise<KeyAndCsr> 
     key: new Secret(`${x509.PemConverter.encode(pkcs8, 'PRIVATE KEY')}\n`),
     csr: request.toString('pem'),
   }
+}
+
+/** The workload's SPIFFE ID, which its service account gives it. */
+export function workloadIdentity({ trustDomain, namespace, serviceAccount }: AgentSettings): string {
+  return `spiffe://${trustDomain}/ns/${namespace}/sa/${serviceAccount}`
 }
 
 /** `<workload>.<namespace>.<app>.<version>.workload.<trust domain>`: the receiving side labels its metrics with it. */

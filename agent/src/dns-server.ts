@@ -1,147 +1,160 @@
-import { createSocket, type Socket } from 'node:dgram'
-import { readFile } from 'node:fs/promises'
-import { createServer, type Server } from 'node:net'
-import { errorMessage, type Logger } from '@seine/kit'
-import { decode, encode, type Packet, type Question, streamDecode, streamEncode } from 'dns-packet'
+import { createSocket, type Socket as UdpSocket } from 'node:dgram'
+import { type AddressInfo, createServer, type Server, type Socket } from 'node:net'
+import { type Clock, errorMessage, type Logger } from '@seine/kit'
+import { decode, type Packet } from 'dns-packet'
+import { answerTo, RCODE, sizeLimit } from './dns-answers.ts'
+import { forward, framed, type Resolver, unframed } from './dns-forward.ts'
 
-const TTL_S = 5
-const FORWARD_TIMEOUT_MS = 3000
-const RCODE = { formatError: 1, serverFailure: 2, nameError: 3 } as const
+const TCP_IDLE_MS = 10_000
+/** Bounds of what an application that asks without end can take of the sidecar. */
+const MAX_TCP_CONNECTIONS = 128
+const MAX_FORWARDED = 512
+const HEADER_BYTES = 12
 
 /** What the server answers from. */
 export interface DnsOptions {
+  /** 0 for any. */
   readonly port: number
   lookUp(name: string): readonly string[] | undefined
-  /** Addresses of resolvers for names that the mesh does not have. */
-  readonly upstreams: readonly string[]
+  /** Asked in order for names that the mesh does not have. */
+  readonly resolvers: readonly Resolver[]
+  readonly clock: Clock
   readonly logger: Logger
 }
 
 /** Answers the application's look-ups on loopback, over UDP and TCP: names of the mesh itself, others by asking on. */
 export class DnsServer {
   readonly #options: DnsOptions
-  #udp: Socket | undefined
+  readonly #connections = new Set<Socket>()
+  #udp: UdpSocket | undefined
   #tcp: Server | undefined
+  #forwarded = 0
+  #isRefusing = false
 
   constructor(options: DnsOptions) {
     this.#options = options
   }
 
-  /** Resolves when both sockets listen; rejects when the port is taken. */
-  async start(): Promise<void> {
-    const udp = createSocket('udp4')
-    udp.on('message', (message, from) => {
-      void this.#answer(message).then(answer => answer && udp.send(answer, from.port, from.address))
-    })
-    this.#udp = udp
-    await new Promise<void>((resolve, reject) => {
-      udp.once('error', reject)
-      udp.bind(this.#options.port, '127.0.0.1', resolve)
-    })
-    const tcp = createServer(socket => {
-      let held = Buffer.alloc(0)
-      socket.setTimeout(10_000, () => socket.destroy())
-      socket.on('error', () => socket.destroy())
-      socket.on('data', (chunk: Buffer) => {
-        held = Buffer.concat([held, chunk])
-        if (held.length < 2 || held.length < held.readUInt16BE(0) + 2) return
-        const query = streamDecode(held)
-        held = Buffer.alloc(0)
-        if (query)
-          void this.#answer(encode(query)).then(
-            answer => answer && socket.write(streamEncode(decode(answer))),
-          )
-      })
-    })
+  /** Resolves with the port when both sockets listen; rejects when it is taken. */
+  async start(): Promise<number> {
+    const { logger } = this.#options
+    const tcp = createServer(socket => void this.#serve(socket))
+    tcp.maxConnections = MAX_TCP_CONNECTIONS
     this.#tcp = tcp
     await new Promise<void>((resolve, reject) => {
       tcp.once('error', reject)
       tcp.listen(this.#options.port, '127.0.0.1', resolve)
     })
+    const { port } = tcp.address() as AddressInfo
+    const udp = createSocket('udp4')
+    this.#udp = udp
+    await new Promise<void>((resolve, reject) => {
+      udp.once('error', reject)
+      udp.bind(port, '127.0.0.1', resolve)
+    })
+    for (const socket of [tcp, udp])
+      socket.removeAllListeners('error').on('error', failure => logger.warn({ err: failure }, 'dns socket'))
+    udp.on('message', (message, from) => {
+      void this.#answer(message, 'udp').then(answer => {
+        if (answer && this.#udp) udp.send(answer, from.port, from.address)
+      })
+    })
+    return port
   }
 
   async close(): Promise<void> {
     this.#udp?.close()
+    this.#udp = undefined
+    for (const socket of this.#connections) socket.destroy()
     await new Promise(resolve => (this.#tcp ? this.#tcp.close(resolve) : resolve(undefined)))
   }
 
-  async #answer(message: Buffer): Promise<Buffer | undefined> {
-    let query: Packet
+  /** One connection's queries, one after the other. */
+  async #serve(socket: Socket): Promise<void> {
+    this.#connections.add(socket)
+    socket.setTimeout(TCP_IDLE_MS, () => socket.destroy())
     try {
-      query = decode(message)
-    } catch {
-      return undefined
+      let held = Buffer.alloc(0)
+      for await (const chunk of socket) {
+        const { messages, rest } = unframed(Buffer.concat([held, chunk as Buffer]))
+        held = Buffer.from(rest)
+        for (const message of messages) {
+          const answer = await this.#answer(message, 'tcp')
+          if (!answer) return
+          socket.write(framed(answer))
+        }
+      }
+    } catch (failure) {
+      this.#options.logger.debug({ reason: errorMessage(failure) }, 'dns connection ended')
+    } finally {
+      this.#connections.delete(socket)
+      socket.destroy()
     }
-    const question = query.questions?.[0]
-    if (!question) return respond(query, [], RCODE.formatError)
-    const known = this.#options.lookUp(question.name)
-    if (known) return respond(query, records(question, known), 0)
-    // The mesh knows all names of its own domain. Search lists ask for many that are not there: they must fail at once.
-    if (isOfCluster(question.name)) return respond(query, [], RCODE.nameError)
-    return this.#forward(message, query)
   }
 
-  async #forward(message: Buffer, query: Packet): Promise<Buffer> {
-    for (const upstream of this.#options.upstreams) {
-      try {
-        return await ask(message, upstream)
-      } catch (failure) {
-        this.#options.logger.debug(
-          { upstream, name: query.questions?.[0]?.name, reason: errorMessage(failure) },
-          'resolver did not answer',
-        )
-      }
+  /** The answer to a message; undefined when it is no query. Does not reject. */
+  async #answer(message: Buffer, transport: 'udp' | 'tcp'): Promise<Buffer | undefined> {
+    try {
+      const header = readHeader(message)
+      if (!header || header.isResponse) return undefined
+      if (header.opcode !== 0) return answerTo({ id: header.id }, [], RCODE.notImplemented)
+      if (!header.isPlain) return answerTo({ id: header.id }, [], RCODE.formatError)
+      const query = decode(message)
+      const [question] = query.questions ?? []
+      if (!question) return undefined
+      const known = this.#options.lookUp(question.name)
+      if (known) return answerTo(query, known, RCODE.ok, sizeLimit(query, transport))
+      // The mesh knows all names of its own domain. Search lists ask for many that are not there: they must fail at once.
+      if (isOfCluster(question.name)) return answerTo(query, [], RCODE.nameError)
+      return await this.#forward(message, query, transport)
+    } catch (failure) {
+      this.#options.logger.debug({ reason: errorMessage(failure) }, 'dns message that can not be read')
+      return undefined
     }
-    return respond(query, [], this.#options.upstreams.length > 0 ? RCODE.serverFailure : RCODE.nameError)
+  }
+
+  async #forward(message: Buffer, query: Packet, transport: 'udp' | 'tcp'): Promise<Buffer> {
+    const { resolvers, clock, logger } = this.#options
+    if (resolvers.length === 0) return answerTo(query, [], RCODE.nameError)
+    if (this.#forwarded >= MAX_FORWARDED) {
+      if (!this.#isRefusing)
+        logger.warn({ waiting: this.#forwarded }, 'look-ups are refused: too many wait for resolvers')
+      this.#isRefusing = true
+      return answerTo(query, [], RCODE.serverFailure)
+    }
+    this.#isRefusing = false
+    this.#forwarded++
+    try {
+      for (const resolver of resolvers) {
+        try {
+          return await forward(message, resolver, transport, clock)
+        } catch (failure) {
+          const name = query.questions?.[0]?.name
+          logger.debug({ resolver, name, reason: errorMessage(failure) }, 'resolver did not answer')
+        }
+      }
+      return answerTo(query, [], RCODE.serverFailure)
+    } finally {
+      this.#forwarded--
+    }
+  }
+}
+
+/** What a message says of itself, read before the rest: one can claim to hold more than is worth looking for. */
+function readHeader(message: Buffer) {
+  if (message.length < HEADER_BYTES) return undefined
+  const [id, flags, questions, answers, authorities, additionals] = [0, 2, 4, 6, 8, 10].map(at =>
+    message.readUInt16BE(at),
+  ) as [number, number, number, number, number, number]
+  return {
+    id,
+    isResponse: flags >> 15 === 1,
+    opcode: (flags >> 11) & 15,
+    /** As a stub resolver asks: one question (RFC 9619), EDNS and perhaps a signature. */
+    isPlain: questions === 1 && answers + authorities === 0 && additionals <= 2,
   }
 }
 
 function isOfCluster(name: string): boolean {
   return /(^|\.)cluster\.local\.?$/i.test(name)
-}
-
-function records(question: Question, addresses: readonly string[]) {
-  const wanted = addresses.filter(address =>
-    question.type === 'AAAA' ? address.includes(':') : question.type === 'A' && !address.includes(':'),
-  )
-  return wanted.map(data => ({ type: question.type as 'A' | 'AAAA', name: question.name, ttl: TTL_S, data }))
-}
-
-function respond(query: Packet, answers: ReturnType<typeof records>, rcode: number): Buffer {
-  const AUTHORITATIVE = 1 << 10
-  const RECURSION = (1 << 8) | (1 << 7)
-  return encode({
-    type: 'response',
-    id: query.id ?? 0,
-    flags: AUTHORITATIVE | RECURSION | rcode,
-    questions: query.questions ?? [],
-    answers,
-  })
-}
-
-/** Asks one resolver over UDP. */
-function ask(message: Buffer, upstream: string): Promise<Buffer> {
-  return new Promise((resolve, reject) => {
-    const socket = createSocket(upstream.includes(':') ? 'udp6' : 'udp4')
-    const timer = setTimeout(() => finish(() => reject(new Error('timed out'))), FORWARD_TIMEOUT_MS)
-    const finish = (then: () => void) => {
-      clearTimeout(timer)
-      socket.close()
-      then()
-    }
-    socket.once('error', failure => finish(() => reject(failure)))
-    socket.once('message', answer => finish(() => resolve(answer)))
-    socket.send(message, 53, upstream)
-  })
-}
-
-/** The resolvers that a `resolv.conf` names; none when there is no such file. */
-export async function readResolvers(file: string): Promise<string[]> {
-  const text = await readFile(file, 'utf8').catch((failure: NodeJS.ErrnoException) => {
-    if (failure.code === 'ENOENT') return ''
-    throw failure
-  })
-  return [...text.matchAll(/^\s*nameserver\s+(\S+)/gm)].flatMap(([, address]) =>
-    address && !address.startsWith('127.') ? [address] : [],
-  )
 }

@@ -11,6 +11,8 @@ program
   .command('proxy')
   .description('start the agent and its Envoy; settings come from the environment that the injector writes')
   .action(async () => {
+    // What the agent writes is its user's alone: the socket hands out the workload's key.
+    process.umask(0o077)
     const logger = createLogger('seine-agent')
     const settings = readSettings(process.env)
     if (!settings.ok) {

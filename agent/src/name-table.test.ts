@@ -140,4 +140,29 @@ describe('NameTable', () => {
     again.sends({}, ['a.shop.svc.cluster.local'])
     expect(table.lookUp('a')).toBeUndefined()
   })
+
+  it.each<[string, (pilot: PilotStream) => void]>([
+    ['what is no response', pilot => pilot.emit('data', Buffer.from([255, 255, 255]))],
+    ['an entry without addresses', pilot => pilot.sends({ 'b.shop.svc.cluster.local': {} as never })],
+  ])('refuses %s, keeps what it knows, and takes the next', async (_name, send) => {
+    const pilot = await stream(1)
+    const a = { 'a.shop.svc.cluster.local': { ips: ['10.96.0.1'], aliases: [] } }
+    pilot.sends(a)
+    send(pilot)
+    expect(table.lookUp('a.shop.svc.cluster.local')).toEqual(['10.96.0.1'])
+    expect(pilot.requests.at(-1)?.errorDetail?.message).toMatch(/./)
+    pilot.sends({}, ['a.shop.svc.cluster.local'])
+    expect(table.lookUp('a.shop.svc.cluster.local')).toBeUndefined()
+    expect(pilot.requests.at(-1)?.errorDetail).toBeUndefined()
+  })
+
+  it('opens nothing more once it is closed', async () => {
+    const pilot = await stream(1)
+    pilot.emit('end')
+    // Closed while the token is being read.
+    clock.advance(1000)
+    table.close()
+    await new Promise(setImmediate)
+    expect(streams).toHaveLength(1)
+  })
 })

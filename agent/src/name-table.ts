@@ -2,6 +2,7 @@ import { create, fromBinary, toBinary } from '@bufbuild/protobuf'
 import type { Client, ClientDuplexStream, Metadata, ServiceError } from '@grpc/grpc-js'
 import {
   DeltaDiscoveryRequestSchema,
+  type DeltaDiscoveryResponse,
   DeltaDiscoveryResponseSchema,
 } from '@seine/envoy/envoy/service/discovery/v3/discovery'
 import { type Clock, errorMessage, type Logger } from '@seine/kit'
@@ -12,6 +13,8 @@ import { same } from './upstream.ts'
 const TYPE = 'type.googleapis.com/seine.nds.v1.NameTable'
 const METHOD = '/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources'
 const RETRY_MS = 1000
+/** `INVALID_ARGUMENT` of google.rpc.Code. */
+const INVALID = 3
 
 /** What a host resolves to, and the shorter names it is called by. */
 interface Entry {
@@ -58,12 +61,11 @@ export class NameTable {
       if (!this.#closed) options.clock.after(RETRY_MS, () => this.follow(options))
     }
     options.authorize().then(
-      metadata =>
-        this.#open(
-          options.client.makeBidiStreamRequest(METHOD, same, same, metadata),
-          options.settings,
-          again,
-        ),
+      metadata => {
+        if (this.#closed) return
+        const stream = options.client.makeBidiStreamRequest(METHOD, same, same, metadata)
+        this.#open(stream, options.settings, options.logger, again)
+      },
       failure => again(errorMessage(failure)),
     )
   }
@@ -76,6 +78,7 @@ export class NameTable {
   #open(
     stream: ClientDuplexStream<Buffer, Buffer>,
     settings: AgentSettings,
+    logger: Logger,
     again: (reason: string) => void,
   ): void {
     this.#stream = stream
@@ -88,12 +91,19 @@ export class NameTable {
     stream.on('error', (failure: ServiceError) => end(failure.details || failure.message))
     stream.on('end', () => end('ended'))
     stream.on('data', (message: Buffer) => {
-      const response = fromBinary(DeltaDiscoveryResponseSchema, message)
-      for (const name of response.removedResources) this.#forget(name)
-      for (const { name, version, resource } of response.resources)
-        if (resource) this.#learn(name, version, resource.value)
-      this.#loaded = true
-      stream.write(request({ typeUrl: TYPE, responseNonce: response.nonce }))
+      let nonce = ''
+      try {
+        const response = fromBinary(DeltaDiscoveryResponseSchema, message)
+        nonce = response.nonce
+        this.#take(response)
+        stream.write(request({ typeUrl: TYPE, responseNonce: nonce }))
+      } catch (failure) {
+        const message = errorMessage(failure)
+        logger.error({ reason: message }, 'names that can not be read: those there were stay')
+        stream.write(
+          request({ typeUrl: TYPE, responseNonce: nonce, errorDetail: { code: INVALID, message } }),
+        )
+      }
     })
     const node = { id: nodeId(settings), cluster: 'seine-agent', metadata: nodeMetadata(settings) }
     // With the versions it holds, pilot tells what changed and what is gone.
@@ -103,11 +113,20 @@ export class NameTable {
     stream.write(request({ typeUrl: TYPE, resourceNamesSubscribe: ['*'], initialResourceVersions, node }))
   }
 
-  #learn(name: string, version: string, bytes: Uint8Array): void {
+  /** Takes a whole response or, when it throws, nothing of it. */
+  #take({ resources, removedResources }: DeltaDiscoveryResponse): void {
+    const learned = resources.flatMap(({ name, version, resource }) =>
+      resource ? [[name, readEntry(version, resource.value)] as const] : [],
+    )
+    for (const name of removedResources) this.#forget(name)
+    for (const [name, entry] of learned) this.#learn(name, entry)
+    this.#loaded = true
+  }
+
+  #learn(name: string, entry: Entry): void {
     this.#forget(name)
-    const { ips, aliases } = JSON.parse(new TextDecoder().decode(bytes)) as Omit<Entry, 'version'>
-    this.#entries.set(name, { version, ips, aliases })
-    for (const alias of aliases)
+    this.#entries.set(name, entry)
+    for (const alias of entry.aliases)
       this.#hostsByAlias.set(alias, [...(this.#hostsByAlias.get(alias) ?? []), name].sort())
   }
 
@@ -119,6 +138,14 @@ export class NameTable {
     }
     this.#entries.delete(name)
   }
+}
+
+/** Throws when the bytes hold no entry. */
+function readEntry(version: string, bytes: Uint8Array): Entry {
+  const { ips, aliases } = JSON.parse(new TextDecoder().decode(bytes)) as Partial<Entry>
+  if (!Array.isArray(ips) || !Array.isArray(aliases))
+    throw new Error('an entry must hold "ips" and "aliases"')
+  return { version, ips, aliases }
 }
 
 function request(init: Parameters<typeof create<typeof DeltaDiscoveryRequestSchema>>[1]): Buffer {

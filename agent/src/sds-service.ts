@@ -11,6 +11,9 @@ import type { Logger } from '@seine/kit'
 import type { CertificateKeeper, WorkloadCertificate } from './certificate-keeper.ts'
 import { same } from './upstream.ts'
 
+/** The secrets that there are: the workload's certificate, and what it trusts. */
+const SECRETS: readonly string[] = ['default', 'ROOTCA']
+
 type Call = ServerDuplexStream<Buffer, Buffer>
 
 /** Adds Envoy's secret discovery to the agent's server: `default` is the workload's certificate, `ROOTCA` what it trusts. */
@@ -51,6 +54,8 @@ function serve(call: Call, keeper: CertificateKeeper, logger: Logger): void {
       if (request.errorDetail)
         logger.error({ reason: request.errorDetail.message, secrets: names }, 'envoy rejected a secret')
       names = request.resourceNames
+      const unknown = names.filter(name => !SECRETS.includes(name))
+      if (unknown.length > 0) logger.warn({ unknown }, 'envoy asks for secrets that the agent does not have')
       if (keeper.current) send(keeper.current)
     } catch (failure) {
       call.emit('error', { code: status.INVALID_ARGUMENT, details: String(failure) })

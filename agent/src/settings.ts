@@ -38,6 +38,7 @@ export interface AgentPorts {
 }
 
 const HOUR_MS = 3_600_000
+const MAX_PORT = 65_535
 
 /** Reads the environment. @returns the settings, or what is missing or malformed. */
 export function readSettings(env: NodeJS.ProcessEnv): Result<AgentSettings, string> {
@@ -54,8 +55,20 @@ export function readSettings(env: NodeJS.ProcessEnv): Result<AgentSettings, stri
   if (missing.length > 0) return err(`the environment lacks ${missing.join(', ')}: the injector sets them`)
   const labels = parseLabels(env['LABELS'] ?? '{}')
   if (!labels) return err(`LABELS must be a JSON object of strings, not ${env['LABELS']}`)
+  const problems: string[] = []
   const text = (name: string, fallback = '') => env[name] || fallback
-  const number = (name: string, fallback: number) => (env[name] ? Number(env[name]) : fallback)
+  const number = (name: string, fallback: number, most = Number.MAX_SAFE_INTEGER) => {
+    const value = env[name] ? Number(env[name]) : fallback
+    if (!Number.isInteger(value) || value < 0 || value > most)
+      problems.push(`${name} must be a whole number from 0 to ${most}, not ${env[name]}`)
+    return value
+  }
+  const port = (name: string, fallback: number) => number(name, fallback, MAX_PORT)
+  const hostPort = (name: string, fallback?: string) => {
+    const value = text(name, fallback)
+    if (!isHostPort(value)) problems.push(`${name} must be <host>:<port>, not ${value}`)
+    return value
+  }
   const settings: AgentSettings = {
     podName: text('POD_NAME'),
     namespace: text('POD_NAMESPACE'),
@@ -65,9 +78,9 @@ export function readSettings(env: NodeJS.ProcessEnv): Result<AgentSettings, stri
     labels,
     clusterId: text('CLUSTER_ID', 'Kubernetes'),
     trustDomain: text('TRUST_DOMAIN', 'cluster.local'),
-    caAddress: text('CA_ADDR'),
-    xdsAddress: text('XDS_ADDR'),
-    otlpAddress: text('OTLP_ADDR', '127.0.0.1:4317'),
+    caAddress: hostPort('CA_ADDR'),
+    xdsAddress: hostPort('XDS_ADDR'),
+    otlpAddress: hostPort('OTLP_ADDR', '127.0.0.1:4317'),
     tokenFile: text('TOKEN_FILE'),
     rootCertFile: text('ROOT_CERT_FILE'),
     runDir: text('RUN_DIR'),
@@ -77,20 +90,20 @@ export function readSettings(env: NodeJS.ProcessEnv): Result<AgentSettings, stri
     certificateTtlMs: number('CERTIFICATE_TTL_MS', 24 * HOUR_MS),
     resolvConf: text('RESOLV_CONF', '/etc/resolv.conf'),
     ports: {
-      admin: number('ADMIN_PORT', 15000),
-      dns: number('DNS_PORT', 15053),
-      metrics: number('METRICS_PORT', 15020),
-      health: number('HEALTH_PORT', 15021),
-      prometheus: number('PROMETHEUS_PORT', 15090),
+      admin: port('ADMIN_PORT', 15000),
+      dns: port('DNS_PORT', 15053),
+      metrics: port('METRICS_PORT', 15020),
+      health: port('HEALTH_PORT', 15021),
+      prometheus: port('PROMETHEUS_PORT', 15090),
     },
   }
-  const bad = Object.entries({
-    ENVOY_CONCURRENCY: settings.concurrency,
-    DRAIN_MS: settings.drainMs,
-    CERTIFICATE_TTL_MS: settings.certificateTtlMs,
-    ...settings.ports,
-  }).filter(([, value]) => !Number.isInteger(value) || value < 0)
-  return bad.length > 0 ? err(`${bad.map(([name]) => name).join(', ')} must be whole numbers`) : ok(settings)
+  return problems.length > 0 ? err(problems.join('; ')) : ok(settings)
+}
+
+/** `10.0.0.1:15012`, `seined.seine-system:15012` or `[fd00::1]:15012`. */
+function isHostPort(text: string): boolean {
+  const [, host, port] = /^(\[[\da-fA-F:.]+\]|[^:[\]\s]+):(\d+)$/.exec(text) ?? []
+  return host !== undefined && Number(port) > 0 && Number(port) <= MAX_PORT
 }
 
 function parseLabels(text: string): Record<string, string> | undefined {

@@ -1,0 +1,28 @@
+import type { AgentSettings } from '../src/settings.ts'
+
+/** The settings of a reviews pod, with what a test changes. */
+export function testSettings(changes: Partial<AgentSettings> = {}): AgentSettings {
+  return {
+    podName: 'reviews-v1-abc',
+    namespace: 'default',
+    ip: '10.0.0.7',
+    serviceAccount: 'bookinfo-reviews',
+    workloadName: 'reviews-v1',
+    labels: { app: 'reviews', version: 'v1' },
+    clusterId: 'Kubernetes',
+    trustDomain: 'cluster.local',
+    caAddress: '127.0.0.1:15012',
+    xdsAddress: '127.0.0.1:15012',
+    otlpAddress: '127.0.0.1:4317',
+    tokenFile: '/nowhere/token',
+    rootCertFile: '/nowhere/root-cert.pem',
+    runDir: '/run/seine',
+    envoyPath: undefined,
+    concurrency: 1,
+    drainMs: 0,
+    certificateTtlMs: 3_600_000,
+    resolvConf: '/nowhere/resolv.conf',
+    ports: { admin: 15000, dns: 15053, metrics: 15020, health: 15021, prometheus: 15090 },
+    ...changes,
+  }
+}
