@@ -6,8 +6,8 @@ export class AddressAllocator {
   readonly #byHost = new Map<string, string>()
   readonly #taken = new Set<string>()
 
-  /** The host's address; throws when all 65,534 are given out. */
-  allocate(host: string): string {
+  /** The host's address; undefined when all 65,534 are given out. */
+  allocate(host: string): string | undefined {
     const known = this.#byHost.get(host)
     if (known) return known
     const start = hash(host)
@@ -19,7 +19,15 @@ export class AddressAllocator {
       this.#taken.add(address)
       return address
     }
-    throw new Error('all virtual addresses for ServiceEntry hosts are in use')
+    return undefined
+  }
+
+  /** The host is gone: its address may go to another one. */
+  release(host: string): void {
+    const address = this.#byHost.get(host)
+    if (address === undefined) return
+    this.#byHost.delete(host)
+    this.#taken.delete(address)
   }
 }
 

@@ -60,9 +60,9 @@ describe('a virtual service', () => {
 
   it('for a host that another decides for is reported', () => {
     const { write, remove, problems } = mesh(rule('v1', 'v2'), routeTo('v1'))
-    write(routeTo('v2', 'again'))
+    write(routeTo('v2', 'second'))
     expect(problems()).toEqual([
-      'mesh.yaml:6:11: error: VirtualService default/again: spec.hosts[0]: VirtualService default/reviews decides for reviews.default.svc.cluster.local already; write both as one [IST0109]',
+      'mesh.yaml:6:11: error: VirtualService default/second: spec.hosts[0]: VirtualService default/reviews decides for reviews.default.svc.cluster.local already; write both as one [IST0109]',
     ])
     remove(routeTo('v1'))
     expect(problems()).toEqual([])

@@ -1,5 +1,6 @@
 import { type DestinationRule, type MeshResource, refOf, type VirtualService } from '@seine/api'
 import { formatRef, type Problem } from '@seine/kit'
+import { byAge } from './age.ts'
 import { destinationsOf, virtualServiceHosts } from './destinations.ts'
 import { hostCovers, resolveHost } from './host.ts'
 import { brokenReferences, hasSubset } from './reference-gate.ts'
@@ -76,8 +77,12 @@ export class Admission {
     const replaced = new Map<string, DestinationRule>()
     const tried = new Set([...this.#dirtyRules, ...this.#waiting.keys()])
     this.#waiting.clear()
-    // Rules that are in force come first: one that takes another host makes room for a rule that waits.
-    for (const key of [...tried].sort((a, b) => Number(before.has(b)) - Number(before.has(a)))) {
+    // Rules that are in force come first: one that takes another host makes room for a rule that waits. Of new
+    // ones the oldest does, so that the order in which they were read does not matter.
+    const inOrder = [...tried].sort(
+      (a, b) => Number(before.has(b)) - Number(before.has(a)) || this.#olderRule(a, b),
+    )
+    for (const key of inOrder) {
       const old = before.get(key)
       const written = this.#rules.get(key)
       if (old === written) continue
@@ -88,6 +93,11 @@ export class Admission {
       else update.delete('destinationRules', key)
     }
     return replaced
+  }
+
+  #olderRule(a: string, b: string): number {
+    const [left, right] = [this.#rules.get(a), this.#rules.get(b)]
+    return left && right ? byAge(left, right) : Number(left === undefined) - Number(right === undefined)
   }
 
   #admitServices(update: Update): void {
@@ -179,8 +189,7 @@ function rivalry(rule: DestinationRule, other: DestinationRule): Problem {
 function conflictsOf(services: Iterable<VirtualService>): Problem[] {
   const problems: Problem[] = []
   const deciding = new Map<string, VirtualService[]>()
-  const byAge = [...services].filter(appliesToSidecars).sort((a, b) => age(a) - age(b))
-  for (const service of byAge) {
+  for (const service of [...services].filter(appliesToSidecars).sort(byAge)) {
     for (const [index, host] of virtualServiceHosts(service).entries()) {
       const key = `${service.metadata.namespace} ${host}`
       const known = deciding.get(key) ?? []
@@ -213,10 +222,6 @@ function share(
   const [left, right] = [a, b].map(({ spec }) => spec.exportTo ?? [])
   const everywhere = (scopes: readonly string[] = []) => scopes.length === 0 || scopes.includes('*')
   return everywhere(left) || everywhere(right) || (left ?? []).some(scope => right?.includes(scope))
-}
-
-function age({ metadata }: VirtualService): number {
-  return metadata.creationTimestamp ? Date.parse(metadata.creationTimestamp) : 0
 }
 
 function problemAt(

@@ -1,6 +1,8 @@
-import type { EndpointSlice } from '@seine/api'
+import { canonicalIp, type EndpointSlice } from '@seine/api'
+import { canonicalHost } from './host.ts'
+import type { PolicyTarget } from './peer-authentication.ts'
 import type { MeshService, ServicePort } from './service.ts'
-import { selects, type Workload } from './workload.ts'
+import { selects, TLS_MODE_LABEL, type Workload } from './workload.ts'
 
 /** An address that serves one port of a service. */
 export interface Endpoint {
@@ -32,6 +34,8 @@ export interface EndpointInputs {
   readonly workloads: readonly Workload[]
   readonly slices: readonly EndpointSlice[]
   workloadAt(address: string): Workload | undefined
+  /** Whether policy lets a workload take mutual TLS on a port. */
+  takesMutualTls(target: PolicyTarget, port: number): boolean
 }
 
 /** The endpoints of a service: from its EndpointSlices where it has some, else from what its selector or ServiceEntry names. */
@@ -62,28 +66,40 @@ export function endpointsOf(service: MeshService, inputs: EndpointInputs): Servi
 }
 
 function portEndpoints(service: MeshService, port: ServicePort, inputs: EndpointInputs): readonly Endpoint[] {
-  if (inputs.slices.length > 0) return inputs.slices.flatMap(slice => sliceEndpoints(slice, port, inputs))
-  if (service.entry?.spec.endpoints?.length) return entryEndpoints(service, port)
-  if (!service.selector) return []
-  return inputs.workloads
-    .filter(workload => workload.ready && selects(service.selector, workload.labels))
-    .flatMap(workload =>
-      workload.addresses
-        .slice(0, 1)
-        .map(address => fromWorkload(workload, address, targetOf(port, workload))),
-    )
-    .sort(byAddress)
+  const found = candidates(service, port, inputs)
+  // Only DNS can make use of a name.
+  const usable = service.resolution === 'dns' ? found : found.filter(({ address }) => canonicalIp(address))
+  return unique(usable).sort(byAddress)
 }
 
-function targetOf(port: ServicePort, workload: Workload): number {
+function candidates(service: MeshService, port: ServicePort, inputs: EndpointInputs): readonly Endpoint[] {
+  if (service.entry?.spec.endpoints?.length) return entryEndpoints(service, port, inputs)
+  if (service.ref.kind === 'Service' && inputs.slices.length > 0)
+    return inputs.slices.flatMap(slice => sliceEndpoints(slice, port, inputs))
+  if (!service.selector) return []
+  return inputs.workloads
+    .filter(({ ready, labels }) => (ready || service.includesNotReady) && selects(service.selector, labels))
+    .sort((a, b) => (a.name < b.name ? -1 : 1))
+    .flatMap(workload => {
+      const target = targetOf(port, workload)
+      const [address] = workload.addresses
+      return address === undefined || target === undefined
+        ? []
+        : [fromWorkload(workload, address, target, inputs)]
+    })
+}
+
+/** The port of a workload that a service's port leads to; undefined where the workload has none of that name. */
+function targetOf(port: ServicePort, workload: Workload): number | undefined {
   const byName = workload.ref.kind === 'WorkloadEntry' ? workload.namedPorts.get(port.name) : undefined
   if (byName) return byName
-  if (typeof port.targetPort === 'string') return workload.namedPorts.get(port.targetPort) ?? port.number
+  if (typeof port.targetPort === 'string') return workload.namedPorts.get(port.targetPort)
   return port.targetPort ?? port.number
 }
 
-function fromWorkload(workload: Workload, address: string, port: number): Endpoint {
-  const { labels, weight, meshed, serviceAccount, namespace } = workload
+function fromWorkload(workload: Workload, address: string, port: number, inputs: EndpointInputs): Endpoint {
+  const { labels, weight, serviceAccount, namespace } = workload
+  const meshed = workload.meshed && inputs.takesMutualTls(workload, port)
   return { address, port, labels, weight, meshed, serviceAccount, namespace, workload }
 }
 
@@ -93,9 +109,10 @@ function sliceEndpoints(slice: EndpointSlice, port: ServicePort, inputs: Endpoin
   return (slice.spec.endpoints ?? [])
     .filter(endpoint => endpoint.conditions?.ready !== false)
     .flatMap(endpoint => endpoint.addresses)
-    .map(address => {
+    .map(written => {
+      const address = canonicalHost(written)
       const workload = inputs.workloadAt(address)
-      if (workload) return fromWorkload(workload, address, target)
+      if (workload) return fromWorkload(workload, address, target, inputs)
       return {
         address,
         port: target,
@@ -107,31 +124,50 @@ function sliceEndpoints(slice: EndpointSlice, port: ServicePort, inputs: Endpoin
         workload: undefined,
       }
     })
-    .sort(byAddress)
 }
 
-function entryEndpoints(service: MeshService, port: ServicePort): Endpoint[] {
-  return (service.entry?.spec.endpoints ?? []).flatMap(entry => {
-    if (!entry.address) return []
+function entryEndpoints(service: MeshService, port: ServicePort, inputs: EndpointInputs): Endpoint[] {
+  const { namespace } = service
+  return (service.entry?.spec.endpoints ?? []).map(entry => {
     const target =
       entry.ports?.[port.name] ?? (typeof port.targetPort === 'number' ? port.targetPort : port.number)
     const labels = entry.labels ?? {}
-    const meshed = labels['security.istio.io/tlsMode'] === 'istio'
-    return [
-      {
-        address: entry.address,
-        port: target,
-        labels,
-        weight: entry.weight ?? 1,
-        meshed,
-        serviceAccount: entry.serviceAccount,
-        namespace: service.namespace,
-        workload: undefined,
-      },
-    ]
+    return {
+      address: canonicalHost(entry.address),
+      port: target,
+      labels,
+      weight: entry.weight ?? 1,
+      meshed: labels[TLS_MODE_LABEL] === 'istio' && inputs.takesMutualTls({ namespace, labels }, target),
+      serviceAccount: entry.serviceAccount,
+      namespace,
+      workload: undefined,
+    }
   })
+}
+
+/** Each address and port once: slices may overlap while one takes over from another. */
+function unique(endpoints: readonly Endpoint[]): Endpoint[] {
+  const found = new Map<string, Endpoint>()
+  for (const endpoint of endpoints) {
+    const key = `${endpoint.address} ${endpoint.port}`
+    if (!found.has(key)) found.set(key, endpoint)
+  }
+  return [...found.values()]
 }
 
 function byAddress(a: Endpoint, b: Endpoint): number {
   return a.address < b.address ? -1 : a.address > b.address ? 1 : a.port - b.port
+}
+
+/** Whether two sets of endpoints lead to the same configuration. */
+export function sameEndpoints(a: ServiceEndpoints, b: ServiceEndpoints): boolean {
+  const content = ({ byPort, meshed }: ServiceEndpoints) =>
+    JSON.stringify([
+      meshed,
+      [...byPort].map(([port, list]) => [
+        port,
+        list.map(({ workload, ...rest }) => [rest, workload?.workloadName, workload?.version, workload?.app]),
+      ]),
+    ])
+  return content(a) === content(b)
 }

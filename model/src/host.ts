@@ -1,3 +1,5 @@
+import { canonicalIp } from '@seine/api'
+
 /** The suffix of the names of Kubernetes services. */
 export const CLUSTER_DOMAIN = 'cluster.local'
 
@@ -11,8 +13,24 @@ export function serviceHostname(name: string, namespace: string): string {
  * namespace, as Istio has it; names with dots and wildcards stay as they are.
  */
 export function resolveHost(host: string, namespace: string): string {
-  if (host.startsWith('*') || host.includes('.') || host.includes(':')) return host.replace(/\.$/, '')
-  return serviceHostname(host, namespace)
+  if (host.startsWith('*') || host.includes('.') || host.includes(':')) return canonicalHost(host)
+  return serviceHostname(host.toLowerCase(), namespace)
+}
+
+/** A host in the one form in which names are compared: lower case, without a dot at its end. */
+export function canonicalHost(host: string): string {
+  return canonicalIp(host) ?? host.replace(/\.$/, '').toLowerCase()
+}
+
+/** The service that has a host: the one of that very name, else the one of the longest wildcard that covers it. */
+export function findService<T>(services: ReadonlyMap<string, T>, host: string): T | undefined {
+  const exact = services.get(host)
+  if (exact) return exact
+  for (let dot = host.indexOf('.'); dot >= 0; dot = host.indexOf('.', dot + 1)) {
+    const wildcard = services.get(`*${host.slice(dot)}`)
+    if (wildcard) return wildcard
+  }
+  return services.get('*')
 }
 
 /** Whether `pattern` (a name, `*.suffix` or `*`) covers `host`. */
@@ -31,6 +49,7 @@ export function hostAliases(hostname: string, serviceNamespace: string, clientNa
   const suffix = `.${serviceNamespace}.svc.${CLUSTER_DOMAIN}`
   if (!hostname.endsWith(suffix)) return [hostname]
   const name = hostname.slice(0, -suffix.length)
+  if (!/^[-a-z0-9]+$/.test(name)) return [hostname]
   const aliases = [hostname, `${name}.${serviceNamespace}.svc`, `${name}.${serviceNamespace}`]
   return serviceNamespace === clientNamespace ? [...aliases, name] : aliases
 }

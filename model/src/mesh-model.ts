@@ -1,20 +1,16 @@
-import {
-  type ConfigMap,
-  defaultMeshConfig,
-  type EndpointSlice,
-  keyOf,
-  type MeshResource,
-  parseMeshConfig,
-  refOf,
-} from '@seine/api'
-import { formatRef, type Problem, type ResourceRef } from '@seine/kit'
-import { AddressAllocator } from './address-allocator.ts'
+import { keyOf, type MeshResource, refOf } from '@seine/api'
+import type { Problem, ResourceRef } from '@seine/kit'
 import { Admission } from './admission.ts'
-import { type EndpointInputs, endpointsOf, type ServiceEndpoints } from './endpoint.ts'
-import { fromKubernetesService, fromServiceEntry, type MeshService } from './service.ts'
+import { type EndpointInputs, endpointsOf, sameEndpoints } from './endpoint.ts'
+import { MeshSettings } from './mesh-settings.ts'
+import { inboundMtls } from './peer-authentication.ts'
+import type { MeshService } from './service.ts'
+import { ServiceRegistry } from './service-registry.ts'
+import { SliceRegistry } from './slice-registry.ts'
 import { type ChangeSet, isEmpty, type MeshSnapshot } from './snapshot.ts'
 import { emptySnapshot, PLAIN, Update } from './update.ts'
-import { fromPod, fromWorkloadEntry, type Workload } from './workload.ts'
+import { fromPod, fromWorkloadEntry, sameWorkload, selects, type Workload } from './workload.ts'
+import { WorkloadRegistry } from './workload-registry.ts'
 
 /** What a source tells: resources that are there now, and the names of those that are gone. */
 export interface ResourceChange {
@@ -34,14 +30,10 @@ export interface ModelUpdate {
  */
 export class MeshModel {
   readonly #resources = new Map<string, MeshResource>()
-  readonly #allocator = new AddressAllocator()
-  /** Hostname → services that claim it, in order of precedence (oldest first). */
-  readonly #claims = new Map<string, MeshService[]>()
-  readonly #hostsOf = new Map<string, readonly string[]>()
-  readonly #workloadByAddress = new Map<string, Workload>()
-  readonly #workloadsOf = new Map<string, Map<string, Workload>>()
-  readonly #slicesOf = new Map<string, Map<string, EndpointSlice>>()
-  readonly #configProblems: Problem[] = []
+  readonly #services = new ServiceRegistry()
+  readonly #workloads = new WorkloadRegistry()
+  readonly #slices = new SliceRegistry()
+  readonly #settings = new MeshSettings()
   readonly #admission = new Admission()
   #snapshot: MeshSnapshot = emptySnapshot()
 
@@ -60,10 +52,13 @@ export class MeshModel {
     const update = new Update(this.#snapshot)
     for (const ref of change.deletes) this.#remove(ref, update)
     for (const resource of change.upserts) this.#upsert(resource, update)
+    this.#settings.refresh()
+    update.setConfig(this.#settings.config)
     this.#refreshServices(update)
+    this.#refreshWorkloads(update)
     this.#refreshEndpoints(update)
     this.#admission.admit(update)
-    const problems = [...this.#collisions(), ...this.#configProblems, ...this.#admission.problems]
+    const problems = this.#problems()
     if (isEmpty(update.changes) && JSON.stringify(problems) === JSON.stringify(this.#snapshot.problems)) {
       return { snapshot: this.#snapshot, changes: update.changes }
     }
@@ -87,8 +82,9 @@ export class MeshModel {
       this.#admission.moved(resource)
       return
     }
-    if (old) this.#forget(old, update)
     this.#resources.set(key, resource)
+    if (old && isSameWorkload(old, resource)) return
+    if (old) this.#forget(old, update)
     this.#learn(resource, update)
   }
 
@@ -105,29 +101,22 @@ export class MeshModel {
         update.set(PLAIN[resource.kind], key, resource)
         return
       case 'Service':
-        this.#claim(keyOf(refOf(resource)), [fromKubernetesService(resource)], update)
-        return
       case 'ServiceEntry':
-        this.#claim(
-          keyOf(refOf(resource)),
-          fromServiceEntry(resource, host => this.#allocator.allocate(host)),
-          update,
-        )
+        for (const hostname of this.#services.add(resource)) update.dirtyServices.add(hostname)
         return
       case 'Pod':
-        this.#learnWorkload(fromPod(resource), update)
-        return
       case 'WorkloadEntry':
-        this.#learnWorkload(fromWorkloadEntry(resource), update)
+        this.#learnWorkload(workloadOf(resource), update)
         return
       case 'EndpointSlice':
-        this.#learnSlice(resource, update)
+        this.#noteSlice(this.#slices.add(resource), update)
         return
       case 'Namespace':
         update.namespaces().set(name, labels)
+        update.changes.namespaces.add(name)
         return
       case 'ConfigMap':
-        this.#refreshConfig(resource, update)
+        this.#settings.write(resource)
         return
       case 'Deployment':
       case 'ServiceAccount':
@@ -151,25 +140,21 @@ export class MeshModel {
         return
       case 'Service':
       case 'ServiceEntry':
-        this.#unclaim(keyOf(refOf(resource)), update)
+        for (const hostname of this.#services.remove(resource)) update.dirtyServices.add(hostname)
         return
       case 'Pod':
-        this.#forgetWorkload(fromPod(resource), update)
-        return
       case 'WorkloadEntry':
-        this.#forgetWorkload(fromWorkloadEntry(resource), update)
+        this.#forgetWorkload(workloadOf(resource), update)
         return
       case 'EndpointSlice':
-        this.#forgetSlice(resource, update)
+        this.#noteSlice(this.#slices.remove(resource), update)
         return
       case 'Namespace':
         update.namespaces().delete(name)
+        update.changes.namespaces.add(name)
         return
       case 'ConfigMap':
-        if (isMeshConfig(resource)) {
-          this.#configProblems.length = 0
-          update.setConfig(defaultMeshConfig)
-        }
+        this.#settings.remove(resource)
         return
       case 'Deployment':
       case 'ServiceAccount':
@@ -179,113 +164,62 @@ export class MeshModel {
     }
   }
 
-  /** A broken mesh config is reported; the last good one stays. */
-  #refreshConfig(resource: ConfigMap, update: Update): void {
-    if (!isMeshConfig(resource)) return
-    this.#configProblems.length = 0
-    const at = { path: 'data.mesh', ...(resource.origin ? { origin: resource.origin } : {}) }
-    const parsed = parseMeshConfig(resource.spec.data?.['mesh'] ?? '', at)
-    if (parsed.ok) update.setConfig(parsed.value)
-    else
-      this.#configProblems.push(...parsed.error.map(problem => ({ ...problem, resource: refOf(resource) })))
-    update.changes.config = true
-  }
-
-  #claim(owner: string, services: readonly MeshService[], update: Update): void {
-    this.#hostsOf.set(
-      owner,
-      services.map(service => service.hostname),
-    )
-    for (const service of services) {
-      const claims = [...(this.#claims.get(service.hostname) ?? []), service].sort(
-        (a, b) => this.#age(a) - this.#age(b),
-      )
-      this.#claims.set(service.hostname, claims)
-      update.dirtyServices.add(service.hostname)
-    }
-  }
-
-  #unclaim(owner: string, update: Update): void {
-    for (const hostname of this.#hostsOf.get(owner) ?? []) {
-      const left = (this.#claims.get(hostname) ?? []).filter(service => keyOf(service.ref) !== owner)
-      if (left.length > 0) this.#claims.set(hostname, left)
-      else this.#claims.delete(hostname)
-      update.dirtyServices.add(hostname)
-    }
-    this.#hostsOf.delete(owner)
-  }
-
-  /** Creation time in ms since the epoch; a file has none, and then the order of arrival decides. */
-  #age(service: MeshService): number {
-    const created = this.#resources.get(keyOf(service.ref))?.metadata.creationTimestamp
-    return created ? Date.parse(created) : 0
-  }
-
   #learnWorkload(workload: Workload | undefined, update: Update): void {
     if (!workload) return
-    const key = `${workload.namespace}/${workload.name}`
-    update.workloads().set(key, workload)
-    update.changes.workloads.add(key)
-    for (const address of workload.addresses) this.#workloadByAddress.set(address, workload)
-    mapIn(this.#workloadsOf, workload.namespace).set(key, workload)
-    this.#markSelecting(workload, update)
+    this.#workloads.add(workload)
+    this.#noteWorkload(workload, update)
   }
 
   #forgetWorkload(workload: Workload | undefined, update: Update): void {
     if (!workload) return
-    const key = `${workload.namespace}/${workload.name}`
-    update.workloads().delete(key)
-    update.changes.workloads.add(key)
-    for (const address of workload.addresses) this.#workloadByAddress.delete(address)
-    this.#workloadsOf.get(workload.namespace)?.delete(key)
-    this.#markSelecting(workload, update)
+    this.#workloads.remove(workload)
+    this.#noteWorkload(workload, update)
   }
 
-  /** Services of the workload's namespace that may have it as an endpoint. */
-  #markSelecting(workload: Workload, update: Update): void {
-    for (const claims of this.#claims.values()) {
-      const service = claims[0]
-      if (service?.namespace !== workload.namespace) continue
-      const selected =
-        service.selector &&
-        Object.entries(service.selector).every(([name, value]) => workload.labels[name] === value)
-      if (selected || this.#slicesOf.has(service.hostname)) update.dirtyEndpoints.add(service.hostname)
-    }
+  /** The services that may have the workload as an endpoint, and its name, are looked at again. */
+  #noteWorkload(workload: Workload, update: Update): void {
+    update.dirtyWorkloads.add(`${workload.namespace}/${workload.name}`)
+    for (const hostname of this.#services.of(workload.namespace))
+      if (isSelected(this.#services.get(hostname), workload)) update.dirtyEndpoints.add(hostname)
+    for (const address of workload.addresses)
+      for (const hostname of this.#slices.naming(address)) update.dirtyEndpoints.add(hostname)
   }
 
-  #learnSlice(slice: EndpointSlice, update: Update): void {
-    const hostname = sliceHostname(slice)
-    if (!hostname) return
-    mapIn(this.#slicesOf, hostname).set(slice.metadata.name, slice)
-    update.dirtyEndpoints.add(hostname)
-  }
-
-  #forgetSlice(slice: EndpointSlice, update: Update): void {
-    const hostname = sliceHostname(slice)
-    if (!hostname) return
-    const slices = this.#slicesOf.get(hostname)
-    slices?.delete(slice.metadata.name)
-    if (slices?.size === 0) this.#slicesOf.delete(hostname)
-    update.dirtyEndpoints.add(hostname)
+  #noteSlice(hostname: string | undefined, update: Update): void {
+    if (hostname !== undefined) update.dirtyEndpoints.add(hostname)
   }
 
   #refreshServices(update: Update): void {
     for (const hostname of update.dirtyServices) {
-      const service = this.#claims.get(hostname)?.[0]
+      const service = this.#services.get(hostname)
       if (service) update.services().set(hostname, service)
-      else update.services().delete(hostname)
+      else if (update.current('services').has(hostname)) update.services().delete(hostname)
+      else continue
       update.changes.services.add(hostname)
       update.dirtyEndpoints.add(hostname)
     }
   }
 
+  #refreshWorkloads(update: Update): void {
+    for (const name of update.dirtyWorkloads) {
+      const before = this.#snapshot.workloads.get(name)
+      const after = this.#workloads.named(name)
+      if (before === after) continue
+      if (after) update.workloads().set(name, after)
+      else update.workloads().delete(name)
+      update.changes.workloads.add(name)
+    }
+  }
+
   #refreshEndpoints(update: Update): void {
-    for (const hostname of update.dirtyEndpoints) {
-      const service = this.#claims.get(hostname)?.[0]
+    const all = update.changesModes ? update.current('services').keys() : []
+    for (const hostname of new Set([...update.dirtyEndpoints, ...all])) {
+      const service = this.#services.get(hostname)
       const before = update.endpointsBefore(hostname)
-      const after = service && endpointsOf(service, this.#inputsFor(service))
+      const after = service && endpointsOf(service, this.#inputsFor(service, update))
       if (!after) {
-        if (before) update.endpoints().delete(hostname)
+        if (!before) continue
+        update.endpoints().delete(hostname)
       } else if (!before || !sameEndpoints(before, after)) {
         update.endpoints().set(hostname, after)
       } else continue
@@ -293,56 +227,34 @@ export class MeshModel {
     }
   }
 
-  #inputsFor(service: MeshService): EndpointInputs {
+  #inputsFor(service: MeshService, update: Update): EndpointInputs {
+    const policies = { peerAuthentications: update.current('peerAuthentications'), config: update.config }
     return {
-      workloads: [...(this.#workloadsOf.get(service.namespace)?.values() ?? [])],
-      slices: [...(this.#slicesOf.get(service.hostname)?.values() ?? [])],
-      workloadAt: address => this.#workloadByAddress.get(address),
+      workloads: this.#workloads.of(service.namespace),
+      slices: this.#slices.of(service.hostname),
+      workloadAt: address => this.#workloads.at(address),
+      takesMutualTls: (target, port) => inboundMtls(policies, target).modeOf(port) !== 'DISABLE',
     }
   }
 
-  #collisions(): Problem[] {
-    const problems: Problem[] = []
-    for (const [hostname, claims] of this.#claims) {
-      const winner = claims[0]
-      for (const loser of claims.slice(1)) {
-        if (!winner) continue
-        const origin = this.#resources.get(keyOf(loser.ref))?.origin
-        problems.push({
-          severity: 'error',
-          code: 'host-collision',
-          message: `${hostname} is already the host of ${formatRef(winner.ref)}, which is used; remove one of them`,
-          resource: loser.ref,
-          path: 'spec.hosts',
-          ...(origin ? { position: origin.locate('spec.hosts') } : {}),
-        })
-      }
-    }
-    return problems
+  #problems(): Problem[] {
+    return [...this.#services.problems, ...this.#settings.problems, ...this.#admission.problems]
   }
 }
 
-/** The mesh's settings lie where Istio's do: ConfigMap `istio` of the root namespace, or one called `seine`. */
-function isMeshConfig(resource: ConfigMap): boolean {
-  const { name, namespace } = resource.metadata
-  return (
-    (name === 'istio' || name === 'seine') &&
-    (namespace === defaultMeshConfig.rootNamespace || namespace === 'seine-system') &&
-    resource.spec.data?.['mesh'] !== undefined
-  )
+function isSelected(service: MeshService | undefined, workload: Workload): boolean {
+  return service?.selector !== undefined && selects(service.selector, workload.labels)
 }
 
-function sliceHostname(slice: EndpointSlice): string | undefined {
-  const name = slice.metadata.labels['kubernetes.io/service-name']
-  return name && `${name}.${slice.metadata.namespace}.svc.cluster.local`
+function workloadOf(resource: MeshResource): Workload | undefined {
+  if (resource.kind === 'Pod') return fromPod(resource)
+  return resource.kind === 'WorkloadEntry' ? fromWorkloadEntry(resource) : undefined
 }
 
-function mapIn<V>(maps: Map<string, Map<string, V>>, key: string): Map<string, V> {
-  const found = maps.get(key)
-  if (found) return found
-  const made = new Map<string, V>()
-  maps.set(key, made)
-  return made
+/** Whether two versions of an object stand for the same workload: a pod's status says much that does not matter here. */
+function isSameWorkload(old: MeshResource, resource: MeshResource): boolean {
+  const [before, after] = [workloadOf(old), workloadOf(resource)]
+  return before !== undefined && after !== undefined && sameWorkload(before, after)
 }
 
 function sameContent(a: MeshResource, b: MeshResource): boolean {
@@ -350,15 +262,4 @@ function sameContent(a: MeshResource, b: MeshResource): boolean {
   const content = ({ metadata, spec, status }: MeshResource) =>
     JSON.stringify([{ ...metadata, resourceVersion: undefined }, spec, status])
   return content(a) === content(b)
-}
-
-function sameEndpoints(a: ServiceEndpoints, b: ServiceEndpoints): boolean {
-  const plain = (endpoints: ServiceEndpoints) =>
-    JSON.stringify(
-      [...endpoints.byPort].map(([port, list]) => [
-        port,
-        list.map(({ workload, ...rest }) => [rest, workload?.workloadName, workload?.version, workload?.app]),
-      ]),
-    )
-  return plain(a) === plain(b) && a.meshed === b.meshed
 }

@@ -1,7 +1,7 @@
 import { type DestinationRule, refOf, type VirtualService } from '@seine/api'
 import type { Problem } from '@seine/kit'
 import { destinationsOf } from './destinations.ts'
-import { hostCovers, resolveHost } from './host.ts'
+import { findService, hostCovers, resolveHost } from './host.ts'
 import type { MeshService } from './service.ts'
 
 /** What references are checked against. */
@@ -20,7 +20,7 @@ export function brokenReferences(
 ): Problem[] {
   const problems: Problem[] = []
   for (const { host, subset, port, path } of destinationsOf(resource)) {
-    const service = services.get(host) ?? wildcardService(services, host)
+    const service = findService(services, host)
     const fail = (field: string, message: string) => {
       const at = `${path}.${field}`
       const position = resource.origin ? { position: resource.origin.locate(at) } : {}
@@ -49,11 +49,6 @@ export function brokenReferences(
     }
   }
   return problems
-}
-
-function wildcardService(services: ReadonlyMap<string, MeshService>, host: string): MeshService | undefined {
-  const dot = host.indexOf('.')
-  return dot < 0 ? undefined : services.get(`*${host.slice(dot)}`)
 }
 
 /** Whether a rule that covers the host defines the subset. */

@@ -1,6 +1,6 @@
-import { refOf, type Service, type ServiceEntry } from '@seine/api'
+import { canonicalCidr, canonicalIp, refOf, type Service, type ServiceEntry } from '@seine/api'
 import type { ResourceRef } from '@seine/kit'
-import { serviceHostname } from './host.ts'
+import { canonicalHost, serviceHostname } from './host.ts'
 import { type Protocol, portProtocol } from './protocol.ts'
 
 /** One port of a service. */
@@ -21,12 +21,17 @@ export interface MeshService {
   readonly hostname: string
   readonly name: string
   readonly namespace: string
-  /** Virtual IPs; empty for headless services. */
+  /** Virtual IPs and ranges of them, in canonical form; empty for headless services. */
   readonly addresses: readonly string[]
   readonly ports: readonly ServicePort[]
   readonly resolution: Resolution
   readonly external: boolean
+  /** Clients go to its endpoints by themselves. */
   readonly headless: boolean
+  /** The name elsewhere that an ExternalName service stands for. */
+  readonly externalName: string | undefined
+  /** Endpoints that are not ready count too. */
+  readonly includesNotReady: boolean
   readonly selector: Readonly<Record<string, string>> | undefined
   /** Namespaces it is visible in, or `*`. */
   readonly exportTo: readonly string[]
@@ -44,13 +49,14 @@ export function visibleIn(exportTo: readonly string[], own: string, namespace: s
 /** The service that a Kubernetes `Service` stands for. ExternalName services are resolved by DNS. */
 export function fromKubernetesService(service: Service): MeshService {
   const { metadata, spec } = service
-  const addresses = (spec.clusterIPs ?? [spec.clusterIP]).filter((ip): ip is string => !!ip && ip !== 'None')
   const external = spec.type === 'ExternalName'
+  const ips = [...(spec.clusterIPs ?? []), spec.clusterIP]
+  const headless = !external && ips.includes('None')
   return {
     hostname: serviceHostname(metadata.name, metadata.namespace),
     name: metadata.name,
     namespace: metadata.namespace,
-    addresses,
+    addresses: canonicalAddresses(ips),
     ports: (spec.ports ?? [])
       .filter(port => port.protocol === undefined || port.protocol === 'TCP')
       .map(port => ({
@@ -59,25 +65,37 @@ export function fromKubernetesService(service: Service): MeshService {
         targetPort: port.targetPort,
         protocol: portProtocol(port.name, port.appProtocol, port.port),
       })),
-    resolution: external ? 'dns' : 'static',
+    resolution: external ? 'dns' : headless ? 'passthrough' : 'static',
     external,
-    headless: spec.clusterIP === 'None',
+    headless,
+    externalName: external && spec.externalName ? canonicalHost(spec.externalName) : undefined,
+    includesNotReady: spec.publishNotReadyAddresses ?? false,
     selector: spec.selector && Object.keys(spec.selector).length > 0 ? spec.selector : undefined,
-    exportTo: exportScopes(metadata.annotations['networking.istio.io/exportTo']?.split(',')),
+    exportTo: exportScopes(
+      metadata.annotations['networking.istio.io/exportTo']?.split(',').map(scope => scope.trim()),
+    ),
     subjectAltNames: [],
     ref: refOf(service),
     entry: undefined,
   }
 }
 
-/** The services that a `ServiceEntry` stands for, one for each host. `allocate` gives a virtual IP to a host that has none. */
-export function fromServiceEntry(entry: ServiceEntry, allocate: (host: string) => string): MeshService[] {
+/**
+ * The services that a `ServiceEntry` stands for, one for each host. `allocate` gives a virtual IP to a host that
+ * has none, while there are any left.
+ */
+export function fromServiceEntry(
+  entry: ServiceEntry,
+  allocate: (host: string) => string | undefined,
+): MeshService[] {
   const { metadata, spec } = entry
-  return spec.hosts.map(hostname => ({
+  const written = canonicalAddresses(spec.addresses ?? [])
+  const hostnames = new Set(spec.hosts.map(canonicalHost))
+  return [...hostnames].map(hostname => ({
     hostname,
     name: hostname,
     namespace: metadata.namespace,
-    addresses: spec.addresses?.length ? spec.addresses : hostname.startsWith('*') ? [] : [allocate(hostname)],
+    addresses: written.length > 0 ? written : addressesOf(hostname, allocate),
     ports: (spec.ports ?? []).map(port => ({
       name: port.name,
       number: port.number,
@@ -87,12 +105,29 @@ export function fromServiceEntry(entry: ServiceEntry, allocate: (host: string) =
     resolution: entryResolution(spec.resolution),
     external: spec.location !== 'MESH_INTERNAL',
     headless: false,
+    externalName: undefined,
+    includesNotReady: false,
     selector: spec.workloadSelector?.labels,
     exportTo: exportScopes(spec.exportTo),
     subjectAltNames: spec.subjectAltNames ?? [],
     ref: refOf(entry),
     entry,
   }))
+}
+
+/** Each address once. The unspecified address, and Kubernetes' `None`, stand for having none. */
+function canonicalAddresses(written: readonly (string | undefined)[]): string[] {
+  const addresses = written.map(text => (text ? (canonicalIp(text) ?? canonicalCidr(text)) : undefined))
+  const known = addresses.filter(
+    address => address !== undefined && address !== '0.0.0.0' && address !== '::',
+  )
+  return [...new Set(known as string[])]
+}
+
+/** Where a host without addresses is found: an address by itself, a name by one that stands for it, a wildcard nowhere. */
+function addressesOf(hostname: string, allocate: (host: string) => string | undefined): string[] {
+  if (hostname.startsWith('*')) return []
+  return canonicalAddresses([canonicalIp(hostname) ?? allocate(hostname)])
 }
 
 function entryResolution(resolution: ServiceEntry['spec']['resolution']): Resolution {

@@ -41,6 +41,7 @@ export interface MeshSnapshot {
 /** What differs between a snapshot and the one before it. Sets hold the keys of the maps of the same names. */
 export interface ChangeSet {
   readonly config: boolean
+  readonly namespaces: ReadonlySet<string>
   readonly services: ReadonlySet<string>
   readonly endpoints: ReadonlySet<string>
   readonly workloads: ReadonlySet<string>

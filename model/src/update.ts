@@ -22,6 +22,7 @@ type MutableChanges = {
 export class Update {
   readonly changes: MutableChanges = {
     config: false,
+    namespaces: new Set(),
     services: new Set(),
     endpoints: new Set(),
     workloads: new Set(),
@@ -32,6 +33,8 @@ export class Update {
   }
   readonly dirtyServices = new Set<string>()
   readonly dirtyEndpoints = new Set<string>()
+  /** By `namespace/name`. */
+  readonly dirtyWorkloads = new Set<string>()
   readonly #before: MeshSnapshot
   readonly #copies = new Map<keyof MeshSnapshot, Map<string, unknown>>()
   #config: MeshConfig | undefined
@@ -40,9 +43,23 @@ export class Update {
     this.#before = before
   }
 
+  /** The settings as they are after this change. */
+  get config(): MeshConfig {
+    return this.#config ?? this.#before.config
+  }
+
   setConfig(config: MeshConfig): void {
+    if (config === this.config) return
     this.#config = config
     this.changes.config = true
+  }
+
+  /** Whether the change leads to another mode of mutual TLS for some workload. */
+  get changesModes(): boolean {
+    return (
+      this.changes.peerAuthentications.size > 0 ||
+      this.config.rootNamespace !== this.#before.config.rootNamespace
+    )
   }
 
   set(map: PlainMap, key: string, resource: MeshResource): void {
@@ -68,7 +85,9 @@ export class Update {
   }
 
   /** A map as it is so far in this change. */
-  current<K extends 'services' | 'destinationRules' | 'virtualServices'>(name: K): MeshSnapshot[K] {
+  current<K extends 'services' | 'destinationRules' | 'virtualServices' | 'peerAuthentications'>(
+    name: K,
+  ): MeshSnapshot[K] {
     return (this.#copies.get(name) ?? this.#before[name]) as MeshSnapshot[K]
   }
 
@@ -77,7 +96,6 @@ export class Update {
   }
 
   namespaces(): Map<string, Readonly<Record<string, string>>> {
-    this.changes.config = true
     return this.#copy('namespaces') as Map<string, Readonly<Record<string, string>>>
   }
 

@@ -1,5 +1,6 @@
-import { type Pod, refOf, type WorkloadEntry } from '@seine/api'
+import { canonicalIp, type Pod, refOf, type WorkloadEntry } from '@seine/api'
 import type { ResourceRef } from '@seine/kit'
+import { canonicalHost } from './host.ts'
 
 /** The label Istio's injector puts on what can take mutual TLS. */
 export const TLS_MODE_LABEL = 'security.istio.io/tlsMode'
@@ -28,7 +29,8 @@ export interface Workload {
 /** The workload that a pod is, or undefined while it has no address or when it has ended. */
 export function fromPod(pod: Pod): Workload | undefined {
   const { metadata, spec, status } = pod
-  const addresses = status?.podIPs?.map(({ ip }) => ip) ?? (status?.podIP ? [status.podIP] : [])
+  const written = status?.podIPs?.map(({ ip }) => ip) ?? (status?.podIP ? [status.podIP] : [])
+  const addresses = written.map(ip => canonicalIp(ip) ?? ip)
   if (addresses.length === 0 || status?.phase === 'Succeeded' || status?.phase === 'Failed') return undefined
   const namedPorts = new Map<string, number>()
   for (const container of spec.containers) {
@@ -52,10 +54,9 @@ export function fromPod(pod: Pod): Workload | undefined {
   }
 }
 
-/** The workload that a `WorkloadEntry` describes, or undefined when it gives no address. */
-export function fromWorkloadEntry(entry: WorkloadEntry): Workload | undefined {
+/** The workload that a `WorkloadEntry` describes. */
+export function fromWorkloadEntry(entry: WorkloadEntry): Workload {
   const { metadata, spec } = entry
-  if (!spec.address) return undefined
   const labels = { ...metadata.labels, ...spec.labels }
   return {
     name: metadata.name,
@@ -64,7 +65,7 @@ export function fromWorkloadEntry(entry: WorkloadEntry): Workload | undefined {
     ...canonical(labels, metadata.name),
     labels,
     serviceAccount: spec.serviceAccount ?? 'default',
-    addresses: [spec.address],
+    addresses: [canonicalHost(spec.address)],
     ready: true,
     meshed: labels[TLS_MODE_LABEL] === 'istio',
     namedPorts: new Map(Object.entries(spec.ports ?? {})),
@@ -99,6 +100,13 @@ function canonical(
       labels['version'] ??
       'latest',
   }
+}
+
+/** Whether nothing that matters to the mesh tells two workloads apart. */
+export function sameWorkload(a: Workload, b: Workload): boolean {
+  const content = (workload: Workload) =>
+    JSON.stringify({ ...workload, namedPorts: [...workload.namedPorts] })
+  return content(a) === content(b)
 }
 
 /** Whether the labels hold all of the selector's; an empty selector holds for everything. */

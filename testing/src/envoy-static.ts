@@ -53,7 +53,7 @@ function inlineRoutes(value: JsonValue, tables: ReadonlyMap<string, JsonObject>)
 }
 
 function checked(table: JsonObject): JsonObject {
-  return { ...table, validateClusters: true }
+  return { ...table, validateClusters: false }
 }
 
 function inlineEndpoints(cluster: JsonObject, assignments: ReadonlyMap<string, JsonObject>): JsonObject {

@@ -2,15 +2,14 @@ import type { JsonObject, JsonValue } from '@bufbuild/protobuf'
 import type { RenderedJson } from './rendered.ts'
 
 /** Listeners of the agent's bootstrap; nothing generated may take their addresses. */
-const BOOTSTRAP_ADDRESSES = ['0.0.0.0:15090', '0.0.0.0:15021']
+const BOOTSTRAP_ADDRESSES = ['0.0.0.0:15090']
 
 /**
  * What Envoy would refuse because it stands twice: resources of one name, listeners on one address, filter
- * chains that match the same, virtual hosts with one name or domain; and references that lead nowhere.
+ * chains that match the same, virtual hosts with one name or domain.
  */
 export function conflictsIn(config: RenderedJson): string[] {
   const clusters = config.clusters.map(cluster => String(cluster['name']))
-  const known = new Set(clusters)
   return [
     ...repeated(clusters, 'cluster'),
     ...repeated(
@@ -28,7 +27,6 @@ export function conflictsIn(config: RenderedJson): string[] {
     ...repeated([...BOOTSTRAP_ADDRESSES, ...config.listeners.map(addressOf)], 'listener address'),
     ...config.listeners.flatMap(chainConflicts),
     ...config.routes.flatMap(tableConflicts),
-    ...missing(config, known),
   ]
 }
 
@@ -60,7 +58,9 @@ function tableConflicts(table: JsonObject): string[] {
   ]
 }
 
-function missing(config: RenderedJson, clusters: ReadonlySet<string>): string[] {
+/** References that lead nowhere: Envoy takes them, and requests fail. */
+export function brokenReferencesIn(config: RenderedJson): string[] {
+  const clusters = new Set(config.clusters.map(cluster => String(cluster['name'])))
   const assigned = new Set(config.endpoints.map(assignment => String(assignment['clusterName'])))
   const discovered = config.clusters.filter(cluster => cluster['type'] === 'EDS')
   const routed = [...config.routes, ...config.listeners].flatMap(clustersIn)

@@ -10,6 +10,8 @@ import {
   type TrafficPlugin,
 } from '@seine/pilot-traffic'
 
+export { mixerPlugins }
+
 /** What a proxy gets, in Envoy's proto-JSON: what `seinectl render` prints. */
 export interface RenderedJson {
   readonly listeners: readonly JsonObject[]

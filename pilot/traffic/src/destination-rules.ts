@@ -1,5 +1,5 @@
 import type { DestinationRule, PortTrafficPolicy, Subset, TrafficPolicy } from '@seine/api'
-import { exportScopes, hostCovers, type MeshSnapshot, resolveHost, visibleIn } from '@seine/model'
+import { byAge, exportScopes, hostCovers, type MeshSnapshot, resolveHost, visibleIn } from '@seine/model'
 
 /**
  * The rule for a host as a client in `namespace` sees it. As in Istio, a rule of the client's own namespace
@@ -31,7 +31,7 @@ export class DestinationRuleIndex {
   readonly #wildcards: [host: string, rule: DestinationRule][] = []
 
   constructor(snapshot: MeshSnapshot) {
-    for (const rule of snapshot.destinationRules.values()) {
+    for (const rule of [...snapshot.destinationRules.values()].sort(byAge)) {
       const host = resolveHost(rule.spec.host, rule.metadata.namespace)
       if (host.startsWith('*')) this.#wildcards.push([host, rule])
       else this.#exact.set(host, [...(this.#exact.get(host) ?? []), rule])

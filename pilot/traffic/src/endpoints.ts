@@ -53,12 +53,13 @@ export function dnsLocality(
   port: ServicePort,
   subset: Subset | undefined,
 ): LocalityInit[] {
-  const listed = chosen(inputs, port, subset)
-  if (listed.length > 0) return localities(listed)
   const { service } = inputs
+  const isListed =
+    (inputs.endpoints.byPort.get(port.number)?.length ?? 0) > 0 || service.selector !== undefined
+  if (isListed) return localities(chosen(inputs, port, subset))
   const target = typeof port.targetPort === 'number' ? port.targetPort : port.number
   const host = {
-    address: service.hostname,
+    address: service.externalName ?? service.hostname,
     port: target,
     labels: {},
     weight: 1,

@@ -1,26 +1,13 @@
 import { type EncodedResource, TypeUrl } from '@seine/envoy'
-import {
-  type ChangeSet,
-  destinationsOf,
-  hostCovers,
-  type MeshSnapshot,
-  resolveHost,
-  virtualServiceHosts,
-} from '@seine/model'
-import { DestinationRuleIndex } from './destination-rules.ts'
+import type { ChangeSet, MeshSnapshot } from '@seine/model'
+import { affectedHosts } from './affected-hosts.ts'
+import { allHosts, type IndexedSnapshot, indexSnapshot } from './indexed-snapshot.ts'
 import { NAME_TABLE_TYPE } from './name-table.ts'
-import {
-  type IndexedSnapshot,
-  noChanges,
-  OutboundScope,
-  type ScopeChanges,
-  type ScopeKey,
-} from './outbound-scope.ts'
+import { noChanges, OutboundScope, type ScopeChanges, type ScopeKey } from './outbound-scope.ts'
 import type { TrafficPlugin } from './plugin.ts'
 import type { Proxy } from './proxy.ts'
 import { inboundResources, isServedBy, outboundListeners, routeConfiguration } from './proxy-resources.ts'
 import { ResourceCache } from './resource-cache.ts'
-import { VirtualServiceIndex } from './virtual-services.ts'
 
 /** Names per resource type that may differ after an update; `all` where names are not worth counting. */
 export type ChangedNames = ReadonlyMap<string, ReadonlySet<string> | 'all'>
@@ -48,7 +35,7 @@ export class TrafficGenerator {
 
   constructor(snapshot: MeshSnapshot, plugins: readonly TrafficPlugin[]) {
     this.#plugins = plugins
-    this.#indexed = index(snapshot)
+    this.#indexed = indexSnapshot(snapshot)
     this.#sourceLabelNames = sourceLabelNames(snapshot)
   }
 
@@ -59,7 +46,7 @@ export class TrafficGenerator {
   /** Takes a new snapshot in. @returns which resources proxies may have to be sent again. */
   update(snapshot: MeshSnapshot, changes: ChangeSet): ChangedNames {
     const before = this.#indexed
-    this.#indexed = index(snapshot, before, changes)
+    this.#indexed = indexSnapshot(snapshot, before, changes)
     const labels = changes.virtualServices.size > 0 ? sourceLabelNames(snapshot) : this.#sourceLabelNames
     if (changes.config || labels.join() !== this.#sourceLabelNames.join()) return this.#rebuild(labels)
     const hosts = affectedHosts(before, this.#indexed, changes)
@@ -164,10 +151,18 @@ export class TrafficGenerator {
       ...touchedPolicies(before, changes),
       ...touchedPolicies(this.#indexed.snapshot, changes),
     ]
+    // Endpoints decide who serves a service only where it has no selector.
+    const unselected = [...changes.endpoints].filter(host =>
+      [before, this.#indexed.snapshot].some(({ services }) => services.get(host)?.selector === undefined),
+    )
+    const touched = [...new Set([...changes.services, ...unselected])]
     for (const state of this.#proxies.values()) {
       const { proxy } = state
-      const served = [...changes.services].some(host =>
-        [before, this.#indexed.snapshot].some(({ services }) => isServed(services.get(host), proxy)),
+      const served = touched.some(host =>
+        [before, this.#indexed.snapshot].some(snapshot => {
+          const service = snapshot.services.get(host)
+          return service !== undefined && isServedBy(snapshot, service, proxy)
+        }),
       )
       const judged = policies.some(
         namespace => namespace === proxy.namespace || namespace === before.config.rootNamespace,
@@ -254,65 +249,6 @@ interface ProxyState {
   outboundListeners: ReadonlyMap<string, EncodedResource>
 }
 
-/** Indexes are made again only when what they index changed. */
-function index(snapshot: MeshSnapshot, before?: IndexedSnapshot, changes?: ChangeSet): IndexedSnapshot {
-  const rules =
-    before && changes?.destinationRules.size === 0 ? before.rules : new DestinationRuleIndex(snapshot)
-  const virtualServices =
-    before && changes?.virtualServices.size === 0 ? before.virtualServices : new VirtualServiceIndex(snapshot)
-  const addressOwners =
-    before && changes?.services.size === 0 ? before.addressOwners : ownersByAddress(snapshot)
-  return { snapshot, rules, virtualServices, addressOwners }
-}
-
-function ownersByAddress({ services }: MeshSnapshot): Map<string, string> {
-  const owners = new Map<string, string>()
-  for (const { hostname, addresses } of services.values()) {
-    for (const address of addresses) {
-      const owner = owners.get(address)
-      if (owner === undefined || hostname < owner) owners.set(address, hostname)
-    }
-  }
-  return owners
-}
-
-function allHosts({ snapshot, virtualServices }: IndexedSnapshot): Set<string> {
-  return new Set([...snapshot.services.keys(), ...virtualServices.hosts()])
-}
-
-/** The hosts whose resources a change can touch. */
-function affectedHosts(before: IndexedSnapshot, after: IndexedSnapshot, changes: ChangeSet): Set<string> {
-  const hosts = new Set<string>([...changes.services, ...changes.endpoints])
-  const add = (patterns: Iterable<string>) => {
-    for (const pattern of patterns) {
-      if (!pattern.startsWith('*')) hosts.add(pattern)
-      else for (const host of allHosts(after)) if (hostCovers(pattern, host)) hosts.add(host)
-    }
-  }
-  const ruleHosts = new Set<string>()
-  for (const { snapshot } of [before, after]) {
-    for (const key of changes.virtualServices) {
-      const service = snapshot.virtualServices.get(key)
-      if (service) add(virtualServiceHosts(service))
-    }
-    for (const key of changes.destinationRules) {
-      const rule = snapshot.destinationRules.get(key)
-      if (rule) ruleHosts.add(resolveHost(rule.spec.host, rule.metadata.namespace))
-    }
-  }
-  add(ruleHosts)
-  // Routes name the ports and hash policies of the services they send to.
-  if (changes.services.size > 0 || ruleHosts.size > 0) {
-    for (const service of after.snapshot.virtualServices.values()) {
-      const touched = destinationsOf(service).some(
-        ({ host }) => changes.services.has(host) || [...ruleHosts].some(rule => hostCovers(rule, host)),
-      )
-      if (touched) add(virtualServiceHosts(service))
-    }
-  }
-  return hosts
-}
-
 /** The namespaces of the policies that changed. */
 function touchedPolicies(snapshot: MeshSnapshot, changes: ChangeSet): string[] {
   const found = [...changes.peerAuthentications].map(key => snapshot.peerAuthentications.get(key))
@@ -365,13 +301,6 @@ function workloadKey({
   labels,
 }: Proxy): string {
   return JSON.stringify([namespace, workloadName, app, version, serviceAccount, clusterId, type, labels])
-}
-
-function isServed(
-  service: MeshSnapshot['services'] extends ReadonlyMap<string, infer S> ? S | undefined : never,
-  proxy: Proxy,
-): boolean {
-  return service !== undefined && isServedBy(service, proxy)
 }
 
 function byName(resources: readonly EncodedResource[]): ReadonlyMap<string, EncodedResource> {

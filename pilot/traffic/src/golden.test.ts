@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import {
+  brokenReferencesIn,
   casesIn,
   conflictsIn,
   envoyAccepts,
@@ -24,7 +25,8 @@ describe.each(casesIn(TESTDATA))('golden %s', name => {
   })
 
   it('holds nothing twice and refers to nothing that is not there', () => {
-    expect(outputs.flatMap(({ config }) => conflictsIn(config))).toEqual([])
+    const found = outputs.flatMap(({ config }) => [...conflictsIn(config), ...brokenReferencesIn(config)])
+    expect(found).toEqual([])
   })
 
   it('is accepted by Envoy', async () => {

@@ -10,18 +10,22 @@ export const NAME_TABLE_TYPE = 'type.googleapis.com/seine.nds.v1.NameTable'
 
 /**
  * What workloads of `namespace` get when they look a service up, `{"ips": [...], "aliases": [...]}`; undefined
- * for one that has no addresses. Headless services answer with their endpoints.
+ * for one that has no addresses. Headless services answer with their endpoints. A short name that is another
+ * service's full one, as `isHost` tells, is left to that.
  */
 export function nameEntry(
   service: MeshService,
   endpoints: ServiceEndpoints,
   namespace: string,
+  isHost: (name: string) => boolean,
 ): EncodedResource | undefined {
   const ips = service.headless
     ? endpointAddresses(endpoints)
     : service.addresses.filter(address => !address.includes('/'))
   if (ips.length === 0) return undefined
-  const aliases = hostAliases(service.hostname, service.namespace, namespace).slice(1)
+  const aliases = hostAliases(service.hostname, service.namespace, namespace)
+    .slice(1)
+    .filter(name => !isHost(name))
   const bytes = new TextEncoder().encode(JSON.stringify({ ips, aliases }))
   return { name: service.hostname, version: hashBytes(bytes), bytes, provenance: [service.ref] }
 }

@@ -20,7 +20,7 @@ export const VIRTUAL_OUTBOUND = 'virtualOutbound'
 export const VIRTUAL_INBOUND = 'virtualInbound'
 
 /** Ports of a sidecar, as Istio assigns them. */
-export const SidecarPort = { outbound: 15001, inbound: 15006 } as const
+export const SidecarPort = { outbound: 15001, inbound: 15006, prometheus: 15090 } as const
 
 /** Endpoints in Envoy's metadata name what they can take under this key. */
 export const TLS_MODE_KEY = 'tlsMode'

@@ -1,48 +1,21 @@
 import type { DestinationRule } from '@seine/api'
 import type { EncodedResource } from '@seine/envoy'
-import {
-  isHttp,
-  type MeshService,
-  type MeshSnapshot,
-  type ServiceEndpoints,
-  type ServicePort,
-  visibleIn,
-} from '@seine/model'
+import { hostCovers, isHttp, type MeshService, type ServiceEndpoints, visibleIn } from '@seine/model'
 import { outboundClusters } from './clusters/outbound.ts'
-import {
-  type DestinationRuleIndex,
-  destinationRuleFor,
-  type EffectivePolicy,
-  effectivePolicy,
-} from './destination-rules.ts'
+import { destinationRuleFor, effectivePolicy } from './destination-rules.ts'
 import { endpointAssignments } from './endpoints.ts'
+import type { IndexedSnapshot } from './indexed-snapshot.ts'
+import { type ListenerTarget, listenerTargets, sameTargets } from './listeners/targets.ts'
+import { tcpRouting } from './listeners/tcp-routing.ts'
 import { nameEntry } from './name-table.ts'
 import type { ResourceCache } from './resource-cache.ts'
-import { virtualHost } from './routes/virtual-host.ts'
-import type { VirtualServiceIndex } from './virtual-services.ts'
-
-/** A snapshot with the indexes that translation looks things up in. */
-export interface IndexedSnapshot {
-  readonly snapshot: MeshSnapshot
-  readonly rules: DestinationRuleIndex
-  readonly virtualServices: VirtualServiceIndex
-  /** Address → the service it stands for; of several, the first by name. */
-  readonly addressOwners: ReadonlyMap<string, string>
-}
+import { hasRoutes, virtualHost } from './routes/virtual-host.ts'
 
 /** What the outbound side of a proxy depends on: clients with equal keys share one scope and all its resources. */
 export interface ScopeKey {
   readonly namespace: string
   /** The client's labels that some virtual service asks for. */
   readonly sourceLabels: Readonly<Record<string, string>>
-}
-
-/** A port that a listener of its own serves, on the service's addresses. */
-export interface ListenerTarget {
-  readonly service: MeshService
-  readonly port: ServicePort
-  /** What a DestinationRule asks for on this port. */
-  readonly policy: EffectivePolicy
 }
 
 const NO_ENDPOINTS: ServiceEndpoints = { byPort: new Map(), meshed: 'all', identities: [] }
@@ -130,32 +103,49 @@ export class OutboundScope {
     }
     if (after?.targets.length) this.targets.set(hostname, after.targets)
     else this.targets.delete(hostname)
-    return changed || (before?.targets.length ?? 0) > 0 || (after?.targets.length ?? 0) > 0
+    return changed || !sameTargets(before?.targets ?? [], after?.targets ?? [])
   }
 
-  #build(
-    { snapshot, rules, virtualServices, addressOwners }: IndexedSnapshot,
-    hostname: string,
-  ): HostResources | undefined {
-    const { namespace, sourceLabels } = this.key
+  /** The service of a host, where clients of this scope may see it. */
+  #visible({ snapshot }: IndexedSnapshot, hostname: string): MeshService | undefined {
     const service = snapshot.services.get(hostname)
-    const visible = service && visibleIn(service.exportTo, service.namespace, namespace) ? service : undefined
+    return service && visibleIn(service.exportTo, service.namespace, this.key.namespace) ? service : undefined
+  }
+
+  /** The ports on which requests to a host are routed. A host that only a virtual service names has port 80. */
+  #httpPortsOf(indexed: IndexedSnapshot, hostname: string): readonly number[] {
+    const service = this.#visible(indexed, hostname)
+    if (service) return service.ports.filter(port => isHttp(port.protocol)).map(port => port.number)
+    const client = { ...this.key, port: 80 }
+    const virtualService = indexed.virtualServices.naming(hostname, client.namespace)
+    if (!virtualService || !hasRoutes(virtualService, client)) return []
+    return hostname.startsWith('*') && this.#coversService(indexed, hostname) ? [] : [80]
+  }
+
+  #coversService(indexed: IndexedSnapshot, pattern: string): boolean {
+    for (const hostname of indexed.snapshot.services.keys())
+      if (hostCovers(pattern, hostname) && this.#visible(indexed, hostname)) return true
+    return false
+  }
+
+  /** Whether a short name or an address leads to the host on a port, and not to another one. */
+  #owns(indexed: IndexedSnapshot, hostname: string, name: string, port: number): boolean {
+    if (this.#httpPortsOf(indexed, name).includes(port)) return false
+    const holders = indexed.addresses.get(name)
+    if (!holders) return true
+    return holders.find(holder => this.#httpPortsOf(indexed, holder).includes(port)) === hostname
+  }
+
+  #build(indexed: IndexedSnapshot, hostname: string): HostResources | undefined {
+    const { snapshot, rules, virtualServices } = indexed
+    const { namespace, sourceLabels } = this.key
+    const visible = this.#visible(indexed, hostname)
+    const httpPorts = this.#httpPortsOf(indexed, hostname)
+    if (!visible && httpPorts.length === 0) return undefined
     const virtualService = virtualServices.find(hostname, namespace)
+    const { rootNamespace } = snapshot.config
     const ruleFor = (host: string): DestinationRule | undefined =>
-      destinationRuleFor(
-        rules,
-        host,
-        snapshot.services.get(host)?.namespace ?? '',
-        namespace,
-        snapshot.config.rootNamespace,
-      )
-    const addressOwner = (address: string) => addressOwners.get(address)
-    if (!visible && !virtualService?.spec.http?.length) return undefined
-    const rule = visible && ruleFor(hostname)
-    const httpPorts = visible
-      ? visible.ports.filter(port => isHttp(port.protocol)).map(port => port.number)
-      : [80]
-    const endpoints = (visible && snapshot.endpoints.get(hostname)) ?? NO_ENDPOINTS
+      destinationRuleFor(rules, host, snapshot.services.get(host)?.namespace ?? '', namespace, rootNamespace)
     const virtualHosts = httpPorts.map(port =>
       this.#cache.once(
         virtualHost({
@@ -167,12 +157,19 @@ export class OutboundScope {
           namespace,
           sourceLabels,
           ruleFor,
-          addressOwner,
+          owns: name => this.#owns(indexed, hostname, name, port),
         }),
       ),
     )
     if (!visible) return { clusters: [], endpoints: [], virtualHosts, names: [], httpPorts, targets: [] }
-    const name = nameEntry(visible, endpoints, namespace)
+    const rule = ruleFor(hostname)
+    const endpoints = snapshot.endpoints.get(hostname) ?? NO_ENDPOINTS
+    const name = nameEntry(
+      visible,
+      endpoints,
+      namespace,
+      other => this.#visible(indexed, other) !== undefined,
+    )
     return {
       clusters: this.#cache.clusters(
         visible,
@@ -191,9 +188,17 @@ export class OutboundScope {
       virtualHosts,
       names: name ? [this.#cache.once(name)] : [],
       httpPorts,
-      targets: visible.ports
-        .filter(port => port.protocol === 'auto' || !isHttp(port.protocol))
-        .map(port => ({ service: visible, port, policy: effectivePolicy(rule, undefined, port.number) })),
+      targets: listenerTargets(visible, endpoints, port =>
+        tcpRouting({
+          snapshot,
+          service: visible,
+          port,
+          policy: effectivePolicy(rule, undefined, port.number),
+          virtualService,
+          namespace,
+          sourceLabels,
+        }),
+      ),
     }
   }
 }

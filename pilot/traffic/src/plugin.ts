@@ -18,7 +18,7 @@ export interface FilterChainContext {
   /** What the chain's peer is known to use: chosen when the configuration is made. */
   readonly security: 'mutual_tls' | 'none' | 'unknown'
   /** The service whose port this is, where there is exactly one. */
-  readonly service: MeshService | undefined
+  readonly service: Pick<MeshService, 'hostname' | 'name' | 'namespace'> | undefined
   /** The port of the listener (outbound) or of the workload (inbound). */
   readonly port: number
 }

@@ -1,16 +1,17 @@
 import { durationMs } from '@seine/api'
 import { type EncodedResource, TypeUrl } from '@seine/envoy'
-import { type MeshService, type MeshSnapshot, selects } from '@seine/model'
+import { type Endpoint, type MeshService, type MeshSnapshot, type ServicePort, selects } from '@seine/model'
 import { builtInClusters, inboundCluster } from './clusters/inbound.ts'
+import type { IndexedSnapshot } from './indexed-snapshot.ts'
 import { type InboundPort, virtualInbound } from './listeners/inbound.ts'
 import {
-  detectedListeners,
-  httpListener,
+  addressedListeners,
   type OutboundListenerContext,
-  tcpListeners,
+  portListener,
   virtualOutbound,
 } from './listeners/outbound.ts'
-import type { IndexedSnapshot, OutboundScope } from './outbound-scope.ts'
+import type { ListenerTarget } from './listeners/targets.ts'
+import type { OutboundScope } from './outbound-scope.ts'
 import type { TrafficPlugin } from './plugin.ts'
 import type { Proxy } from './proxy.ts'
 import { routeConfigurationShell, routeConfigurationTable } from './routes/route-configuration.ts'
@@ -28,15 +29,18 @@ export function outboundListeners(
     if (!byName.has(listener.name)) byName.set(listener.name, listener)
   }
   add(virtualOutbound(context))
-  for (const port of scope.httpPorts.keys()) add(httpListener(context, port))
-  for (const [hostname, targets] of [...scope.targets].sort(([a], [b]) => (a < b ? -1 : 1))) {
-    for (const found of targets) {
-      const target = { ...found, virtualService: indexed.virtualServices.find(hostname, proxy.namespace) }
-      for (const listener of found.port.protocol === 'auto'
-        ? detectedListeners(context, target)
-        : tcpListeners(context, target))
-        add(listener)
+  const byPort = new Map<number, ListenerTarget[]>([...scope.httpPorts.keys()].map(port => [port, []]))
+  // Where services share an address or are told apart by nothing, the first by name has it.
+  for (const [, targets] of [...scope.targets].sort(([a], [b]) => (a < b ? -1 : 1))) {
+    for (const target of targets) {
+      for (const listener of addressedListeners(context, target)) add(listener)
+      if (target.addresses.length === 0 || target.ranges.length > 0)
+        byPort.set(target.port, [...(byPort.get(target.port) ?? []), target])
     }
+  }
+  for (const [port, targets] of byPort) {
+    const listener = portListener(context, port, scope.httpPorts.has(port), targets)
+    if (listener) add(listener)
   }
   return sorted(byName)
 }
@@ -48,11 +52,12 @@ export function inboundResources(
   plugins: readonly TrafficPlugin[],
 ): { listener: EncodedResource; clusters: EncodedResource[] } {
   const ports = inboundPorts(snapshot, proxy)
+  const connectTimeout = durationMs(snapshot.config.connectTimeout)
   return {
     listener: virtualInbound({ snapshot, proxy, plugins, ports }),
     clusters: [
-      ...builtInClusters(durationMs(snapshot.config.connectTimeout)),
-      ...ports.map(port => inboundCluster(port.port, port.protocol, [port.provenance])),
+      ...builtInClusters(connectTimeout),
+      ...ports.map(port => inboundCluster(port.port, port.protocol, connectTimeout, [port.provenance])),
     ],
   }
 }
@@ -61,13 +66,9 @@ export function inboundResources(
 function inboundPorts(snapshot: MeshSnapshot, proxy: Proxy): InboundPort[] {
   const services = servicesOf(snapshot, proxy).sort((a, b) => (a.hostname < b.hostname ? -1 : 1))
   const found = new Map<number, InboundPort>()
-  const workload = snapshot.workloads.get(`${proxy.namespace}/${proxy.name}`)
   for (const service of services) {
     for (const [index, port] of service.ports.entries()) {
-      const target =
-        typeof port.targetPort === 'string'
-          ? workload?.namedPorts.get(port.targetPort)
-          : (port.targetPort ?? port.number)
+      const target = targetOn(proxy, snapshot, service, port)
       if (target === undefined || found.has(target)) continue
       found.set(target, {
         port: target,
@@ -80,23 +81,44 @@ function inboundPorts(snapshot: MeshSnapshot, proxy: Proxy): InboundPort[] {
   return [...found.values()].sort((a, b) => a.port - b.port)
 }
 
-/** The services that a workload is part of. */
-export function servicesOf(
+/** The workload's own port that a service's port leads to. */
+function targetOn(
+  proxy: Proxy,
   snapshot: MeshSnapshot,
-  proxy: Pick<Proxy, 'namespace' | 'labels'>,
-): MeshService[] {
+  service: MeshService,
+  { number, targetPort }: ServicePort,
+): number | undefined {
+  if (service.selector === undefined) return ownEndpoints(snapshot, service, proxy, number)[0]?.port
+  if (typeof targetPort !== 'string') return targetPort ?? number
+  return snapshot.workloads.get(`${proxy.namespace}/${proxy.name}`)?.namedPorts.get(targetPort)
+}
+
+/** The services that a workload is part of. */
+export function servicesOf(snapshot: MeshSnapshot, proxy: WorkloadIdentity): MeshService[] {
   const found: MeshService[] = []
-  for (const service of snapshot.services.values()) if (isServedBy(service, proxy)) found.push(service)
+  for (const service of snapshot.services.values())
+    if (isServedBy(snapshot, service, proxy)) found.push(service)
   return found
 }
 
-/** Whether a service's selector takes the workload in. */
-export function isServedBy(service: MeshService, proxy: Pick<Proxy, 'namespace' | 'labels'>): boolean {
-  return (
-    service.namespace === proxy.namespace &&
-    service.selector !== undefined &&
-    selects(service.selector, proxy.labels)
-  )
+/** What tells which services a workload is part of. */
+export type WorkloadIdentity = Pick<Proxy, 'namespace' | 'labels' | 'addresses'>
+
+/** Whether a workload is one of a service's: its selector takes it in or, without one, an endpoint has its address. */
+export function isServedBy(snapshot: MeshSnapshot, service: MeshService, proxy: WorkloadIdentity): boolean {
+  if (service.namespace !== proxy.namespace) return false
+  if (service.selector !== undefined) return selects(service.selector, proxy.labels)
+  return service.ports.some(port => ownEndpoints(snapshot, service, proxy, port.number).length > 0)
+}
+
+function ownEndpoints(
+  { endpoints }: MeshSnapshot,
+  { hostname }: MeshService,
+  { addresses }: WorkloadIdentity,
+  port: number,
+): readonly Endpoint[] {
+  const all = endpoints.get(hostname)?.byPort.get(port) ?? []
+  return all.filter(({ address }) => addresses.includes(address))
 }
 
 /** A route configuration by name: with its hosts to come by VHDS, or as a whole table. */
@@ -110,7 +132,7 @@ export function routeConfiguration(
   if (!scope.httpPorts.has(port)) return undefined
   return whole
     ? scope.routeTable(port, hosts => routeConfigurationTable(port, config, hosts))
-    : routeConfigurationShell(port, config)
+    : routeConfigurationShell(port, config, scope.virtualHosts.has(`${name}/*`))
 }
 
 function sorted(byName: ReadonlyMap<string, EncodedResource>): EncodedResource[] {

@@ -1,6 +1,7 @@
 import type { VirtualService } from '@seine/api'
 import {
   appliesToSidecars,
+  byAge,
   exportScopes,
   hostCovers,
   type MeshSnapshot,
@@ -14,8 +15,7 @@ export class VirtualServiceIndex {
   readonly #wildcards: [host: string, service: VirtualService][] = []
 
   constructor(snapshot: MeshSnapshot) {
-    const byAge = [...snapshot.virtualServices.values()].sort((a, b) => age(a) - age(b))
-    for (const service of byAge) {
+    for (const service of [...snapshot.virtualServices.values()].sort(byAge)) {
       if (!appliesToSidecars(service)) continue
       for (const host of virtualServiceHosts(service)) {
         if (host.startsWith('*')) this.#wildcards.push([host, service])
@@ -35,12 +35,15 @@ export class VirtualServiceIndex {
     )
   }
 
-  /** Hosts without wildcard that some virtual service claims. */
-  hosts(): Iterable<string> {
-    return this.#exact.keys()
+  /** The one that names the very host, as seen from the namespace, where one does. */
+  naming(hostname: string, namespace: string): VirtualService | undefined {
+    const found = this.find(hostname, namespace)
+    return found && virtualServiceHosts(found).includes(hostname) ? found : undefined
   }
-}
 
-function age(service: VirtualService): number {
-  return service.metadata.creationTimestamp ? Date.parse(service.metadata.creationTimestamp) : 0
+  /** The hosts that virtual services claim, wildcards among them. */
+  *hosts(): Iterable<string> {
+    yield* this.#exact.keys()
+    for (const [host] of this.#wildcards) yield host
+  }
 }

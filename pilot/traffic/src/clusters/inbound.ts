@@ -28,6 +28,7 @@ const ORIGINAL_DST = {
 export function inboundCluster(
   port: number,
   protocol: Protocol,
+  connectTimeoutMs: number,
   provenance: readonly Provenance[],
 ): EncodedResource {
   const name = inboundClusterName(port)
@@ -37,7 +38,7 @@ export function inboundCluster(
     {
       name,
       ...ORIGINAL_DST,
-      connectTimeout: duration(10_000),
+      connectTimeout: duration(connectTimeoutMs),
       upstreamBindConfig: INBOUND_SOURCE,
       ...protocolOptions(protocol),
     },

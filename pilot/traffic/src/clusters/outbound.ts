@@ -102,16 +102,20 @@ function discoveryFields(
         },
       }
     case 'dns':
-    case 'dns-round-robin':
+    case 'dns-round-robin': {
+      const endpoints = dnsLocality(inputs, port, subset)
+      // A subset can be left without any name, which only the strict kind takes.
+      const isLogical = service.resolution === 'dns-round-robin' && endpoints.length > 0
       return {
         clusterDiscoveryType: {
           case: 'type',
-          value: service.resolution === 'dns' ? DiscoveryType.STRICT_DNS : DiscoveryType.LOGICAL_DNS,
+          value: isLogical ? DiscoveryType.LOGICAL_DNS : DiscoveryType.STRICT_DNS,
         },
         dnsRefreshRate: duration(60_000),
         respectDnsTtl: true,
-        loadAssignment: { clusterName: name, endpoints: dnsLocality(inputs, port, subset) },
+        loadAssignment: { clusterName: name, endpoints },
       }
+    }
     case 'passthrough':
       return { clusterDiscoveryType: { case: 'type', value: DiscoveryType.ORIGINAL_DST } }
   }
@@ -131,10 +135,10 @@ function usesMeshTls(
   { service, snapshot, endpoints }: OutboundClusterInputs,
   policy: EffectivePolicy,
 ): boolean {
-  const mode = policy.tls?.mode
-  if (mode === 'ISTIO_MUTUAL') return true
-  if (mode !== undefined) return false
-  return snapshot.config.enableAutoMtls && service.resolution === 'static' && endpoints.meshed !== 'none'
+  if (policy.tls) return policy.tls.mode === 'ISTIO_MUTUAL'
+  if (!snapshot.config.enableAutoMtls || service.external || endpoints.meshed === 'none') return false
+  // Where clients choose the endpoint by themselves, the cluster can't tell one that takes TLS from another.
+  return service.resolution === 'static' || (service.headless && endpoints.meshed === 'all')
 }
 
 function securityFields(

@@ -3,7 +3,14 @@ import { duration, type EncodedResource, type Provenance } from '@seine/envoy'
 import { TrafficDirection } from '@seine/envoy/envoy/config/core/v3/base'
 import { ListenerSchema } from '@seine/envoy/envoy/config/listener/v3/listener'
 import type { FilterChainSchema } from '@seine/envoy/envoy/config/listener/v3/listener_components'
-import { isHttp, type MeshService, type MeshSnapshot, type Protocol } from '@seine/model'
+import {
+  type InboundMtls,
+  inboundMtls,
+  isHttp,
+  type MeshService,
+  type MeshSnapshot,
+  type Protocol,
+} from '@seine/model'
 import { inboundTlsSocket } from '../clusters/transport-security.ts'
 import { encode } from '../encode.ts'
 import type { Init } from '../init.ts'
@@ -16,12 +23,11 @@ import {
   TELEMETRY_METADATA,
   VIRTUAL_INBOUND,
 } from '../names.ts'
-import { type InboundMtls, inboundMtls } from '../peer-authentication.ts'
 import type { FilterChainContext, TrafficPlugin } from '../plugin.ts'
 import { provenanceMetadata } from '../provenance-metadata.ts'
 import type { Proxy } from '../proxy.ts'
 import { httpChain, listenerFilters, tcpChain } from './filters.ts'
-import { socketAddress } from './outbound.ts'
+import { PLAINTEXT_HTTP, socketAddress } from './outbound.ts'
 
 type ChainInit = Init<typeof FilterChainSchema>
 
@@ -48,6 +54,7 @@ export interface InboundContext {
 export function virtualInbound(context: InboundContext): EncodedResource {
   const { snapshot, proxy } = context
   const mtls = inboundMtls(snapshot, proxy)
+  const policies = mtls.policies.map(policyCause)
   const built = [
     ...context.ports.flatMap(port => portChains(context, port, mtls)),
     ...passthroughChains(context, mtls),
@@ -70,16 +77,20 @@ export function virtualInbound(context: InboundContext): EncodedResource {
         blackHole(),
         ...built.map(({ chain, provenance }) => ({
           ...chain,
-          metadata: { filterMetadata: provenanceMetadata([...mtls.provenance, ...provenance]) },
+          metadata: { filterMetadata: provenanceMetadata([...policies, ...provenance]) },
         })),
       ],
     },
     [
-      ...mtls.provenance,
+      ...policies,
       ...context.ports.map(port => port.provenance),
       ...built.flatMap(({ provenance }) => provenance),
     ],
   )
+}
+
+function policyCause({ kind, metadata }: InboundMtls['policies'][number]): Provenance {
+  return { kind, namespace: metadata.namespace, name: metadata.name, path: 'spec.mtls' }
 }
 
 interface BuiltChain {
@@ -145,7 +156,7 @@ function plaintextChains(context: InboundContext, port: InboundPort, name: strin
   const raw = { destinationPort: port.port, transportProtocol: 'raw_buffer' }
   const chains: BuiltChain[] = [tls]
   if (http) {
-    const filterChainMatch = detected ? { ...raw, applicationProtocols: ['http/1.1', 'h2c'] } : raw
+    const filterChainMatch = detected ? { ...raw, applicationProtocols: PLAINTEXT_HTTP } : raw
     chains.push({
       chain: { name: `${name}plaintext-http`, filterChainMatch, filters: asHttp.filters },
       provenance: [port.provenance, ...asHttp.provenance],
@@ -211,32 +222,32 @@ function chainFilters(
   })
 }
 
-/** Ports that no service declares. */
+/** Ports that no service declares: those with a mode of their own first, then all the others. */
 function passthroughChains(context: InboundContext, mtls: InboundMtls): BuiltChain[] {
-  const filters = (security: FilterChainContext['security']) => {
-    const chain: FilterChainContext = {
-      snapshot: context.snapshot,
-      proxy: context.proxy,
-      direction: 'inbound',
-      protocol: 'tcp',
-      security,
-      service: undefined,
-      port: 0,
-    }
-    return tcpChain(chain, context.plugins, {
-      statPrefix: INBOUND_PASSTHROUGH_CLUSTER,
-      clusterSpecifier: { case: 'cluster', value: INBOUND_PASSTHROUGH_CLUSTER },
-    })
-  }
+  const declared = new Set(context.ports.map(({ port }) => port))
+  return [
+    ...mtls.ports
+      .filter(port => !declared.has(port) && port !== SidecarPort.inbound)
+      .flatMap(port => undeclaredChains(context, mtls.modeOf(port), port)),
+    ...undeclaredChains(context, mtls.default, undefined),
+  ]
+}
+
+function undeclaredChains(
+  context: InboundContext,
+  mode: MtlsMode,
+  destinationPort: number | undefined,
+): BuiltChain[] {
+  const name = destinationPort === undefined ? VIRTUAL_INBOUND : `${VIRTUAL_INBOUND}-${destinationPort}`
+  const match = destinationPort === undefined ? {} : { destinationPort }
   const chains: BuiltChain[] = []
-  const mode: MtlsMode = mtls.default
   if (mode !== 'DISABLE') {
-    const built = filters('mutual_tls')
+    const built = passthroughFilters(context, 'mutual_tls', destinationPort)
     const transportSocket = inboundTlsSocket(context.snapshot.config.trustDomain, false)
     chains.push({
       chain: {
-        name: 'virtualInbound-mtls',
-        filterChainMatch: { transportProtocol: 'tls', applicationProtocols: [MESH_ALPN] },
+        name: `${name}-mtls`,
+        filterChainMatch: { ...match, transportProtocol: 'tls', applicationProtocols: [MESH_ALPN] },
         transportSocket,
         filters: built.filters,
       },
@@ -244,8 +255,35 @@ function passthroughChains(context: InboundContext, mtls: InboundMtls): BuiltCha
     })
   }
   if (mode !== 'STRICT') {
-    const built = filters('none')
-    chains.push({ chain: { name: 'virtualInbound', filters: built.filters }, provenance: built.provenance })
+    const built = passthroughFilters(context, 'none', destinationPort)
+    chains.push({
+      chain: {
+        name,
+        ...(destinationPort === undefined ? {} : { filterChainMatch: match }),
+        filters: built.filters,
+      },
+      provenance: built.provenance,
+    })
   }
   return chains
+}
+
+function passthroughFilters(
+  { snapshot, proxy, plugins }: InboundContext,
+  security: FilterChainContext['security'],
+  port = 0,
+) {
+  const chain: FilterChainContext = {
+    snapshot,
+    proxy,
+    direction: 'inbound',
+    protocol: 'tcp',
+    security,
+    service: undefined,
+    port,
+  }
+  return tcpChain(chain, plugins, {
+    statPrefix: INBOUND_PASSTHROUGH_CLUSTER,
+    clusterSpecifier: { case: 'cluster', value: INBOUND_PASSTHROUGH_CLUSTER },
+  })
 }

@@ -1,25 +1,26 @@
-import type { TcpRoute, VirtualService } from '@seine/api'
 import { durationMs } from '@seine/api'
 import { duration, type EncodedResource, type Provenance } from '@seine/envoy'
 import { TrafficDirection } from '@seine/envoy/envoy/config/core/v3/base'
 import { ListenerSchema } from '@seine/envoy/envoy/config/listener/v3/listener'
-import { type MeshService, type MeshSnapshot, resolveHost, type ServicePort } from '@seine/model'
-import type { EffectivePolicy } from '../destination-rules.ts'
+import type {
+  FilterChainMatchSchema,
+  FilterChainSchema,
+} from '@seine/envoy/envoy/config/listener/v3/listener_components'
+import type { MeshSnapshot } from '@seine/model'
 import { encode } from '../encode.ts'
 import type { Init } from '../init.ts'
-import {
-  BLACK_HOLE_CLUSTER,
-  outboundClusterName,
-  PASSTHROUGH_CLUSTER,
-  SidecarPort,
-  VIRTUAL_OUTBOUND,
-} from '../names.ts'
+import { BLACK_HOLE_CLUSTER, PASSTHROUGH_CLUSTER, SidecarPort, VIRTUAL_OUTBOUND } from '../names.ts'
 import type { FilterChainContext, TrafficPlugin } from '../plugin.ts'
 import type { Proxy } from '../proxy.ts'
-import { type BuiltFilters, httpChain, listenerFilters, type TcpDestination, tcpChain } from './filters.ts'
+import { type BuiltFilters, httpChain, listenerFilters, tcpChain } from './filters.ts'
+import type { ListenerTarget } from './targets.ts'
+import { tcpDestination } from './tcp-routing.ts'
 
 type ListenerInit = Init<typeof ListenerSchema>
 type AddressInit = NonNullable<ListenerInit['address']>
+type ChainInit = Init<typeof FilterChainSchema>
+type MatchInit = Init<typeof FilterChainMatchSchema>
+type Filters = BuiltFilters['filters']
 
 /** What all outbound listeners of one workload are made from. */
 export interface OutboundListenerContext {
@@ -28,22 +29,23 @@ export interface OutboundListenerContext {
   readonly plugins: readonly TrafficPlugin[]
 }
 
-/** A port of a service that is served by a listener of its own on the service's address. */
-export interface TcpTarget {
-  readonly service: MeshService
-  readonly port: ServicePort
-  /** What a DestinationRule asks for on this port. */
-  readonly policy: EffectivePolicy
-  readonly virtualService: VirtualService | undefined
-}
+/** Ports that Envoy listens on for itself: a listener of a service there would be refused. */
+const RESERVED_PORTS: ReadonlySet<number> = new Set([
+  SidecarPort.outbound,
+  SidecarPort.inbound,
+  SidecarPort.prometheus,
+])
+
+/** What the HTTP inspector calls a plaintext connection that speaks HTTP. */
+export const PLAINTEXT_HTTP = ['http/1.0', 'http/1.1', 'h2c']
 
 /** The listener that takes all captured outbound connections and hands each to the one for its destination. */
 export function virtualOutbound(context: OutboundListenerContext): EncodedResource {
-  const passes = context.snapshot.config.outboundTrafficPolicy.mode === 'ALLOW_ANY'
-  const cluster = passes ? PASSTHROUGH_CLUSTER : BLACK_HOLE_CLUSTER
-  const built = tcpChain(chainContext(context, 'tcp', SidecarPort.outbound, undefined), context.plugins, {
-    statPrefix: cluster,
-    clusterSpecifier: { case: 'cluster', value: cluster },
+  const rest = elsewhere(context, SidecarPort.outbound)
+  // A connection that really goes to 15001 would be handed on to itself for ever.
+  const loop = tcpChain(chainContext(context, 'tcp', SidecarPort.outbound, undefined), [], {
+    statPrefix: BLACK_HOLE_CLUSTER,
+    clusterSpecifier: { case: 'cluster', value: BLACK_HOLE_CLUSTER },
   })
   return encode(
     ListenerSchema,
@@ -53,46 +55,160 @@ export function virtualOutbound(context: OutboundListenerContext): EncodedResour
       address: socketAddress('0.0.0.0', SidecarPort.outbound),
       trafficDirection: TrafficDirection.OUTBOUND,
       useOriginalDst: true,
-      filterChains: [{ name: 'virtualOutbound-catchall-tcp', filters: built.filters }],
+      filterChains: [
+        {
+          name: 'virtualOutbound-blackhole',
+          filterChainMatch: { destinationPort: SidecarPort.outbound },
+          filters: loop.filters,
+        },
+        { name: 'virtualOutbound-catchall-tcp', filters: rest.filters },
+      ],
     },
-    built.provenance,
+    rest.provenance,
   )
 }
 
-/** `0.0.0.0_80`: requests to a port that HTTP services have, whatever address they go to. What is not HTTP passes or ends. */
-export function httpListener(context: OutboundListenerContext, port: number): EncodedResource {
-  const passes = context.snapshot.config.outboundTrafficPolicy.mode === 'ALLOW_ANY'
-  const cluster = passes ? PASSTHROUGH_CLUSTER : BLACK_HOLE_CLUSTER
-  const rest = tcpChain(chainContext(context, 'tcp', port, undefined), context.plugins, {
-    statPrefix: cluster,
-    clusterSpecifier: { case: 'cluster', value: cluster },
-  })
-  return detectingListener(context, '0.0.0.0', port, rest, [])
-}
-
-/** `10.96.0.12_9000` for a port whose protocol is detected: requests are routed, anything else goes to the service as it is. */
-export function detectedListeners(context: OutboundListenerContext, target: TcpTarget): EncodedResource[] {
-  const { service, port } = target
-  const rest = tcpChain(
-    chainContext(context, 'tcp', port.number, service),
-    context.plugins,
-    tcpDestination(context, target),
-  )
-  const provenance = [{ ...service.ref, path: `spec.ports[${service.ports.indexOf(port)}]` }]
-  return service.addresses
-    .filter(address => !address.includes('/'))
-    .map(address => detectingListener(context, address, port.number, rest, provenance))
-}
-
-function detectingListener(
+/** `10.96.0.12_9000`: connections to a port of one service, one listener for each address it has for itself. */
+export function addressedListeners(
   context: OutboundListenerContext,
+  target: ListenerTarget,
+): EncodedResource[] {
+  const { port, detected, routing } = target
+  const tcp = targetChain(context, target)
+  return target.addresses.map(address => {
+    const name = `${address}_${port}`
+    if (!detected) {
+      const chain = { name: chainName(target), filters: tcp.filters }
+      return listener(name, address, port, { filterChains: [chain] }, [
+        ...routing.provenance,
+        ...tcp.provenance,
+      ])
+    }
+    const http = routedChain(context, name, port)
+    return listener(
+      name,
+      address,
+      port,
+      {
+        ...inspection(context, true),
+        filterChains: [{ name: 'http', filterChainMatch: plaintextHttp(), filters: http.filters }],
+        defaultFilterChain: { name: 'PassthroughFilterChain', filters: tcp.filters },
+      },
+      [...routing.provenance, ...http.provenance, ...tcp.provenance],
+    )
+  })
+}
+
+/**
+ * `0.0.0.0_80`: connections to a port, whatever address they go to. Plaintext HTTP is routed by host where
+ * services speak it on this port; what goes to a range of addresses, or asks for a name over TLS, goes to the
+ * service of that; the rest to a service that is found by the port alone, or past the mesh.
+ *
+ * @returns undefined for a port that Envoy needs for itself.
+ */
+export function portListener(
+  context: OutboundListenerContext,
+  port: number,
+  http: boolean,
+  targets: readonly ListenerTarget[],
+): EncodedResource | undefined {
+  if (RESERVED_PORTS.has(port)) return undefined
+  const name = `0.0.0.0_${port}`
+  const chains = new ChainList()
+  const provenance: Provenance[] = []
+  const routed = http || targets.some(({ detected }) => detected)
+  const table = routed ? routedChain(context, name, port) : undefined
+  if (table) provenance.push(...table.provenance)
+  if (table && http) chains.add('http', plaintextHttp(), table.filters)
+  let rest: { name: string; filters: Filters } | undefined
+  for (const target of targets) {
+    const built = targetChain(context, target)
+    const { serverName, ranges } = target
+    provenance.push(...target.routing.provenance, ...built.provenance)
+    if (serverName === undefined && ranges.length === 0) {
+      rest ??= { name: chainName(target), filters: built.filters }
+      continue
+    }
+    const named = serverName === undefined ? {} : { serverNames: [serverName], transportProtocol: 'tls' }
+    chains.add(chainName(target), named, built.filters, ranges)
+    if (target.detected && table)
+      chains.add(`${chainName(target)}:http`, plaintextHttp(), table.filters, ranges)
+  }
+  if (!rest) {
+    const passed = elsewhere(context, port)
+    rest = { name: 'PassthroughFilterChain', filters: passed.filters }
+    provenance.push(...passed.provenance)
+  }
+  const parts: ListenerInit =
+    chains.list.length === 0
+      ? { filterChains: [rest] }
+      : { ...inspection(context, routed), filterChains: chains.list, defaultFilterChain: rest }
+  return listener(name, '0.0.0.0', port, parts, provenance)
+}
+
+/** Filter chains of which no two match the same, which Envoy refuses: what comes first has it. */
+class ChainList {
+  readonly list: ChainInit[] = []
+  readonly #taken = new Set<string>()
+
+  add(name: string, match: MatchInit, filters: Filters, ranges: readonly string[] = []): void {
+    const claim = (range: string) => {
+      const key = JSON.stringify([range, match])
+      if (this.#taken.has(key)) return false
+      this.#taken.add(key)
+      return true
+    }
+    if (ranges.length === 0) {
+      if (claim('')) this.list.push({ name, filterChainMatch: match, filters })
+      return
+    }
+    const free = ranges.filter(claim)
+    if (free.length === 0) return
+    const filterChainMatch = { ...match, prefixRanges: free.map(prefixRange) }
+    this.list.push({ name, filterChainMatch, filters })
+  }
+}
+
+function prefixRange(range: string): { addressPrefix: string; prefixLen: number } {
+  const [addressPrefix = '', length] = range.split('/')
+  return { addressPrefix, prefixLen: Number(length) }
+}
+
+function plaintextHttp(): MatchInit {
+  return { transportProtocol: 'raw_buffer', applicationProtocols: PLAINTEXT_HTTP }
+}
+
+/** What a listener needs to tell TLS, and HTTP, from the rest. */
+function inspection({ snapshot }: OutboundListenerContext, http: boolean): ListenerInit {
+  return {
+    listenerFilters: http
+      ? [listenerFilters.tlsInspector, listenerFilters.httpInspector]
+      : [listenerFilters.tlsInspector],
+    listenerFiltersTimeout: duration(durationMs(snapshot.config.protocolDetectionTimeout)),
+    continueOnListenerFiltersTimeout: true,
+  }
+}
+
+function listener(
+  name: string,
   address: string,
   port: number,
-  rest: BuiltFilters,
+  parts: ListenerInit,
   provenance: readonly Provenance[],
 ): EncodedResource {
-  const name = `${address}_${port}`
-  const http = httpChain(chainContext(context, 'http', port, undefined), context.plugins, {
+  const init: ListenerInit = {
+    name,
+    address: socketAddress(address, port),
+    trafficDirection: TrafficDirection.OUTBOUND,
+    bindToPort: false,
+    ...parts,
+  }
+  return encode(ListenerSchema, name, init, provenance)
+}
+
+/** Requests, routed by the table of the port. */
+function routedChain(context: OutboundListenerContext, name: string, port: number): BuiltFilters {
+  return httpChain(chainContext(context, 'http', port, undefined), context.plugins, {
     statPrefix: `outbound_${name}`,
     routeSpecifier: {
       case: 'rds',
@@ -106,134 +222,33 @@ function detectingListener(
       },
     },
   })
-  return encode(
-    ListenerSchema,
-    name,
-    {
-      name,
-      address: socketAddress(address, port),
-      trafficDirection: TrafficDirection.OUTBOUND,
-      bindToPort: false,
-      listenerFilters: [listenerFilters.tlsInspector, listenerFilters.httpInspector],
-      listenerFiltersTimeout: duration(durationMs(context.snapshot.config.protocolDetectionTimeout)),
-      continueOnListenerFiltersTimeout: true,
-      filterChains: [
-        {
-          name: 'http',
-          filterChainMatch: { transportProtocol: 'raw_buffer', applicationProtocols: ['http/1.1', 'h2c'] },
-          filters: http.filters,
-        },
-      ],
-      defaultFilterChain: { name: 'PassthroughFilterChain', filters: rest.filters },
-    },
-    [...provenance, ...http.provenance, ...rest.provenance],
-  )
 }
 
-/** `10.96.0.12_9000`: connections to a TCP port of one service. */
-export function tcpListeners(context: OutboundListenerContext, target: TcpTarget): EncodedResource[] {
-  const { service, port } = target
-  const addresses = service.addresses.filter(address => !address.includes('/'))
-  // A service without an address of its own can only be told apart by its port.
-  const bound = addresses.length > 0 ? addresses : ['0.0.0.0']
-  return bound.map(address => tcpListener(context, target, address, port.number))
+/** Connections to a service's port as they are. */
+function targetChain(context: OutboundListenerContext, target: ListenerTarget): BuiltFilters {
+  const chain = chainContext(context, 'tcp', target.port, target.service)
+  return tcpChain(chain, context.plugins, tcpDestination(target.routing))
 }
 
-function tcpListener(
-  context: OutboundListenerContext,
-  target: TcpTarget,
-  address: string,
-  port: number,
-): EncodedResource {
-  const { service, virtualService } = target
-  const name = `${address}_${port}`
-  const built = tcpChain(
-    chainContext(context, 'tcp', port, service),
-    context.plugins,
-    tcpDestination(context, target),
-  )
-  const provenance: Provenance[] = [
-    { ...service.ref, path: `spec.ports[${service.ports.indexOf(target.port)}]` },
-    ...built.provenance,
-  ]
-  if (virtualService)
-    provenance.push({
-      kind: virtualService.kind,
-      namespace: virtualService.metadata.namespace,
-      name: virtualService.metadata.name,
-      path: 'spec.tcp',
-    })
-  return encode(
-    ListenerSchema,
-    name,
-    {
-      name,
-      address: socketAddress(address, port),
-      trafficDirection: TrafficDirection.OUTBOUND,
-      bindToPort: false,
-      filterChains: [{ name: `${service.hostname}:${port}`, filters: built.filters }],
-    },
-    provenance,
-  )
-}
-
-function tcpDestination(
-  context: OutboundListenerContext,
-  { service, port, virtualService, policy }: TcpTarget,
-): TcpDestination {
-  const statPrefix = outboundClusterName(port.number, '', service.hostname)
-  const common = { statPrefix, ...connectionFields(policy) }
-  const route = virtualService?.spec.tcp?.find(one => tcpApplies(one, port.number, context.proxy))
-  const targets = (route?.route ?? []).filter(({ weight }) => weight !== 0 || route?.route.length === 1)
-  const clusterOf = (destination: TcpRoute['route'][number]['destination']) => {
-    const hostname = resolveHost(destination.host, virtualService?.metadata.namespace ?? service.namespace)
-    return outboundClusterName(destination.port?.number ?? port.number, destination.subset ?? '', hostname)
-  }
-  const [only, ...others] = targets
-  if (!only) return { ...common, clusterSpecifier: { case: 'cluster', value: statPrefix } }
-  if (others.length === 0)
-    return { ...common, clusterSpecifier: { case: 'cluster', value: clusterOf(only.destination) } }
-  const clusters = targets.map(({ destination, weight }) => ({
-    name: clusterOf(destination),
-    weight: weight ?? 0,
-  }))
-  return { ...common, clusterSpecifier: { case: 'weightedClusters', value: { clusters } } }
-}
-
-/** What of a policy holds for a connection and not for a cluster. Of a request's hashes, TCP has the source's address. */
-function connectionFields({ connectionPool, loadBalancer }: EffectivePolicy) {
-  const { idleTimeout, maxConnectionDuration } = connectionPool?.tcp ?? {}
-  return {
-    ...(idleTimeout === undefined ? {} : { idleTimeout: duration(durationMs(idleTimeout)) }),
-    ...(maxConnectionDuration === undefined
-      ? {}
-      : { maxDownstreamConnectionDuration: duration(durationMs(maxConnectionDuration)) }),
-    ...(loadBalancer?.consistentHash?.useSourceIp
-      ? { hashPolicy: [{ policySpecifier: { case: 'sourceIp' as const, value: {} } }] }
-      : {}),
-  }
-}
-
-function tcpApplies(route: TcpRoute, port: number, proxy: Proxy): boolean {
-  if (!route.match?.length) return true
-  return route.match.some(match => {
-    const labelsHold = Object.entries(match.sourceLabels ?? {}).every(
-      ([name, value]) => proxy.labels[name] === value,
-    )
-    return (
-      (match.port === undefined || match.port === port) &&
-      (!match.gateways?.length || match.gateways.includes('mesh')) &&
-      (match.sourceNamespace === undefined || match.sourceNamespace === proxy.namespace) &&
-      labelsHold
-    )
+/** Connections that nothing in the mesh is there for: they pass, or they end. */
+function elsewhere(context: OutboundListenerContext, port: number): BuiltFilters {
+  const passes = context.snapshot.config.outboundTrafficPolicy.mode === 'ALLOW_ANY'
+  const cluster = passes ? PASSTHROUGH_CLUSTER : BLACK_HOLE_CLUSTER
+  return tcpChain(chainContext(context, 'tcp', port, undefined), context.plugins, {
+    statPrefix: cluster,
+    clusterSpecifier: { case: 'cluster', value: cluster },
   })
+}
+
+function chainName({ service, port }: ListenerTarget): string {
+  return `${service.hostname}:${port}`
 }
 
 function chainContext(
   { snapshot, proxy }: OutboundListenerContext,
   protocol: 'http' | 'tcp',
   port: number,
-  service: MeshService | undefined,
+  service: FilterChainContext['service'],
 ): FilterChainContext {
   return { snapshot, proxy, direction: 'outbound', protocol, security: 'unknown', service, port }
 }

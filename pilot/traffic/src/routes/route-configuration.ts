@@ -13,25 +13,30 @@ type VirtualHostInit = Init<typeof VirtualHostSchema>
  * The route configuration of an outbound port whose virtual hosts come one by one (VHDS): an edit then is one
  * virtual host and not the table.
  */
-export function routeConfigurationShell(port: number, config: MeshConfig): EncodedResource {
-  const known = shells.get(config) ?? new Map<number, EncodedResource>()
+export function routeConfigurationShell(
+  port: number,
+  config: MeshConfig,
+  takesAnyHost: boolean,
+): EncodedResource {
+  const known = shells.get(config) ?? new Map<string, EncodedResource>()
   shells.set(config, known)
-  const shell = known.get(port) ?? makeShell(port, config)
-  known.set(port, shell)
+  const key = `${port} ${takesAnyHost}`
+  const shell = known.get(key) ?? makeShell(port, config, takesAnyHost)
+  known.set(key, shell)
   return shell
 }
 
-/** Shells are asked for at every push and differ by port only. */
-const shells = new WeakMap<MeshConfig, Map<number, EncodedResource>>()
+/** Shells are asked for at every push and differ by little. */
+const shells = new WeakMap<MeshConfig, Map<string, EncodedResource>>()
 
-function makeShell(port: number, config: MeshConfig): EncodedResource {
+function makeShell(port: number, config: MeshConfig, takesAnyHost: boolean): EncodedResource {
   const name = String(port)
   return encode(
     RouteConfigurationSchema,
     name,
     {
       name,
-      virtualHosts: [fallback(config)],
+      virtualHosts: fallback(config, takesAnyHost),
       vhds: {
         configSource: {
           resourceApiVersion: 2,
@@ -61,7 +66,10 @@ export function routeConfigurationTable(
         ...fromBinary(VirtualHostSchema, part.bytes),
         name: `${part.name.slice(name.length + 1)}:${name}`,
       })),
-      fallback(config),
+      ...fallback(
+        config,
+        parts.some(part => part.name === `${name}/*`),
+      ),
     ],
     validateClusters: false,
     maxDirectResponseBodySizeBytes: 1 << 20,
@@ -74,8 +82,12 @@ export function routeConfigurationTable(
   )
 }
 
-/** What happens to hosts that nothing in the mesh has: they pass, or they get a 502, as Istio answers. */
-function fallback(config: MeshConfig): VirtualHostInit {
+/**
+ * What happens to hosts that nothing in the mesh has: they pass, or they get a 502, as Istio answers. Where
+ * something takes any host, nothing is left over, and Envoy refuses a second virtual host for that.
+ */
+function fallback(config: MeshConfig, takesAnyHost: boolean): VirtualHostInit[] {
+  if (takesAnyHost) return []
   const passes = config.outboundTrafficPolicy.mode === 'ALLOW_ANY'
   const destination = passes ? PASSTHROUGH_CLUSTER : BLACK_HOLE_CLUSTER
   const metadata = {
@@ -83,32 +95,34 @@ function fallback(config: MeshConfig): VirtualHostInit {
       [TELEMETRY_METADATA]: { destination_service: destination, destination_service_name: destination },
     },
   }
-  return {
-    name: passes ? 'allow_any' : 'block_all',
-    domains: ['*'],
-    includeRequestAttemptCount: true,
-    routes: [
-      passes
-        ? {
-            name: 'allow_any',
-            match: { pathSpecifier: { case: 'prefix', value: '/' } },
-            metadata,
-            action: {
-              case: 'route',
-              value: {
-                clusterSpecifier: { case: 'cluster', value: PASSTHROUGH_CLUSTER },
-                timeout: duration(0),
+  return [
+    {
+      name: passes ? 'allow_any' : 'block_all',
+      domains: ['*'],
+      includeRequestAttemptCount: true,
+      routes: [
+        passes
+          ? {
+              name: 'allow_any',
+              match: { pathSpecifier: { case: 'prefix', value: '/' } },
+              metadata,
+              action: {
+                case: 'route',
+                value: {
+                  clusterSpecifier: { case: 'cluster', value: PASSTHROUGH_CLUSTER },
+                  timeout: duration(0),
+                },
               },
+            }
+          : {
+              name: 'block_all',
+              match: { pathSpecifier: { case: 'prefix', value: '/' } },
+              metadata,
+              action: { case: 'directResponse', value: { status: 502 } },
             },
-          }
-        : {
-            name: 'block_all',
-            match: { pathSpecifier: { case: 'prefix', value: '/' } },
-            metadata,
-            action: { case: 'directResponse', value: { status: 502 } },
-          },
-    ],
-  }
+      ],
+    },
+  ]
 }
 
 export type { RouteConfiguration }

@@ -13,7 +13,14 @@ import {
   type RouteSchema,
   VirtualHostSchema,
 } from '@seine/envoy/envoy/config/route/v3/route_components'
-import { hostAliases, type MeshService, type MeshSnapshot, resolveHost, selects } from '@seine/model'
+import {
+  findService,
+  hostAliases,
+  type MeshService,
+  type MeshSnapshot,
+  resolveHost,
+  selects,
+} from '@seine/model'
 import { effectivePolicy } from '../destination-rules.ts'
 import { encode } from '../encode.ts'
 import type { Init } from '../init.ts'
@@ -49,16 +56,18 @@ export interface VirtualHostInputs {
   readonly namespace: string
   readonly sourceLabels: Readonly<Record<string, string>>
   ruleFor(hostname: string): DestinationRule | undefined
-  /** The host that an address stands for where several services name it. */
-  addressOwner(address: string): string | undefined
+  /** Whether a short name or an address leads here on this port, and not to another host. */
+  owns(name: string): boolean
 }
 
-/** The virtual host of a host on a port. Its resource name is `<port>/<hostname>`, the form that VHDS asks for. */
+/**
+ * The virtual host of a host on a port. Its resource name is `<port>/<hostname>`, the form that VHDS asks for.
+ * Where no route of the virtual service can hold for the client, requests go to the service as if there were none.
+ */
 export function virtualHost(inputs: VirtualHostInputs): EncodedResource {
   const { hostname, port, virtualService, service } = inputs
-  const built = virtualService?.spec.http?.length
-    ? virtualServiceRoutes(inputs, virtualService, virtualService.spec.http)
-    : defaultRoutes(inputs)
+  const routed = virtualService ? virtualServiceRoutes(inputs, virtualService) : []
+  const built = routed.length > 0 ? routed : defaultRoutes(inputs)
   const init = {
     // VHDS finds a virtual host again by its name, which must be the resource's own.
     name: `${port}/${hostname}`,
@@ -74,23 +83,26 @@ export function virtualHost(inputs: VirtualHostInputs): EncodedResource {
  * The names and addresses the host is called by. Envoy refuses a table in which a domain stands twice, so an
  * alias that is another service's full name, or an address that is another's, is left to that one.
  */
-function domainsOf({
-  snapshot,
-  hostname,
-  service,
-  port,
-  namespace,
-  addressOwner,
-}: VirtualHostInputs): string[] {
-  const names = hostAliases(hostname, service?.namespace ?? '', namespace).filter(
-    name => name === hostname || !snapshot.services.has(name),
-  )
-  const addresses = (service?.addresses ?? []).filter(
-    address => !address.includes('/') && addressOwner(address) === hostname,
-  )
-  return [...names, ...addresses].flatMap(name =>
-    name === '*' ? ['*'] : [name, `${name.includes(':') ? `[${name}]` : name}:${port}`],
-  )
+function domainsOf({ hostname, service, port, namespace, owns }: VirtualHostInputs): string[] {
+  const names = hostAliases(hostname, service?.namespace ?? '', namespace)
+  // Endpoints of a headless service have names of their own below its name.
+  const below = service?.headless ? names.map(name => `*.${name}`) : []
+  const addresses = (service?.addresses ?? []).filter(address => !address.includes('/'))
+  return [...new Set([...names, ...below, ...addresses])]
+    .filter(name => name === hostname || owns(name))
+    .flatMap(name => {
+      if (name === '*') return ['*']
+      const written = name.includes(':') ? `[${name}]` : name
+      return [written, `${written}:${port}`]
+    })
+}
+
+/** Whether some route of a virtual service can hold for the client on this port. */
+export function hasRoutes(
+  { spec }: VirtualService,
+  client: Pick<VirtualHostInputs, 'port' | 'namespace' | 'sourceLabels'>,
+): boolean {
+  return (spec.http ?? []).some(({ match }) => !match?.length || match.some(one => applies(one, client)))
 }
 
 interface BuiltRoute {
@@ -100,12 +112,12 @@ interface BuiltRoute {
 
 function defaultRoutes(inputs: VirtualHostInputs): BuiltRoute[] {
   const { hostname, service } = inputs
-  const destination: Destination = { host: hostname }
+  const targets = [{ destination: { host: hostname } }]
   const action: RouteActionInit = {
-    ...clusterSpecifier(inputs, [{ destination }], service?.namespace ?? ''),
+    ...clusterSpecifier(inputs, targets),
     timeout: duration(0),
     ...retryField(retryPolicy(undefined)),
-    ...hashPolicies(inputs, destination, service?.namespace ?? ''),
+    ...hashPolicies(inputs, targets),
   }
   const route: RouteInit = {
     name: 'default',
@@ -116,14 +128,10 @@ function defaultRoutes(inputs: VirtualHostInputs): BuiltRoute[] {
   return [{ route, provenance: [] }]
 }
 
-function virtualServiceRoutes(
-  inputs: VirtualHostInputs,
-  owner: VirtualService,
-  routes: readonly HttpRoute[],
-): BuiltRoute[] {
+function virtualServiceRoutes(inputs: VirtualHostInputs, owner: VirtualService): BuiltRoute[] {
   const ref = { kind: owner.kind, namespace: owner.metadata.namespace, name: owner.metadata.name }
   const built: BuiltRoute[] = []
-  for (const [index, route] of routes.entries()) {
+  for (const [index, route] of (owner.spec.http ?? []).entries()) {
     const matches: readonly HttpMatchRequest[] = route.match?.length ? route.match : [{}]
     for (const [at, match] of matches.entries()) {
       if (!applies(match, inputs)) continue
@@ -141,7 +149,10 @@ function virtualServiceRoutes(
 }
 
 /** Whether a match can ever hold for this client on this port: what is known now is decided now. */
-function applies(match: HttpMatchRequest, { port, namespace, sourceLabels }: VirtualHostInputs): boolean {
+function applies(
+  match: HttpMatchRequest,
+  { port, namespace, sourceLabels }: Pick<VirtualHostInputs, 'port' | 'namespace' | 'sourceLabels'>,
+): boolean {
   if (match.port !== undefined && match.port !== port) return false
   if (match.sourceNamespace !== undefined && match.sourceNamespace !== namespace) return false
   if (match.gateways?.length && !match.gateways.includes('mesh')) return false
@@ -191,18 +202,22 @@ function routeAction(
   match: HttpMatchRequest,
 ): RouteActionInit {
   const { namespace } = owner.metadata
-  const targets = (route.route ?? []).filter(({ weight }) => weight !== 0 || route.route?.length === 1)
-  const first = targets[0]
+  const all = (route.route ?? []).map(target => ({
+    ...target,
+    destination: full(target.destination, namespace),
+  }))
+  // A lone destination gets everything, whatever its weight.
+  const targets = all.length === 1 ? all.map(one => ({ ...one, weight: 100 })) : all.filter(one => one.weight)
   const pathMatch =
     match.uri?.regex !== undefined ? 'regex' : match.uri?.exact !== undefined ? 'exact' : 'prefix'
   return {
-    ...clusterSpecifier(inputs, targets, namespace),
+    ...clusterSpecifier(inputs, targets),
     ...rewriteFields(route, pathMatch),
     timeout: duration(route.timeout ? durationMs(route.timeout) : 0),
     ...retryField(retryPolicy(route.retries)),
-    ...(first ? hashPolicies(inputs, first.destination, namespace) : {}),
+    ...hashPolicies(inputs, targets),
     requestMirrorPolicies: mirrorsOf(route).map(({ destination, share }) =>
-      mirrorPolicy(inputs, destination, share, namespace),
+      mirrorPolicy(inputs, full(destination, namespace), share),
     ),
   }
 }
@@ -213,19 +228,20 @@ function retryField(retry: ReturnType<typeof retryPolicy>): RouteActionInit {
 
 type Target = NonNullable<HttpRoute['route']>[number]
 
-function clusterSpecifier(
-  inputs: VirtualHostInputs,
-  targets: readonly Target[],
-  namespace: string,
-): RouteActionInit {
+/** The destination with its host's full name. */
+function full(destination: Destination, namespace: string): Destination {
+  return { ...destination, host: resolveHost(destination.host, namespace) }
+}
+
+function clusterSpecifier(inputs: VirtualHostInputs, targets: readonly Target[]): RouteActionInit {
   const [only, ...others] = targets
   if (only && others.length === 0 && !only.headers)
-    return { clusterSpecifier: { case: 'cluster', value: clusterFor(inputs, only.destination, namespace) } }
+    return { clusterSpecifier: { case: 'cluster', value: clusterFor(inputs, only.destination) } }
   const clusters = targets.map(({ destination, weight, headers }) => {
     const authority = hostOverride(headers?.request?.set)
     return {
-      name: clusterFor(inputs, destination, namespace),
-      weight: weight ?? (targets.length === 1 ? 100 : 0),
+      name: clusterFor(inputs, destination),
+      weight: weight ?? 100,
       requestHeadersToAdd: headersToAdd(headers?.request),
       requestHeadersToRemove: headers?.request?.remove ?? [],
       responseHeadersToAdd: headersToAdd(headers?.response),
@@ -238,28 +254,48 @@ function clusterSpecifier(
   return { clusterSpecifier: { case: 'weightedClusters', value: { clusters } } }
 }
 
-/** The port of a destination: named, or the service's only one, or the one the client called. */
-function clusterFor(inputs: VirtualHostInputs, destination: Destination, namespace: string): string {
-  const hostname = resolveHost(destination.host, namespace)
-  const ports = inputs.snapshot.services.get(hostname)?.ports ?? []
-  const only = ports.length === 1 ? ports[0]?.number : undefined
-  return outboundClusterName(
-    destination.port?.number ?? only ?? inputs.port,
-    destination.subset ?? '',
-    hostname,
-  )
+interface ResolvedDestination {
+  /** The service's host, which may be a wildcard that covers the name. */
+  readonly host: string
+  readonly port: number
+  readonly subset: string
 }
 
+/**
+ * Where a destination with a full name leads. Its port is the named one, or the service's only one, or the one the client called.
+ * An ExternalName service leads to what it stands for, where that is in the mesh.
+ */
+function resolve(
+  { snapshot: { services }, port: called }: VirtualHostInputs,
+  { host, port: named, subset = '' }: Destination,
+): ResolvedDestination {
+  const service = findService(services, host)
+  const only = service?.ports.length === 1 ? service.ports[0]?.number : undefined
+  const port = named?.number ?? only ?? called
+  const meant = service?.externalName === undefined ? undefined : services.get(service.externalName)
+  if (service && meant?.ports.some(({ number }) => number === port))
+    return { host: meant.hostname, port, subset: '' }
+  return { host: service?.hostname ?? host, port, subset }
+}
+
+function clusterFor(inputs: VirtualHostInputs, destination: Destination): string {
+  const { host, port, subset } = resolve(inputs, destination)
+  return outboundClusterName(port, subset, host)
+}
+
+/** What the destinations' load balancers hash, each thing once. */
 function hashPolicies(
   inputs: VirtualHostInputs,
-  destination: Destination,
-  namespace: string,
+  targets: readonly { readonly destination: Destination }[],
 ): RouteActionInit {
-  const rule = inputs.ruleFor(resolveHost(destination.host, namespace))
-  const subset = rule?.spec.subsets?.find(({ name }) => name === destination.subset)
-  const hash = effectivePolicy(rule, subset, destination.port?.number ?? inputs.port).loadBalancer
-    ?.consistentHash
-  return hash ? { hashPolicy: [hashPolicy(hash)] } : {}
+  const hashes = targets.flatMap(({ destination }) => {
+    const { host, port, subset } = resolve(inputs, destination)
+    const rule = inputs.ruleFor(host)
+    const chosen = rule?.spec.subsets?.find(({ name }) => name === subset)
+    return effectivePolicy(rule, chosen, port).loadBalancer?.consistentHash ?? []
+  })
+  const distinct = new Map(hashes.map(hash => [JSON.stringify(hash), hash]))
+  return distinct.size > 0 ? { hashPolicy: [...distinct.values()].map(hashPolicy) } : {}
 }
 
 function mirrorsOf(route: HttpRoute): { destination: Destination; share: number }[] {
@@ -276,10 +312,9 @@ function mirrorPolicy(
   inputs: VirtualHostInputs,
   destination: Destination,
   share: number,
-  namespace: string,
 ): Init<typeof RouteAction_RequestMirrorPolicySchema> {
   return {
-    cluster: clusterFor(inputs, destination, namespace),
+    cluster: clusterFor(inputs, destination),
     runtimeFraction: { defaultValue: percent(share) },
     traceSampled: false,
   }
@@ -296,7 +331,7 @@ function metadataFor(
   hostname: string,
   causes: readonly Provenance[],
 ): { metadata: RouteInit['metadata'] & object } {
-  const service = snapshot.services.get(hostname)
+  const service = findService(snapshot.services, hostname)
   const value = {
     destination_service: hostname,
     destination_service_name: service?.name ?? hostname,

@@ -1,0 +1,66 @@
+import type { Provenance } from '@seine/envoy'
+import { isHttp, type MeshService, type ServiceEndpoints, type ServicePort } from '@seine/model'
+import type { TcpRouting } from './tcp-routing.ts'
+
+/** A port of a service whose connections are not, or not all, known to be HTTP, and where a client finds it. */
+export interface ListenerTarget {
+  readonly service: Pick<MeshService, 'hostname' | 'name' | 'namespace'>
+  readonly port: number
+  /** Whether the protocol is found out from the first bytes. */
+  readonly detected: boolean
+  /** Addresses that are the service's alone. */
+  readonly addresses: readonly string[]
+  /** Ranges of addresses that lead to it. */
+  readonly ranges: readonly string[]
+  /** The name by which a TLS client asks for it, where no address tells. */
+  readonly serverName: string | undefined
+  readonly routing: TcpRouting
+}
+
+/**
+ * The ports of a service that need more than the route table of the port: TCP, TLS, and those whose protocol
+ * is detected.
+ */
+export function listenerTargets(
+  service: MeshService,
+  endpoints: ServiceEndpoints,
+  routingOf: (port: ServicePort) => TcpRouting,
+): ListenerTarget[] {
+  const { hostname, name, namespace } = service
+  return (
+    service.ports
+      .filter(port => port.protocol === 'auto' || !isHttp(port.protocol))
+      .map(port => {
+        const own = service.headless
+          ? (endpoints.byPort.get(port.number) ?? []).map(({ address }) => address)
+          : service.addresses
+        const addresses = [...new Set(own.filter(address => !address.includes('/')))]
+        const ranges = own.filter(address => address.includes('/'))
+        const encrypted = port.protocol === 'tls' || port.protocol === 'https'
+        return {
+          service: { hostname, name, namespace },
+          port: port.number,
+          detected: port.protocol === 'auto',
+          addresses,
+          ranges,
+          serverName: encrypted && addresses.length === 0 && hostname !== '*' ? hostname : undefined,
+          routing: routingOf(port),
+        }
+      })
+      // Where a port is found by nothing but its number, one that is detected has the route table's listener.
+      .filter(
+        ({ addresses, ranges, detected }) =>
+          addresses.length > 0 || ranges.length > 0 || !(detected || service.headless),
+      )
+  )
+}
+
+/** Whether two lists of targets lead to the same listeners. */
+export function sameTargets(a: readonly ListenerTarget[], b: readonly ListenerTarget[]): boolean {
+  return JSON.stringify(a) === JSON.stringify(b)
+}
+
+/** What the listeners of a target came from. */
+export function causesOf({ routing }: ListenerTarget): readonly Provenance[] {
+  return routing.provenance
+}

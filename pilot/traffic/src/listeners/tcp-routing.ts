@@ -1,0 +1,111 @@
+import { durationMs, type L4RouteDestination, type TcpRoute, type VirtualService } from '@seine/api'
+import { duration, type Provenance } from '@seine/envoy'
+import {
+  findService,
+  type MeshService,
+  type MeshSnapshot,
+  resolveHost,
+  type ServicePort,
+  selects,
+} from '@seine/model'
+import type { EffectivePolicy } from '../destination-rules.ts'
+import { outboundClusterName } from '../names.ts'
+import type { TcpDestination } from './filters.ts'
+
+/** What decides where connections to a TCP port of a service go. */
+export interface TcpRoutingInputs {
+  readonly snapshot: MeshSnapshot
+  readonly service: MeshService
+  readonly port: ServicePort
+  /** What a DestinationRule asks for on this port. */
+  readonly policy: EffectivePolicy
+  readonly virtualService: VirtualService | undefined
+  /** The client's. */
+  readonly namespace: string
+  readonly sourceLabels: Readonly<Record<string, string>>
+}
+
+/** Where connections to a TCP port go, as plain data: equal data makes equal listeners. */
+export interface TcpRouting {
+  readonly statPrefix: string
+  readonly clusters: readonly { readonly name: string; readonly weight: number }[]
+  readonly idleTimeout: string | undefined
+  readonly maxConnectionDuration: string | undefined
+  readonly hashesSource: boolean
+  readonly provenance: readonly Provenance[]
+}
+
+/** The first TCP route that holds for this client and port; without one, the service itself. */
+export function tcpRouting(inputs: TcpRoutingInputs): TcpRouting {
+  const { service, port, policy, virtualService } = inputs
+  const own = outboundClusterName(port.number, '', service.hostname)
+  const routes = virtualService?.spec.tcp ?? []
+  const index = routes.findIndex(route => applies(route, inputs))
+  const found = virtualService && routes[index] ? { virtualService, route: routes[index], index } : undefined
+  return {
+    statPrefix: own,
+    clusters: found
+      ? clustersOf(found.route.route, found.virtualService, inputs)
+      : [{ name: own, weight: 1 }],
+    // Of what a policy says, this holds for a connection; the rest is the cluster's.
+    idleTimeout: policy.connectionPool?.tcp?.idleTimeout,
+    maxConnectionDuration: policy.connectionPool?.tcp?.maxConnectionDuration,
+    // Of what a request can be told apart by, a connection has the address it comes from.
+    hashesSource: policy.loadBalancer?.consistentHash?.useSourceIp ?? false,
+    provenance: [
+      { ...service.ref, path: `spec.ports[${service.ports.indexOf(port)}]` },
+      ...(found ? [causeOf(found.virtualService, found.index)] : []),
+    ],
+  }
+}
+
+/** The same as the fields of Envoy's TCP proxy. */
+export function tcpDestination(routing: TcpRouting): TcpDestination {
+  const [only, ...others] = routing.clusters
+  const { idleTimeout, maxConnectionDuration } = routing
+  return {
+    statPrefix: routing.statPrefix,
+    clusterSpecifier:
+      only && others.length === 0
+        ? { case: 'cluster', value: only.name }
+        : { case: 'weightedClusters', value: { clusters: [...routing.clusters] } },
+    ...(idleTimeout === undefined ? {} : { idleTimeout: duration(durationMs(idleTimeout)) }),
+    ...(maxConnectionDuration === undefined
+      ? {}
+      : { maxDownstreamConnectionDuration: duration(durationMs(maxConnectionDuration)) }),
+    ...(routing.hashesSource ? { hashPolicy: [{ policySpecifier: { case: 'sourceIp', value: {} } }] } : {}),
+  }
+}
+
+function clustersOf(
+  targets: readonly L4RouteDestination[],
+  owner: VirtualService,
+  { snapshot, port }: TcpRoutingInputs,
+): TcpRouting['clusters'] {
+  const [first] = targets
+  const weighed =
+    targets.length === 1 && first ? [{ ...first, weight: 1 }] : targets.filter(({ weight }) => weight)
+  return weighed.map(({ destination, weight }) => {
+    const host = resolveHost(destination.host, owner.metadata.namespace)
+    const service = findService(snapshot.services, host)
+    const only = service?.ports.length === 1 ? service.ports[0]?.number : undefined
+    const number = destination.port?.number ?? only ?? port.number
+    const name = outboundClusterName(number, destination.subset ?? '', service?.hostname ?? host)
+    return { name, weight: weight ?? 1 }
+  })
+}
+
+function applies({ match }: TcpRoute, { port, namespace, sourceLabels }: TcpRoutingInputs): boolean {
+  if (!match?.length) return true
+  return match.some(
+    one =>
+      (one.port === undefined || one.port === port.number) &&
+      (!one.gateways?.length || one.gateways.includes('mesh')) &&
+      (one.sourceNamespace === undefined || one.sourceNamespace === namespace) &&
+      selects(one.sourceLabels, sourceLabels),
+  )
+}
+
+function causeOf({ kind, metadata }: VirtualService, index: number): Provenance {
+  return { kind, namespace: metadata.namespace, name: metadata.name, path: `spec.tcp[${index}]` }
+}
