@@ -14,8 +14,8 @@ import type {
 } from '@seine/insights/api-types'
 import { keepPreviousData, type UseQueryResult, useQuery } from '@tanstack/react-query'
 
-/** How often pages ask again, ms. */
-const REFRESH_MS = 5000
+/** How often pages ask again without being told to, ms. */
+const REFRESH_MS = 15_000
 
 /** An answer of the hub that is no success, with its own words. */
 export class HubError extends Error {

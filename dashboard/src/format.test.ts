@@ -1,4 +1,4 @@
-import { expect, it } from 'vitest'
+import { byteRate, expect, it } from 'vitest'
 import { latency, percent, rate, relativeTime } from './format.ts'
 
 it.each([
@@ -36,4 +36,8 @@ it.each([
   [82_800_000, 'in 23 h'],
 ])('relativeTime(now + %d) is %s', (offset, text) => {
   expect(relativeTime(1_000_000_000 + offset, 1_000_000_000)).toBe(text)
+})
+
+it('writes bytes per second with a fitting unit', () => {
+  expect([0, 340.4, 1234, 5_000_000].map(byteRate)).toEqual(['0 B/s', '340 B/s', '1.2 kB/s', '5.0 MB/s'])
 })

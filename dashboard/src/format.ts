@@ -22,6 +22,17 @@ export function latency(ms: number | undefined): string {
   return `${(ms / 1000).toFixed(1)} s`
 }
 
+/** `0 B/s`, `340 B/s`, `1.2 kB/s`, `5.0 MB/s`. */
+export function byteRate(perSecond: number): string {
+  const [value, unit] =
+    perSecond < 1000
+      ? [Math.round(perSecond), 'B']
+      : perSecond < 1e6
+        ? [(perSecond / 1000).toFixed(1), 'kB']
+        : [(perSecond / 1e6).toFixed(1), 'MB']
+  return `${value} ${unit}/s`
+}
+
 /** `in 23 h`, `in 4 d`, `12 min ago`. */
 export function relativeTime(at: number, now: number): string {
   const distance = Math.abs(at - now)

@@ -14,6 +14,7 @@ import {
 import { useEffect, useRef, useState } from 'react'
 import { useProblems, useVersion } from './api.ts'
 import { clockTime } from './format.ts'
+import { useLiveUpdates } from './live.ts'
 import { SearchText } from './search.ts'
 import { useTheme } from './theme.ts'
 
@@ -36,6 +37,7 @@ export function Shell() {
   // A search belongs to the list it was typed for.
   // biome-ignore lint/correctness/useExhaustiveDependencies: the path is the trigger
   useEffect(() => setText(''), [path])
+  useLiveUpdates()
   useKeys(search, () => setHelp(shown => !shown))
   return (
     <SearchText.Provider value={text}>

@@ -2,7 +2,7 @@ import type { ApiTypeStatus, ConfigRef, GraphEdge, TrafficFigures } from '@seine
 import { Lock, LockOpen, ShieldQuestion } from 'lucide-react'
 import type { ReactNode } from 'react'
 import { stringify } from 'yaml'
-import { latency, percent, rate, shortPath } from '../format.ts'
+import { byteRate, latency, percent, rate, shortPath } from '../format.ts'
 
 /** The head of a page: its name, what it is about, and what can be chosen. */
 export function PageHead({
@@ -105,15 +105,48 @@ export function Figures({ traffic }: { traffic: TrafficFigures }) {
         <dt>Errors</dt>
         <dd className={traffic.errorRate > 0.05 ? 'bad-text' : undefined}>{percent(traffic.errorRate)}</dd>
       </div>
-      <div>
-        <dt>p50</dt>
-        <dd>{latency(traffic.p50)}</dd>
-      </div>
-      <div>
-        <dt>p99</dt>
-        <dd>{latency(traffic.p99)}</dd>
-      </div>
+      {traffic.tcp && traffic.p50 === undefined ? (
+        <>
+          <div>
+            <dt>Open</dt>
+            <dd>{Math.round(traffic.tcp.open)}</dd>
+          </div>
+          <div>
+            <dt>Out, in</dt>
+            <dd>
+              {byteRate(traffic.tcp.sentBytes)}, {byteRate(traffic.tcp.receivedBytes)}
+            </dd>
+          </div>
+        </>
+      ) : (
+        <>
+          <div>
+            <dt>p50</dt>
+            <dd>{latency(traffic.p50)}</dd>
+          </div>
+          <div>
+            <dt>p99</dt>
+            <dd>{latency(traffic.p99)}</dd>
+          </div>
+        </>
+      )}
     </dl>
+  )
+}
+
+/** Why an object has to do with what the page is about. */
+function Reasons({ config }: { config: ConfigRef }) {
+  if (!config.reasons?.length) return null
+  return (
+    <ul className="reasons">
+      {config.reasons.map(({ message, path, line }) => (
+        <li key={`${path}${message}`}>
+          {message}
+          {path ? <code>{path}</code> : null}
+          {line === undefined ? null : <span className="quiet mono">line {line}</span>}
+        </li>
+      ))}
+    </ul>
   )
 }
 
@@ -137,6 +170,7 @@ export function ConfigList({ config }: { config: readonly ConfigRef[] }) {
                 </span>
               ) : null}
             </summary>
+            <Reasons config={one} />
             <pre className="code">{stringify(one.yaml)}</pre>
           </details>
         </li>

@@ -17,7 +17,7 @@ export function Problems({ problems }: { problems: readonly ApiProblem[] }) {
             <span className="mono">
               {problem.kind
                 ? `${problem.kind} ${problem.namespace ? `${problem.namespace}/` : ''}${problem.name ?? ''}`
-                : problem.code}
+                : problem.source}
             </span>
             {problem.file ? (
               <span className="place mono" title={problem.file}>

@@ -23,6 +23,7 @@ import { Globe, X } from 'lucide-react'
 import { useEffect, useMemo, useState } from 'react'
 import { useGraph } from '../api.ts'
 import { AllConnections } from '../components/connections.tsx'
+import { Flags } from '../components/flags.tsx'
 import { Badge, Figures, PageHead, Security } from '../components/parts.tsx'
 import { Empty, Loaded } from '../components/states.tsx'
 import { latency, percent, rate } from '../format.ts'
@@ -286,6 +287,7 @@ function Panel({ node, graph, onClose }: { node: GraphNode; graph: Graph; onClos
         </button>
       </header>
       <Figures traffic={node.traffic} />
+      <Flags flags={node.traffic.flags} />
       {node.kind === 'workload' ? (
         <p className="versions">
           {node.versions.map(version => (
@@ -297,15 +299,11 @@ function Panel({ node, graph, onClose }: { node: GraphNode; graph: Graph; onClos
       ) : null}
       <Calls title="Called by" edges={calledBy} end="source" />
       <Calls title="Calls" edges={calls} end="target" />
-      {node.kind === 'workload' ? (
-        <Link
-          className="button"
-          to="/services/$hostname"
-          params={{ hostname: `${node.name}.${node.namespace}.svc.cluster.local` }}
-        >
-          Open service
+      {node.services.map(hostname => (
+        <Link key={hostname} className="button" to="/services/$hostname" params={{ hostname }}>
+          Open service{node.services.length > 1 ? ` ${hostname}` : ''}
         </Link>
-      ) : null}
+      ))}
     </aside>
   )
 }

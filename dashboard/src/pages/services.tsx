@@ -1,7 +1,8 @@
 import type { ServiceDetail, ServiceSummary } from '@seine/insights/api-types'
 import { Link, useParams } from '@tanstack/react-router'
-import { useGraph, useService, useServices, useWorkloads } from '../api.ts'
+import { useService, useServices } from '../api.ts'
 import { Connections } from '../components/connections.tsx'
+import { Flags } from '../components/flags.tsx'
 import { ListPage } from '../components/list-page.tsx'
 import { Badge, ConfigList, Figures, PageHead, Section } from '../components/parts.tsx'
 import { Problems } from '../components/problems.tsx'
@@ -83,6 +84,7 @@ export function ServicePage() {
           >
             <Figures traffic={service.traffic} />
           </PageHead>
+          <Flags flags={service.traffic.flags} />
           {service.problemList.length > 0 ? (
             <Section title="Problems">
               <Problems problems={service.problemList} />
@@ -98,8 +100,8 @@ export function ServicePage() {
               <Versions service={service} />
             )}
           </Section>
-          <Section title="Called by" hint="last minute">
-            <Callers service={service} />
+          <Section title="Connections" hint="last minute">
+            <Connections inbound={service.inbound} outbound={service.outbound} />
           </Section>
           <Section title="Endpoints" hint="where its requests go">
             <Endpoints service={service} />
@@ -146,25 +148,9 @@ function Versions({ service }: { service: ServiceDetail }) {
   )
 }
 
-function Callers({ service }: { service: ServiceDetail }) {
-  const query = useGraph(60)
-  return (
-    <Loaded query={query}>
-      {({ edges, nodes }) => {
-        const own = nodes.find(
-          node =>
-            node.name === service.name && (node.namespace === service.namespace || node.kind === 'external'),
-        )
-        return <Connections inbound={edges.filter(edge => edge.target === own?.id)} />
-      }}
-    </Loaded>
-  )
-}
-
 type Endpoint = ServiceDetail['endpointList'][number]
 
 function Endpoints({ service }: { service: ServiceDetail }) {
-  const workloads = useWorkloads().data ?? []
   if (service.endpointList.length === 0)
     return <p className="quiet">It has no endpoints: requests to it are answered with 503.</p>
   const columns: readonly Column<Endpoint>[] = [
@@ -179,9 +165,9 @@ function Endpoints({ service }: { service: ServiceDetail }) {
     {
       title: 'Workload',
       cell: endpoint => {
-        const found = workloads.find(({ address }) => address === endpoint.address)
-        if (!found) return endpoint.workload || <span className="quiet">none</span>
-        const { namespace, pod } = found
+        const { namespace, pod } = endpoint
+        if (namespace === undefined || pod === undefined)
+          return endpoint.workload || <span className="quiet">none</span>
         return (
           <Link to="/workloads/$namespace/$pod" params={{ namespace, pod }}>
             {endpoint.workload}

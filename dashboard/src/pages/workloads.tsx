@@ -2,8 +2,10 @@ import type { WorkloadSummary } from '@seine/insights/api-types'
 import { Link, useParams } from '@tanstack/react-router'
 import { useWorkload, useWorkloads } from '../api.ts'
 import { Connections } from '../components/connections.tsx'
+import { Flags } from '../components/flags.tsx'
 import { ListPage } from '../components/list-page.tsx'
 import { Badge, ConfigList, Figures, PageHead, Section, SyncBadge } from '../components/parts.tsx'
+import { Problems } from '../components/problems.tsx'
 import { Loaded } from '../components/states.tsx'
 import type { Column } from '../components/table.tsx'
 import { TrafficCharts } from '../components/traffic-chart.tsx'
@@ -16,7 +18,13 @@ const COLUMNS: readonly Column<WorkloadSummary>[] = [
     sort: row => row.name,
     cell: row => (
       <>
-        <strong>{row.name}</strong> {row.ready ? null : <Badge tone="warn">not ready</Badge>}
+        <strong>{row.name}</strong>{' '}
+        {row.ready ? null : (
+          <span title={row.waitsFor}>
+            <Badge tone="warn">not ready</Badge>
+          </span>
+        )}
+        {row.problems > 0 ? <Badge tone="bad">{row.problems} problems</Badge> : null}
       </>
     ),
   },
@@ -32,7 +40,14 @@ const COLUMNS: readonly Column<WorkloadSummary>[] = [
   {
     title: 'Certificate',
     sort: row => row.certificate?.notAfter ?? 0,
-    cell: row => (row.certificate ? `ends ${relativeTime(row.certificate.notAfter, Date.now())}` : '–'),
+    cell: row =>
+      row.certificate ? (
+        <span className={row.certificate.state === 'valid' ? undefined : 'bad-text'}>
+          ends {relativeTime(row.certificate.notAfter, Date.now())}
+        </span>
+      ) : (
+        '–'
+      ),
     wide: true,
   },
   ...trafficColumns<WorkloadSummary>(['rate', 'errors', 'p99'], 'Rate in'),
@@ -75,6 +90,12 @@ export function WorkloadPage() {
           >
             <Figures traffic={workload.traffic} />
           </PageHead>
+          <Flags flags={workload.traffic.flags} />
+          {workload.problemList.length > 0 ? (
+            <Section title="Problems">
+              <Problems problems={workload.problemList} />
+            </Section>
+          ) : null}
           <div className="cards">
             <div className="card">
               <h3>Identity</h3>
@@ -105,7 +126,8 @@ export function WorkloadPage() {
             <div className="card">
               <h3>Sidecar</h3>
               <p>
-                <SyncBadge state={workload.proxy} />
+                <SyncBadge state={workload.proxy} />{' '}
+                {workload.waitsFor ? <span className="quiet">waits for: {workload.waitsFor}</span> : null}
               </p>
               {workload.proxyId ? (
                 <Link to="/proxies/$id" params={{ id: workload.proxyId }}>
