@@ -1,5 +1,5 @@
-import { byteRate, expect, it } from 'vitest'
-import { latency, percent, rate, relativeTime } from './format.ts'
+import { expect, it } from 'vitest'
+import { byteRate, latency, percent, rate, relativeTime } from './format.ts'
 
 it.each([
   [0, '0/s'],
