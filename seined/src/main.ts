@@ -30,6 +30,7 @@ interface Flags {
 const DAY_MS = 24 * 3_600_000
 const LOOPBACK = '127.0.0.1'
 const TRUST_DOMAIN = 'cluster.local'
+const UNIT_MS = { s: 1000, m: 60_000, h: 3_600_000 } as const
 
 const program = new Command('seined')
   .description('The Seine control plane: all of it, or one component')
@@ -163,8 +164,6 @@ function ipAddress(text: string): string {
   if (isIP(text) === 0) throw new InvalidArgumentError('must be an IP address')
   return text
 }
-
-const UNIT_MS = { s: 1000, m: 60_000, h: 3_600_000 } as const
 
 /** `90s`, `15m`, `24h` in ms. */
 function duration(text: string): number {
