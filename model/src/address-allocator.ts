@@ -3,38 +3,41 @@ const SIZE = 0x10000
 
 /** Gives each ServiceEntry host without an address a virtual one that stays the same while the host exists. */
 export class AddressAllocator {
-  readonly #byHost = new Map<string, string>()
-  readonly #taken = new Set<string>()
+  readonly #size: number
+  readonly #offsets = new Map<string, number>()
+  readonly #taken = new Set<number>()
 
-  /** The host's address; undefined when all 65,534 are given out. */
+  /** @param size of the block; its first and its last address are not given out */
+  constructor(size = SIZE) {
+    this.#size = size
+  }
+
+  /** The host's address, which depends on its name as long as no other has it; undefined when all are given out. */
   allocate(host: string): string | undefined {
-    const known = this.#byHost.get(host)
-    if (known) return known
-    const start = hash(host)
-    for (let step = 0; step < SIZE; step++) {
-      const offset = (start + step) % SIZE
-      const address = format(BLOCK + offset)
-      if (offset === 0 || offset === SIZE - 1 || this.#taken.has(address)) continue
-      this.#byHost.set(host, address)
-      this.#taken.add(address)
-      return address
-    }
-    return undefined
+    const known = this.#offsets.get(host)
+    if (known !== undefined) return format(BLOCK + known)
+    if (this.#taken.size >= this.#size - 2) return undefined
+    let offset = hash(host) % this.#size
+    while (offset === 0 || offset === this.#size - 1 || this.#taken.has(offset))
+      offset = (offset + 1) % this.#size
+    this.#offsets.set(host, offset)
+    this.#taken.add(offset)
+    return format(BLOCK + offset)
   }
 
   /** The host is gone: its address may go to another one. */
   release(host: string): void {
-    const address = this.#byHost.get(host)
-    if (address === undefined) return
-    this.#byHost.delete(host)
-    this.#taken.delete(address)
+    const offset = this.#offsets.get(host)
+    if (offset === undefined) return
+    this.#offsets.delete(host)
+    this.#taken.delete(offset)
   }
 }
 
 function hash(text: string): number {
   let value = 0x811c9dc5
   for (let i = 0; i < text.length; i++) value = Math.imul(value ^ text.charCodeAt(i), 0x01000193)
-  return (value >>> 0) % SIZE
+  return value >>> 0
 }
 
 function format(address: number): string {
