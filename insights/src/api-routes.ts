@@ -21,10 +21,10 @@ export function addRoutes(hub: Hub): void {
     return reply.code(status).send({ error: errorMessage(failure), statusCode: status })
   })
   app.get('/api/v1/version', () => hub.version())
-  app.get<{ Querystring: Query<'window'> }>('/api/v1/graph', ({ query }) => {
-    const now = clock.now()
-    const { graph } = hub.trafficViews.window(indexOf(inputs.snapshot()), now, windowOf(one(query.window)))
-    return { ...graph, at: now }
+  app.get<{ Querystring: Query<'window'> }>('/api/v1/graph', ({ query }, reply) => {
+    const index = indexOf(inputs.snapshot())
+    const view = hub.trafficViews.window(index, clock.now(), windowOf(one(query.window)))
+    return reply.type('application/json; charset=utf-8').send(view.graphJson)
   })
   app.get('/api/v1/services', async () => (await hub.views()).services())
   app.get<{ Params: { hostname: string } }>('/api/v1/services/:hostname', async ({ params }, reply) =>

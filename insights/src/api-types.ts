@@ -73,6 +73,7 @@ export interface GraphEdge {
 
 /** `GET /graph?window=60` (seconds). */
 export interface Graph {
+  /** When it was made: once for each round of scrapes. */
   readonly at: number
   readonly windowSeconds: number
   /** How much of the window there are figures of: less just after the hub's start. Rates divide by this. */
@@ -81,7 +82,7 @@ export interface Graph {
   readonly edges: readonly GraphEdge[]
 }
 
-/** A configuration object that shapes something, with the place it stands at. */
+/** `GET /resources`, one row: a configuration object with the place it stands at, and in details, what it says. */
 export interface ConfigRef {
   readonly kind: string
   readonly namespace: string
@@ -242,7 +243,7 @@ export interface ApiProblem {
   readonly column?: number
 }
 
-/** `GET /traces`, one row. Durations are ms. */
+/** `GET /traces?limit=50`, one row. Durations are ms. */
 export interface TraceSummary {
   readonly id: string
   readonly root: string
@@ -307,7 +308,7 @@ export interface VersionInfo {
 }
 
 /**
- * A message of `GET /events` (server-sent events; its `data` is this as JSON): sidecars were read, the configuration
+ * `GET /events`: server-sent events, whose `data` is this as JSON. Sidecars were read, the configuration
  * or its problems changed, a proxy came, went, or acknowledged or rejected something.
  */
 export interface HubEvent {

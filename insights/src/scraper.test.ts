@@ -187,6 +187,28 @@ describe('an answer', () => {
   })
 })
 
+it('asks for no more of Envoy than it reads', async () => {
+  const asked: string[] = []
+  agents.serve('127.0.1.1', ({ url = '' }, response) => {
+    asked.push(url)
+    response.end(calls(10))
+  })
+  start(() => meshOf(pod(1)))
+  await ended(1)
+  const filter = new RegExp(new URL(asked[0] ?? '', 'http://agent').searchParams.get('filter') ?? '')
+  const wanted = ['requests_total', 'request_duration_milliseconds', 'tcp_sent_bytes_total']
+  expect([...wanted.map(name => `istio.${name}`), 'server.uptime'].every(name => filter.test(name))).toBe(
+    true,
+  )
+  const others = [
+    'istio.request_bytes',
+    'server.uptimes',
+    'cluster.istio.requests_total',
+    'listener_manager.x',
+  ]
+  expect(others.filter(name => filter.test(name))).toEqual([])
+})
+
 it('forgets pods that are gone', async () => {
   agents.serve('127.0.1.1', calls(10))
   let mesh = meshOf(pod(1), pod(2))

@@ -31,7 +31,10 @@ export interface Delta {
 
 /** What one scrape told. */
 export interface Taken {
-  /** The time of the scrape before this one; undefined for the first, which only tells where counters stand. */
+  /**
+   * When the counters began to count what is told: at the scrape before, or when Envoy started. Undefined where that
+   * was before anyone looked: then only where counters stand is known.
+   */
   readonly since: number | undefined
   readonly deltas: readonly Delta[]
 }
@@ -71,13 +74,21 @@ export class TargetCounters {
 
   /**
    * Takes a scrape. @param seriesOf the number of a kind of call; undefined when it has none and may not have a new
-   * one. @returns undefined when Envoy did not answer: the next scrape then covers a longer time.
+   * one. @param watchedSince the time of the first round. @returns undefined when Envoy did not answer: the next
+   * scrape then covers a longer time.
    */
-  take(samples: readonly Sample[], at: number, seriesOf: SeriesOf): Taken | undefined {
+  take(
+    samples: readonly Sample[],
+    at: number,
+    seriesOf: SeriesOf,
+    watchedSince: number | undefined,
+  ): Taken | undefined {
     const uptime = samples.find(({ name }) => name === UPTIME)?.value
     if (uptime === undefined) return undefined
     if (uptime < this.#uptime) this.#last.clear()
-    const since = this.#at
+    const startedAt = at - uptime * 1000
+    const isNew = watchedSince !== undefined && startedAt > watchedSince
+    const since = this.#at ?? (isNew ? startedAt : undefined)
     const deltas: Delta[] = []
     for (const [key, value] of this.#totals(samples, seriesOf)) {
       const old = this.#last.get(key) ?? 0

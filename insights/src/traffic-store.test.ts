@@ -72,6 +72,19 @@ describe('the traffic store', () => {
     expect(rounds.rates(OK, 5)).toEqual([2])
   })
 
+  it('counts all of a sidecar that started since the first round, and nothing from before it', () => {
+    const rounds = new Rounds()
+      .at(0, {})
+      .at(5, {})
+      .at(10, { web: requests(40, CALL) }, 8)
+    expect(rounds.rates(OK, 10)).toEqual([4, 4])
+    const old = new Rounds()
+      .at(0, {})
+      .at(5, {})
+      .at(10, { web: requests(40, CALL) }, 11)
+    expect(old.rates(OK, 10)).toEqual([0, 0])
+  })
+
   it('is not misled by an Envoy that was started again', () => {
     const rounds = new Rounds().at(0, { web: requests(1000, CALL) }).at(5, { web: requests(1010, CALL) })
     // Fewer than before, more than before: both are all that the new one counted.

@@ -67,6 +67,8 @@ export class TrafficStore {
   #first = 0
   #bytes = 0
   #at: number | undefined
+  /** The time of the first round. */
+  #watchedSince: number | undefined
   #refused = 0
   #refusedNow = 0
   /** Deltas of the round that is under way, by the time of the scrape before. */
@@ -100,7 +102,12 @@ export class TrafficStore {
   /** Takes a scrape of one sidecar in, as part of the round that is under way at `at`. */
   take(target: string, samples: readonly Sample[], at: number): void {
     const counters = obtain(this.#targets, target, () => new TargetCounters(this.columns))
-    const taken = counters.take(samples, at, (labels, mayAdd) => this.#seriesOf(labels, mayAdd))
+    const taken = counters.take(
+      samples,
+      at,
+      (labels, mayAdd) => this.#seriesOf(labels, mayAdd),
+      this.#watchedSince,
+    )
     if (taken?.since === undefined) return
     const pending = obtain(this.#pending, taken.since, () => [])
     for (const delta of taken.deltas) pending.push(delta)
@@ -110,6 +117,7 @@ export class TrafficStore {
   endRound(at: number): void {
     const before = this.#at
     this.#at = at
+    this.#watchedSince ??= at
     const pending = this.#pending
     this.#pending = new Map()
     this.#refused = this.#refusedNow

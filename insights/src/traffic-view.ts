@@ -74,6 +74,7 @@ export class TrafficView {
   readonly attributed: Attributed
   readonly #store: TrafficStore
   readonly #seconds: number
+  #json: string | undefined
   readonly #byService: ReadonlyMap<string, readonly Call[]>
   readonly #byWorkload: ReadonlyMap<string, readonly Call[]>
   readonly #inbound: ReadonlyMap<string, readonly GraphEdge[]>
@@ -100,6 +101,12 @@ export class TrafficView {
     const attributed = attribute(store, range, index)
     const times = { at, windowSeconds, coveredSeconds: range.seconds }
     return new TrafficView(store, attributed, buildGraph(attributed, store.columns, index, times))
+  }
+
+  /** The graph as JSON, written once for all that ask. */
+  get graphJson(): string {
+    this.#json ??= JSON.stringify(this.graph)
+    return this.#json
   }
 
   /** Calls to a service, of one workload of it if one is named. */
