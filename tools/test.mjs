@@ -66,6 +66,7 @@ step('the demo turns green and leaves nothing behind', process.execPath, [
 ])
 if (existsSync(join(root, 'e2e', 'vitest.config.ts')))
   vitest('mesh and browser', 'e2e', ['--config', 'e2e/vitest.config.ts'])
+vitest('the demo: started twice, stopped, killed, apart', 'demo', ['--config', 'e2e/vitest.demo.config.ts'])
 
 rmSync(results, { recursive: true, force: true })
 console.log(

@@ -3,12 +3,11 @@ import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { LOCK_FILE } from './machine.ts'
 
 /** The checkout. */
 export const ROOT = fileURLToPath(new URL('../../..', import.meta.url)).replace(/\/$/, '')
 
-/** One mesh at a time on a machine: bridge and ports have fixed names. Others wait for this file's lock. */
-const LOCK_FILE = join(tmpdir(), 'seine-mesh.lock')
 /** A file to show when the demo fails: its last lines. */
 const SHOWN_CHARACTERS = 4_000
 

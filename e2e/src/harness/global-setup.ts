@@ -3,9 +3,9 @@ import { join } from 'node:path'
 import { eventually } from '@seine/testing'
 import type { TestProject } from 'vitest/node'
 import { parseAllDocuments } from 'yaml'
-import { run } from './command.ts'
 import { DemoProcess, ROOT } from './demo-process.ts'
 import { Hub } from './hub.ts'
+import { whyNoMesh } from './machine.ts'
 import { Mesh } from './mesh.ts'
 
 const APP = join(ROOT, 'e2e', 'app')
@@ -17,7 +17,7 @@ const KEEP = 'SEINE_E2E_KEEP'
 
 /** Starts the mesh that all tests share, and stops it when they are done. */
 export default async function setup(project: TestProject): Promise<(() => Promise<void>) | undefined> {
-  const reason = await whyNot()
+  const reason = await whyNoMesh()
   if (reason !== undefined) {
     console.log(`the mesh tests are skipped: ${reason}`)
     project.provide('mesh', undefined)
@@ -38,16 +38,6 @@ export default async function setup(project: TestProject): Promise<(() => Promis
   console.log(`the mesh is ready after ${((Date.now() - since) / 1000).toFixed(1)} s`)
   project.provide('mesh', demo.place)
   return () => end(demo)
-}
-
-/** Why no mesh can run here. */
-async function whyNot(): Promise<string | undefined> {
-  if (process.getuid?.() !== 0)
-    return 'they look into network namespaces from outside, which takes root; the demo itself does without'
-  const namespaces = await run(['unshare', '--net', 'true'])
-  return namespaces.code === 0
-    ? undefined
-    : `no network namespace can be made here: ${namespaces.stderr.trim()}`
 }
 
 /** The demo says nothing before it has the machine's lock. */
