@@ -26,7 +26,12 @@ for (const make of [
   hubApiPages,
   indexPage,
 ]) {
-  for (const [path, text] of await make(root, pages)) pages.set(path, `${text.trimEnd()}\n`)
+  try {
+    for (const [path, text] of await make(root, pages)) pages.set(path, `${text.trimEnd()}\n`)
+  } catch (failure) {
+    console.error(`reference: ${failure.message}`)
+    process.exit(1)
+  }
 }
 
 const written = readExisting(target)

@@ -6,6 +6,11 @@ import { productSources } from './sources.mjs'
 
 const PREFIX = '/api/v1'
 
+/** What is no answer of a type of its own. */
+const OTHER = {
+  'POST /spans': '`{"accepted": <count>}`: a mixer in another process hands its spans on',
+}
+
 export function hubApiPages(root) {
   const types = typesOf(readFileSync(join(root, 'insights/src/api-types.ts'), 'utf8'))
   const routes = routesOf(root)
@@ -15,7 +20,10 @@ export function hubApiPages(root) {
     )
     return [
       code(`${method} ${PREFIX}${path}`),
-      answers.map(({ name, isRow }) => `${isRow ? 'a list of ' : ''}[${name}](#${anchor(name)})`).join(', '),
+      OTHER[`${method} ${path}`] ??
+        answers
+          .map(({ name, isRow }) => `${isRow ? 'a list of ' : ''}[${name}](#${anchor(name)})`)
+          .join(', '),
       [
         ...new Set(
           answers

@@ -109,7 +109,7 @@ export async function portsPages(root) {
   const { readSettings } = await import(`${root}/agent/dist/settings.js`)
   const { SidecarPort } = await import(`${root}/pilot/traffic/dist/names.js`)
   const source = readFileSync(join(root, 'agent/src/settings.ts'), 'utf8')
-  const agent = readSettings(Object.fromEntries(neededBy(source).map(name => [name, name])))
+  const agent = readSettings(Object.fromEntries(neededBy(source).map(name => [name, 'localhost:1'])))
   if (!agent.ok) throw new Error(agent.error)
   const text = `# Ports, files, environment
 
@@ -137,7 +137,7 @@ ${table(
       ['admin', 'prometheus'].includes(name) ? 'Envoy' : 'agent',
       meaning,
     ]),
-    ...describe(new Set(Object.keys(SidecarPort)), TRAFFIC_PORTS, HERE).map(([name, meaning]) => [
+    ...describe(trafficPorts(SidecarPort, agent.value), TRAFFIC_PORTS, HERE).map(([name, meaning]) => [
       SidecarPort[name],
       'all',
       'Envoy',
@@ -226,6 +226,11 @@ ${table(
   return [['ports-and-files.md', text]]
 }
 
+/** Those that are none of the agent's settings. */
+function trafficPorts(ports, { ports: agents }) {
+  return new Set(Object.keys(ports).filter(name => !(name in agents)))
+}
+
 function byNumber([a], [b]) {
   return a - b
 }
@@ -238,14 +243,16 @@ function neededBy(source) {
 
 function agentVariables(source) {
   return new Set(
-    [...source.matchAll(/(?:text|number)\('([A-Z_]+)'|env\['([A-Z_]+)'\]/g)]
+    [...source.matchAll(/(?:text|number|port|hostPort|url)\('([A-Z_]+)'|env\['([A-Z_]+)'\]/g)]
       .map(found => found[1] ?? found[2])
       .sort(),
   )
 }
 
 function defaultOf(name, source) {
-  const value = new RegExp(`(?:text|number)\\('${name}', ([^)]*(?:\\([^)]*\\))?)\\)`).exec(source)?.[1] ?? ''
+  const value =
+    new RegExp(`(?:text|number|port|hostPort)\\('${name}', ([^)]*(?:\\([^)]*\\))?)\\)`).exec(source)?.[1] ??
+    ''
   if (value.startsWith('text(')) return ''
   const number = value.replaceAll('HOUR_MS', '3600000').replaceAll('_', '')
   return /^[\d* ]+$/.test(number)

@@ -20,6 +20,14 @@ const CODES = {
     'Two VirtualServices claim one host. The older one is used; without creation times, the first by name.',
     'Remove one, or merge their routes into one.',
   ],
+  'certificate-expired': [
+    "A workload's certificate has ended. Its calls by mutual TLS fail.",
+    "The agent's log says why it got no new one: most often its token, or citadel does not answer.",
+  ],
+  'certificate-expiring': [
+    "A workload's certificate should have been renewed by now.",
+    "The agent's log says why it was not.",
+  ],
   'duplicate-resource': [
     'The same object (kind, namespace, name) is written twice. The first counts, in the order of folders and file names.',
     'Remove one of the two.',
@@ -54,9 +62,37 @@ const CODES = {
     'The settings of the mesh can not be read. The last good ones stay in force.',
     'See [settings of the mesh](configuration/mesh-config.md).',
   ],
+  'metrics-unreadable': [
+    'The hub can not read the metrics of a sidecar: its figures are missing in graphs and lists.',
+    'The message says why. The hub must reach port 15020 of the pod.',
+  ],
   'namespace-conflict': [
     '`seinectl apply -n` names another namespace than the object does.',
     'Leave one of the two out.',
+  ],
+  'no-certificate': [
+    "A workload's agent has got no certificate yet. It takes no calls.",
+    "The message, or the agent's log, says why.",
+  ],
+  'not-ready': [
+    'A workload is not ready and gets no calls.',
+    'The message says what its sidecar waits for, where it is the sidecar.',
+  ],
+  'proxy-not-connected': [
+    'A sidecar is not connected to pilot. It goes on with what it has and gets no changes.',
+    "The agent's log says why. It comes back by itself.",
+  ],
+  'rejected-by-envoy': [
+    'Envoy refused what came of a configuration that Seine took. It keeps what it had; everything else is sent.',
+    "The message is Envoy's own, and names the object that the resource came from. See [debug a configuration](../tasks/debug-configuration.md#when-envoy-refuses).",
+  ],
+  'subset-in-use': [
+    'A DestinationRule no longer has a subset that requests are routed to. Its last good version stays in force.',
+    'Change the routes first, or write both at once.',
+  ],
+  'too-many-kinds-of-calls': [
+    'There are more combinations of caller, called and labels than the hub keeps: some figures are missing.',
+    'Use Prometheus for a mesh of that size.',
   ],
   'unknown-kind': [
     'There is no such kind, or not in that API version.',
@@ -72,17 +108,24 @@ const CODES = {
   ],
 }
 
-/** Words on lines about codes that are none of a problem's. */
-const OTHER = new Set(['not-allowed', 'state-of-the-world'])
+/** Codes of something else: why citadel refuses a request. */
+const OTHER = new Set(['not-allowed'])
 
 export function problemPages(root) {
+  const CODE = /'(IST\d{4}|unsupported|[a-z]+(?:-[a-z]+)+)'/g
+  const FORMS = [
+    // code: 'yaml-syntax', or one of several
+    /\bcode: [^\n]*/g,
+    // fail('unknown-kind', …), problem('warning', 'not-ready', …)
+    /\b(?:fail|problem)\(\s*(?:'(?:error|warning|info)',\s*)?'[\w-]+'/g,
+    // problemAt(rule, 'spec.host', 'host-collision', …)
+    /\bproblemAt\((?:[^()]|\([^()]*\))*?,\s*'[\w-]+',/g,
+  ]
   const found = new Set()
   for (const text of productSources(root).values())
-    for (const line of text.split('\n')) {
-      if (!/\bcode\b|\bfail\(|^\s*'[a-zA-Z0-9-]+',$/.test(line)) continue
-      for (const [, word] of line.matchAll(/'(IST\d{4}|unsupported|[a-z]+(?:-[a-z]+)+)'/g))
-        if (!OTHER.has(word) && (word in CODES || /\bcode: /.test(line))) found.add(word)
-    }
+    for (const form of FORMS)
+      for (const [part] of text.matchAll(form))
+        for (const [, word] of part.matchAll(CODE)) if (!OTHER.has(word)) found.add(word)
   const rows = describe(new Set([...found].sort()), CODES, 'tools/reference/problems.mjs').map(
     ([name, [meaning, remedy]]) => [code(name), meaning, remedy],
   )
@@ -100,9 +143,6 @@ An *error* keeps its object, or the part named, out of the mesh; a *warning* doe
 Codes that begin with \`IST\` are those of Istio's analysis.
 
 ${table(['Code', 'Meaning', 'What to do'], rows)}
-
-A configuration that Seine takes and Envoy refuses is no problem of this list: it is a *rejection* (NACK), which
-\`seinectl proxy-status\`, the dashboard and the log show with Envoy's reason. See
-[debug a configuration](../tasks/debug-configuration.md).`
+`
   return [['problems.md', text]]
 }
