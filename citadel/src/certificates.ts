@@ -124,8 +124,10 @@ function reasonAgainst(name: string, trustDomain: string, caller: CallerIdentity
   if (!workload) return `the CSR asks for the name ${name}, which is none of a workload of this mesh`
   if (workload.namespace !== caller.namespace)
     return `the CSR asks for a workload of namespace ${workload.namespace}, but its token is for ${caller.namespace}`
-  if (caller.pod === undefined || caller.pod.startsWith(workload.workload)) return undefined
-  return `the CSR asks for the workload ${workload.workload}, but its token is for the pod ${caller.pod}`
+  const { pod } = caller
+  if (pod === undefined || pod === workload.workload || pod.startsWith(`${workload.workload}-`))
+    return undefined
+  return `the CSR asks for the workload ${workload.workload}, but its token is for the pod ${pod}`
 }
 
 function refuse(code: Refusal['code'], message: string): { readonly ok: false; readonly error: Refusal } {

@@ -124,6 +124,11 @@ describe('sign', () => {
       [{ type: 'dns' as const, value: 'ratings-v1.default.ratings.v1.workload.cluster.local' }],
       /workload ratings-v1, but its token is for the pod reviews/,
     ],
+    [
+      "a workload whose name is the beginning of the pod's",
+      [{ type: 'dns' as const, value: 'rev.default.reviews.v1.workload.cluster.local' }],
+      /workload rev, but its token is for the pod reviews/,
+    ],
     ['a name outside the mesh', [{ type: 'dns' as const, value: 'example.com' }], /none of a workload/],
   ])('refuses %s', async (_name, names, message) => {
     const signed = await citadel.sign({ csrPem: await csr(names), caller, ttlMs: DAY })
