@@ -70,6 +70,8 @@ export class Agent {
       healthPort: settings.ports.health,
       adminPort: settings.ports.admin,
       metrics,
+      application: settings.applicationMetrics,
+      logger,
       notReady: () => this.notReady(),
     })
     await status.start()

@@ -4,6 +4,7 @@ import { type Clock, errorMessage, type Logger } from '@seine/kit'
 import { decode, type Packet } from 'dns-packet'
 import { answerTo, RCODE, sizeLimit } from './dns-answers.ts'
 import { forward, framed, type Resolver, unframed } from './dns-forward.ts'
+import { listenFailure } from './listen-failure.ts'
 
 const TCP_IDLE_MS = 10_000
 /** Bounds of what an application that asks without end can take of the sidecar. */
@@ -42,14 +43,14 @@ export class DnsServer {
     tcp.maxConnections = MAX_TCP_CONNECTIONS
     this.#tcp = tcp
     await new Promise<void>((resolve, reject) => {
-      tcp.once('error', reject)
+      tcp.once('error', failure => reject(listenFailure(this.#options.port, failure)))
       tcp.listen(this.#options.port, '127.0.0.1', resolve)
     })
     const { port } = tcp.address() as AddressInfo
     const udp = createSocket('udp4')
     this.#udp = udp
     await new Promise<void>((resolve, reject) => {
-      udp.once('error', reject)
+      udp.once('error', failure => reject(listenFailure(port, failure)))
       udp.bind(port, '127.0.0.1', resolve)
     })
     for (const socket of [tcp, udp])

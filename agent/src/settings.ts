@@ -25,6 +25,8 @@ export interface AgentSettings {
   readonly drainMs: number
   readonly certificateTtlMs: number
   readonly resolvConf: string
+  /** Where the application serves metrics of its own, on loopback; undefined where it has none. */
+  readonly applicationMetrics: URL | undefined
   readonly ports: AgentPorts
 }
 
@@ -69,6 +71,13 @@ export function readSettings(env: NodeJS.ProcessEnv): Result<AgentSettings, stri
     if (!isHostPort(value)) problems.push(`${name} must be <host>:<port>, not ${value}`)
     return value
   }
+  const url = (name: string) => {
+    const value = env[name]
+    if (!value) return undefined
+    if (URL.canParse(value) && new URL(value).protocol === 'http:') return new URL(value)
+    problems.push(`${name} must be an http URL, not ${value}`)
+    return undefined
+  }
   const settings: AgentSettings = {
     podName: text('POD_NAME'),
     namespace: text('POD_NAMESPACE'),
@@ -89,6 +98,7 @@ export function readSettings(env: NodeJS.ProcessEnv): Result<AgentSettings, stri
     drainMs: number('DRAIN_MS', 5000),
     certificateTtlMs: number('CERTIFICATE_TTL_MS', 24 * HOUR_MS),
     resolvConf: text('RESOLV_CONF', '/etc/resolv.conf'),
+    applicationMetrics: url('APPLICATION_METRICS'),
     ports: {
       admin: port('ADMIN_PORT', 15000),
       dns: port('DNS_PORT', 15053),

@@ -1,14 +1,23 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
-import { errorMessage, type Registry } from '@seine/kit'
+import type { AddressInfo } from 'node:net'
+import { Counter, errorMessage, type Logger, type Registry } from '@seine/kit'
 import { adminCall } from './envoy-process.ts'
 import { istioMetrics } from './istio-metrics.ts'
+import { listenFailure } from './listen-failure.ts'
+
+/** Well below the timeout of Prometheus, which is 10 s unless it is told otherwise. */
+const SCRAPE_TIMEOUT_MS = 5000
 
 /** What the agent's HTTP ports answer from. */
 export interface StatusOptions {
+  /** 0 for any, as the next. */
   readonly metricsPort: number
   readonly healthPort: number
   readonly adminPort: number
   readonly metrics: Registry
+  /** Where the application serves metrics of its own, to be served along. */
+  readonly application: URL | undefined
+  readonly logger: Logger
   /** Why the sidecar is not ready, or undefined when it is. */
   notReady(): Promise<string | undefined>
 }
@@ -17,21 +26,30 @@ export interface StatusOptions {
 export class StatusServer {
   readonly #options: StatusOptions
   readonly #servers: Server[] = []
+  readonly #failures: Counter
 
   constructor(options: StatusOptions) {
     this.#options = options
+    this.#failures = new Counter({
+      name: 'seine_agent_scrape_failures_total',
+      help: 'How often metrics of Envoy or of the application were not to be had',
+      labelNames: ['of'],
+      registers: [options.metrics],
+    })
   }
 
-  async start(): Promise<void> {
+  /** Resolves with the ports when both listen; rejects when one is taken. */
+  async start(): Promise<{ readonly metrics: number; readonly health: number }> {
     const { metricsPort, healthPort } = this.#options
-    await Promise.all([this.#listen(metricsPort, true), this.#listen(healthPort, false)])
+    const metrics = await this.#listen(metricsPort, true)
+    return { metrics, health: await this.#listen(healthPort, false) }
   }
 
   async close(): Promise<void> {
     await Promise.all(this.#servers.map(server => new Promise(resolve => server.close(resolve))))
   }
 
-  async #listen(port: number, withMetrics: boolean): Promise<void> {
+  async #listen(port: number, withMetrics: boolean): Promise<number> {
     const server = createServer((request, response) => {
       this.#answer(request, response, withMetrics).catch(failure =>
         reply(response, 500, errorMessage(failure)),
@@ -40,9 +58,10 @@ export class StatusServer {
     server.keepAliveTimeout = 1000
     this.#servers.push(server)
     await new Promise<void>((resolve, reject) => {
-      server.once('error', reject)
+      server.once('error', failure => reject(listenFailure(port, failure)))
       server.listen(port, '0.0.0.0', resolve)
     })
+    return (server.address() as AddressInfo).port
   }
 
   async #answer(request: IncomingMessage, response: ServerResponse, withMetrics: boolean): Promise<void> {
@@ -57,11 +76,40 @@ export class StatusServer {
     return reply(response, 404, 'not found')
   }
 
-  /** Envoy's metrics under Istio's names, and the agent's. Without Envoy, the agent's alone. */
+  /** Envoy's metrics under Istio's names, the application's and the agent's, or those of them that are to be had. */
   async #metrics(): Promise<string> {
-    const envoy = await adminCall(this.#options.adminPort, 'GET', '/stats/prometheus').catch(() => undefined)
-    return `${envoy?.status === 200 ? istioMetrics(envoy.body) : ''}${await this.#options.metrics.metrics()}`
+    const { adminPort, application, metrics } = this.#options
+    const [envoy, own] = await Promise.all([
+      this.#scraped('envoy', () => adminCall(adminPort, 'GET', '/stats/prometheus')),
+      application ? this.#scraped('application', () => get(application)) : '',
+    ])
+    return [istioMetrics(envoy), own, await metrics.metrics()].map(endedByNewline).join('')
   }
+
+  async #scraped(of: string, get: () => Promise<{ status: number; body: string }>): Promise<string> {
+    try {
+      const { status, body } = await get()
+      if (status === 200) return body
+      throw new Error(`it answered ${status}`)
+    } catch (failure) {
+      this.#failures.inc({ of })
+      this.#options.logger.debug({ of, reason: errorMessage(failure) }, 'no metrics')
+      return ''
+    }
+  }
+}
+
+async function get(url: URL): Promise<{ status: number; body: string }> {
+  const answer = await fetch(url, {
+    headers: { accept: 'text/plain;version=0.0.4' },
+    signal: AbortSignal.timeout(SCRAPE_TIMEOUT_MS),
+  })
+  return { status: answer.status, body: await answer.text() }
+}
+
+/** Texts that are put together must not run into each other. */
+function endedByNewline(text: string): string {
+  return text === '' || text.endsWith('\n') ? text : `${text}\n`
 }
 
 function reply(response: ServerResponse, status: number, body: string, type = 'text/plain'): void {

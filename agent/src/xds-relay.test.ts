@@ -22,6 +22,9 @@ import {
 } from '../test/control-plane.ts'
 import { addXdsRelay } from './xds-relay.ts'
 
+// One moves many bytes, which takes a while on a machine that is busy.
+vi.setConfig({ testTimeout: 30_000 })
+
 const ADS = '/envoy.service.discovery.v3.AggregatedDiscoveryService/'
 /** What pilot saw of a stream. */
 interface Seen {
@@ -103,7 +106,7 @@ class EnvoyStream {
 }
 
 function eventually(check: () => void): Promise<void> {
-  return vi.waitFor(check, { interval: 2, timeout: 4000 })
+  return vi.waitFor(check, { interval: 2, timeout: 20_000 })
 }
 
 describe('the xDS relay', () => {

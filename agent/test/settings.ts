@@ -22,6 +22,7 @@ export function testSettings(changes: Partial<AgentSettings> = {}): AgentSetting
     drainMs: 0,
     certificateTtlMs: 3_600_000,
     resolvConf: '/nowhere/resolv.conf',
+    applicationMetrics: undefined,
     ports: { admin: 15000, dns: 15053, metrics: 15020, health: 15021, prometheus: 15090 },
     ...changes,
   }

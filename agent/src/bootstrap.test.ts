@@ -1,0 +1,63 @@
+import { execFile } from 'node:child_process'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import { ensureEnvoy } from '@seine/envoy-binary'
+import { goldenText } from '@seine/testing/unit'
+import { describe, expect, it } from 'vitest'
+import { testSettings } from '../test/settings.ts'
+import { bootstrap } from './bootstrap.ts'
+
+const GOLDEN = fileURLToPath(new URL('../testdata/bootstrap.json', import.meta.url))
+
+/** What Envoy says against a bootstrap; an empty text when it takes it. */
+async function objection(config: object): Promise<string> {
+  const envoy = await ensureEnvoy(() => undefined)
+  if (!envoy.ok) throw new Error(envoy.error.message)
+  const folder = await mkdtemp(join(tmpdir(), 'seine-bootstrap-'))
+  const file = join(folder, 'bootstrap.json')
+  try {
+    await writeFile(file, JSON.stringify(config))
+    await promisify(execFile)(envoy.value.path, ['--mode', 'validate', '-l', 'error', '-c', file])
+    return ''
+  } catch (failure) {
+    return (failure as { stderr?: string }).stderr || String(failure)
+  } finally {
+    await rm(folder, { recursive: true })
+  }
+}
+
+describe('bootstrap', () => {
+  it('is this, and Envoy takes it', async () => {
+    const made = bootstrap(testSettings())
+    const text = `${JSON.stringify(made, null, 2)}\n`
+    expect(text).toBe(goldenText(GOLDEN, text))
+    expect(await objection(made)).toBe('')
+  })
+
+  it.each([
+    ['hub.seine-system.svc:4317', 'STRICT_DNS', { address: 'hub.seine-system.svc', port_value: 4317 }],
+    ['192.0.2.7:4317', 'STATIC', { address: '192.0.2.7', port_value: 4317 }],
+    ['[2001:db8::7]:4317', 'STATIC', { address: '2001:db8::7', port_value: 4317 }],
+  ])('finds the receiver of spans at %s, and Envoy takes it', async (otlpAddress, type, address) => {
+    const made = bootstrap(testSettings({ otlpAddress })) as {
+      static_resources: { clusters: { name: string; type: string }[] }
+    }
+    const cluster = made.static_resources.clusters.find(({ name }) => name === 'otlp')
+    expect(cluster?.type).toBe(type)
+    expect(JSON.stringify(cluster)).toContain(JSON.stringify(address))
+    expect(await objection(made)).toBe('')
+  })
+
+  it('holds no secret and tells who the proxy is', () => {
+    const text = JSON.stringify(bootstrap(testSettings()))
+    expect(text).not.toMatch(/PRIVATE KEY|Bearer|token/i)
+    expect(text).toContain('sidecar~10.0.0.7~reviews-v1-abc.default~default.svc.cluster.local')
+  })
+
+  it('is judged by Envoy, which says what it does not take', async () => {
+    expect(await objection({ ...bootstrap(testSettings()), nonsense: true })).toContain('nonsense')
+  })
+})

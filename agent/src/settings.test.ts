@@ -1,0 +1,99 @@
+import { describe, expect, it } from 'vitest'
+import { testSettings } from '../test/settings.ts'
+import { nodeId, nodeMetadata, readSettings } from './settings.ts'
+
+/** What the injector always writes. */
+const ENVIRONMENT = {
+  POD_NAME: 'reviews-v1-abc',
+  POD_NAMESPACE: 'default',
+  INSTANCE_IP: '10.0.0.7',
+  CA_ADDR: 'citadel.seine-system:15012',
+  XDS_ADDR: '10.0.0.1:15012',
+  TOKEN_FILE: '/token',
+  ROOT_CERT_FILE: '/root-cert.pem',
+  RUN_DIR: '/run/seine',
+}
+
+describe('readSettings', () => {
+  it('takes what the injector writes, and defaults for the rest', () => {
+    const read = readSettings({ ...ENVIRONMENT, LABELS: '{"app":"reviews"}' })
+    expect(read).toEqual({
+      ok: true,
+      value: {
+        podName: 'reviews-v1-abc',
+        namespace: 'default',
+        ip: '10.0.0.7',
+        serviceAccount: 'default',
+        workloadName: 'reviews-v1-abc',
+        labels: { app: 'reviews' },
+        clusterId: 'Kubernetes',
+        trustDomain: 'cluster.local',
+        caAddress: 'citadel.seine-system:15012',
+        xdsAddress: '10.0.0.1:15012',
+        otlpAddress: '127.0.0.1:4317',
+        tokenFile: '/token',
+        rootCertFile: '/root-cert.pem',
+        runDir: '/run/seine',
+        envoyPath: undefined,
+        concurrency: 2,
+        drainMs: 5000,
+        certificateTtlMs: 86_400_000,
+        resolvConf: '/etc/resolv.conf',
+        applicationMetrics: undefined,
+        ports: { admin: 15000, dns: 15053, metrics: 15020, health: 15021, prometheus: 15090 },
+      },
+    })
+  })
+
+  it('names everything that is missing', () => {
+    expect(readSettings({ POD_NAME: 'p', RUN_DIR: '' })).toEqual({
+      ok: false,
+      error:
+        'the environment lacks POD_NAMESPACE, INSTANCE_IP, CA_ADDR, XDS_ADDR, TOKEN_FILE, ROOT_CERT_FILE, RUN_DIR: the injector sets them',
+    })
+  })
+
+  it.each([
+    [{ LABELS: 'app=reviews' }, 'LABELS must be a JSON object of strings, not app=reviews'],
+    [{ LABELS: '["a"]' }, 'LABELS must be a JSON object of strings, not ["a"]'],
+    [{ LABELS: '{"a":1}' }, 'LABELS must be a JSON object of strings, not {"a":1}'],
+    [
+      { ENVOY_CONCURRENCY: 'two' },
+      'ENVOY_CONCURRENCY must be a whole number from 0 to 9007199254740991, not two',
+    ],
+    [{ DRAIN_MS: '-1' }, 'DRAIN_MS must be a whole number from 0 to 9007199254740991, not -1'],
+    [{ DNS_PORT: '66000' }, 'DNS_PORT must be a whole number from 0 to 65535, not 66000'],
+    [{ CA_ADDR: 'citadel' }, 'CA_ADDR must be <host>:<port>, not citadel'],
+    [{ XDS_ADDR: 'fd00::1:15012' }, 'XDS_ADDR must be <host>:<port>, not fd00::1:15012'],
+    [{ OTLP_ADDR: 'http://hub:4317' }, 'OTLP_ADDR must be <host>:<port>, not http://hub:4317'],
+    [{ OTLP_ADDR: 'hub:0' }, 'OTLP_ADDR must be <host>:<port>, not hub:0'],
+    [{ APPLICATION_METRICS: '9090' }, 'APPLICATION_METRICS must be an http URL, not 9090'],
+    [
+      { ADMIN_PORT: 'x', METRICS_PORT: '1.5' },
+      'ADMIN_PORT must be a whole number from 0 to 65535, not x; METRICS_PORT must be a whole number from 0 to 65535, not 1.5',
+    ],
+  ])('refuses %j and names the variable', (changes, error) => {
+    expect(readSettings({ ...ENVIRONMENT, ...changes })).toEqual({ ok: false, error })
+  })
+
+  it.each(['[fd00::1]:15012', 'localhost:1', '192.0.2.1:65535'])('takes the address %s', address => {
+    expect(readSettings({ ...ENVIRONMENT, XDS_ADDR: address })).toMatchObject({
+      ok: true,
+      value: { xdsAddress: address },
+    })
+  })
+})
+
+describe('the node', () => {
+  it('is called as Istio calls it, and says what pilot makes its configuration from', () => {
+    expect(nodeId(testSettings())).toBe('sidecar~10.0.0.7~reviews-v1-abc.default~default.svc.cluster.local')
+    expect(nodeMetadata(testSettings())).toMatchObject({
+      NAME: 'reviews-v1-abc',
+      NAMESPACE: 'default',
+      WORKLOAD_NAME: 'reviews-v1',
+      SERVICE_ACCOUNT: 'bookinfo-reviews',
+      INSTANCE_IPS: '10.0.0.7',
+      LABELS: { app: 'reviews', version: 'v1' },
+    })
+  })
+})
