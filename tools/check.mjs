@@ -1,4 +1,5 @@
-// Checks what the compiler does not: formatting and lint, and which package may import which.
+// Checks what the compiler does not: formatting and lint, which package may import which, and whether the
+// reference documentation is what the sources say. It runs after a build.
 import { spawnSync } from 'node:child_process'
 import { readdirSync, readFileSync } from 'node:fs'
 import { join, relative } from 'node:path'
@@ -70,15 +71,29 @@ for (const folder of workspaces) {
   const declared = JSON.parse(readFileSync(join(root, folder, 'package.json'), 'utf8'))
   const dependencies = { ...declared.dependencies, ...declared.devDependencies }
   for (const file of sources(join(root, folder))) checkFile(file, name, dependencies)
+  checkUse(folder, dependencies)
 }
 
-function sources(folder) {
+function sources(folder, pattern = /\.(ts|tsx)$/) {
   return readdirSync(folder, { withFileTypes: true }).flatMap(entry => {
     if (['node_modules', 'dist', 'gen', 'testdata', 'dev'].includes(entry.name)) return []
     const path = join(folder, entry.name)
-    if (entry.isDirectory()) return workspaces.some(other => join(root, other) === path) ? [] : sources(path)
-    return /\.(ts|tsx)$/.test(entry.name) ? [path] : []
+    if (entry.isDirectory())
+      return workspaces.some(other => join(root, other) === path) ? [] : sources(path, pattern)
+    return pattern.test(entry.name) ? [path] : []
   })
+}
+
+/** What a package depends on it uses; types have no importer to be seen. */
+function checkUse(folder, dependencies) {
+  const text = sources(join(root, folder), /\.(tsx?|mjs|css|html)$/)
+    .map(file => readFileSync(file, 'utf8'))
+    .join('\n')
+  for (const name of Object.keys(dependencies)) {
+    const used = [`'${name}'`, `'${name}/`, `"${name}"`, `"${name}/`].some(form => text.includes(form))
+    if (!used && !name.startsWith('@types/'))
+      problems.push(`${folder}/package.json: nothing in ${folder} uses ${name}`)
+  }
 }
 
 function checkFile(file, name, dependencies) {
@@ -114,5 +129,8 @@ const biome = spawnSync(join(root, 'node_modules/.bin/biome'), ['check', '--diag
   cwd: root,
   stdio: ['ignore', 2, 2],
 })
-if (problems.length > 0 || biome.status !== 0) process.exit(1)
-console.error('check: imports, purity, sizes, format and lint are in order')
+const reference = spawnSync(process.execPath, [join(root, 'tools/reference.mjs'), '--check'], {
+  stdio: ['ignore', 2, 2],
+})
+if (problems.length > 0 || biome.status !== 0 || reference.status !== 0) process.exit(1)
+console.error('check: imports, purity, sizes, dependencies, format, lint and the reference are in order')

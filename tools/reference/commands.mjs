@@ -28,18 +28,13 @@ const PROGRAMS = [
   },
 ]
 
-/** Lines of help must not be cut where a terminal ends. */
-const WIDE = 'data:text/javascript,process.stdout.isTTY=true;process.stdout.columns=1e5'
-
 export async function commandPages(root) {
   return PROGRAMS.map(({ name, script, about }) => {
-    const help = (...words) => parseHelp(helpOf(root, script, words))
-    const main = help()
-    const commands = main.commands
-      .map(({ term }) => term.split(/[ |]/)[0])
-      .filter(command => command !== 'help')
+    const help = helpOf(root, script)
+    const main = parseHelp(help.get(''))
+    const commands = [...help.keys()].filter(command => command !== '')
     const sections = commands.map(command => {
-      const { usage, description, ...parts } = help('help', command)
+      const { usage, description, ...parts } = parseHelp(help.get(command))
       return `## ${name} ${command}\n\n${sentence(description)}\n\n    ${usage}\n\n${body(parts)}`
     })
     const text = [
@@ -53,15 +48,19 @@ export async function commandPages(root) {
   })
 }
 
-/** The machine's own paths are none of the reference's. */
-function helpOf(root, script, words) {
-  const args = words.length === 0 ? ['--help'] : words
-  const text = execFileSync(process.execPath, ['--import', WIDE, join(root, script), ...args], {
-    encoding: 'utf8',
-    env: { PATH: process.env.PATH, NO_COLOR: '1', SEINE_CACHE: '~/.cache/seine' },
-    stdio: ['ignore', 'pipe', 'inherit'],
-  })
-  return text.replaceAll(join(root, '/'), '')
+/** The help of a program (under the empty name) and of its commands. The machine's own paths are none of it. */
+function helpOf(root, script) {
+  const text = execFileSync(
+    process.execPath,
+    ['--import', join(root, 'tools/reference/print-help.mjs'), join(root, script)],
+    {
+      encoding: 'utf8',
+      env: { PATH: process.env.PATH, SEINE_CACHE: '~/.cache/seine' },
+      stdio: ['ignore', 'pipe', 'inherit'],
+    },
+  )
+  const help = JSON.parse(text.replaceAll(join(root, '/'), ''))
+  return new Map(Object.entries(help))
 }
 
 /** Commander's help, taken apart. */

@@ -53,6 +53,7 @@ const AGENT_ENVIRONMENT = {
   DRAIN_MS: 'How long requests may go on when the sidecar stops, ms',
   CERTIFICATE_TTL_MS: 'The lifetime of certificates to ask for, ms; citadel may give less',
   RESOLV_CONF: 'Names the resolvers for what is not in the mesh',
+  APPLICATION_METRICS: "`http` URL of the application's own metrics, to be served with the others",
   ADMIN_PORT: "Envoy's admin port",
   DNS_PORT: 'The DNS port',
   METRICS_PORT: 'The port of metrics',
