@@ -1,5 +1,6 @@
 import { type CallKey, UNKNOWN } from './calls.ts'
 import type { Columns } from './columns.ts'
+import { obtain } from './maps.ts'
 import { type MeshIndex, nodeId } from './mesh-index.ts'
 import type { Range, TrafficStore } from './traffic-store.ts'
 
@@ -12,9 +13,10 @@ const SKEW = 0.05
 /** Calls of one kind in a range of time, each counted once whoever reported it. */
 export interface Call {
   readonly key: CallKey
-  /** Nodes of the graph. */
+  /** Nodes of the graph, and the id of the edge between them. */
   readonly source: string
   readonly target: string
+  readonly edge: string
   /** Amounts by column. */
   readonly sums: Float64Array
   /** TCP connections that are open now. */
@@ -39,11 +41,6 @@ export interface MeasuredSecurity {
 interface Reported extends Call {
   readonly series: number
   readonly count: number
-}
-
-/** The id of the edge between two nodes. */
-export function edgeId({ source, target }: Pick<Call, 'source' | 'target'>): string {
-  return `${source}→${target}`
 }
 
 /** The nodes of the graph between which a call is drawn: where no sidecar answers, the service that was called. */
@@ -85,7 +82,7 @@ export function attribute(store: TrafficStore, range: Range, index: MeshIndex): 
   }
   const weights = new Map<number, number>()
   const calls: Call[] = []
-  const measured = new Map<string, MeasuredSecurity>()
+  const measured = new Map<string, { mutualTls: number; plaintext: number }>()
   for (const one of reported) {
     const weight = weightOf(one)
     if (weight > 0) {
@@ -93,12 +90,8 @@ export function attribute(store: TrafficStore, range: Range, index: MeshIndex): 
       calls.push(weight === 1 ? one : scaled(one, weight))
     }
     if (isMeasured(one, plainReceived)) {
-      const { mutualTls, plaintext } = measured.get(edgeId(one)) ?? { mutualTls: 0, plaintext: 0 }
-      const isMutual = one.key.security === 'mutual_tls'
-      measured.set(edgeId(one), {
-        mutualTls: mutualTls + (isMutual ? one.count : 0),
-        plaintext: plaintext + (isMutual ? 0 : one.count),
-      })
+      const sums = obtain(measured, one.edge, () => ({ mutualTls: 0, plaintext: 0 }))
+      sums[one.key.security === 'mutual_tls' ? 'mutualTls' : 'plaintext'] += one.count
     }
   }
   return { calls, weights, measured }
@@ -120,7 +113,8 @@ function readReports(store: TrafficStore, range: Range, index: MeshIndex): Repor
     const sums = totals.get(series) ?? none
     const open = connections.get(series) ?? 0
     const count = countOf(sums, store.columns) + open
-    return [{ series, key, ...endsOf(key, index), sums, open, count }]
+    const { source, target } = endsOf(key, index)
+    return [{ series, key, source, target, edge: `${source}→${target}`, sums, open, count }]
   })
 }
 

@@ -59,7 +59,9 @@ describe('MetricsReader', () => {
     const reader = new MetricsReader(WANTED)
     expect(() => {
       for (let n = 0; n < 100; n++) reader.push(Buffer.alloc(1024, 'a'))
-    }).toThrow('longer than 64 KiB')
+    }).toThrow('longer than 8 KiB')
+    expect(() => parsePrometheus(`a{x="${'y'.repeat(10_000)}"} 1\n`, WANTED)).toThrow('longer than 8 KiB')
+    expect(parsePrometheus(`unwanted{x="${'y'.repeat(10_000)}"} 1\n`, WANTED)).toEqual([])
     const lines = Buffer.from('a 1\n'.repeat(1000))
     const many = new MetricsReader(WANTED)
     expect(() => {

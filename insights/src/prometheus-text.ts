@@ -10,16 +10,16 @@ export interface Sample {
 
 /** More than a sidecar with thousands of call kinds has; a body beyond it is refused, not cut. */
 const MAX_SAMPLES = 200_000
-const MAX_LINE_BYTES = 64 << 10
+const MAX_LINE_BYTES = 8 << 10
 
 const NEWLINE = 0x0a
-const HASH = 0x23
-const BRACE = 0x7b
 const SPACE = 0x20
+const HASH = 0x23
+const COMMA = 0x2c
+const OPEN = 0x7b
+const CLOSE = 0x7d
 const BUCKET = '_bucket'
-const LE = ',le="'
 const BOUND = /^,le="([^"]*)",?$/
-const NOTHING = Buffer.alloc(0)
 const LABEL = /([a-zA-Z_][a-zA-Z0-9_]*)="((?:[^"\\]|\\.)*)"/g
 
 /**
@@ -30,8 +30,8 @@ export class MetricsReader {
   readonly samples: Sample[] = []
   readonly #wanted: ReadonlySet<string>
   #rest: Buffer | undefined
-  /** The labels of the line before, as bytes up to `le`, and as read. */
-  #labelBytes: Buffer = NOTHING
+  /** The labels of the line before without a bound, as bytes and as read. */
+  #labelBytes: Buffer = Buffer.alloc(0)
   #labels: Readonly<Record<string, string>> = {}
 
   constructor(wanted: ReadonlySet<string>) {
@@ -46,7 +46,7 @@ export class MetricsReader {
       this.#line(bytes, start, end)
       start = end + 1
     }
-    if (bytes.length - start > MAX_LINE_BYTES) throw new Error('a line of metrics is longer than 64 KiB')
+    checkLength(bytes.length - start)
     // A copy: a view would keep the whole piece.
     this.#rest = start < bytes.length ? Buffer.from(bytes.subarray(start)) : undefined
   }
@@ -60,39 +60,44 @@ export class MetricsReader {
   #line(bytes: Buffer, start: number, end: number): void {
     if (start === end || bytes[start] === HASH) return
     let nameEnd = start
-    while (nameEnd < end && bytes[nameEnd] !== BRACE && bytes[nameEnd] !== SPACE) nameEnd++
+    while (nameEnd < end && bytes[nameEnd] !== OPEN && bytes[nameEnd] !== SPACE) nameEnd++
     const name = bytes.toString('latin1', start, nameEnd)
     if (!this.#wanted.has(name)) return
-    const labelsEnd = bytes[nameEnd] === BRACE ? bytes.lastIndexOf('}', end - 1) : nameEnd
-    if (labelsEnd < nameEnd) return
-    const value = numberOf(
-      bytes
-        .toString('latin1', labelsEnd + 1, end)
-        .trim()
-        .split(' ', 1)[0] ?? '',
-    )
+    checkLength(end - start)
+    const hasLabels = bytes[nameEnd] === OPEN
+    let labelsEnd = hasLabels ? end - 1 : nameEnd
+    while (hasLabels && labelsEnd > nameEnd && bytes[labelsEnd] !== CLOSE) labelsEnd--
+    if (hasLabels && labelsEnd === nameEnd) return
+    const [text = ''] = bytes
+      .toString('latin1', labelsEnd + (hasLabels ? 1 : 0), end)
+      .trim()
+      .split(' ', 1)
+    const value = numberOf(text)
     if (value === undefined) return
     if (this.samples.length >= MAX_SAMPLES) throw new Error(`more than ${MAX_SAMPLES} samples`)
-    const labels = bytes[nameEnd] === BRACE ? bytes.subarray(nameEnd + 1, labelsEnd) : NOTHING
-    this.samples.push({ name, ...this.#read(labels, name.endsWith(BUCKET)), value })
+    const labelsStart = Math.min(nameEnd + 1, labelsEnd)
+    const read = name.endsWith(BUCKET)
+      ? this.#bucket(bytes, labelsStart, labelsEnd)
+      : { labels: this.#read(bytes, labelsStart, labelsEnd), le: undefined }
+    this.samples.push({ name, ...read, value })
   }
 
-  #read(labels: Buffer, isBucket: boolean): Pick<Sample, 'labels' | 'le'> {
-    if (!isBucket) return { labels: this.#known(labels), le: undefined }
-    // Envoy writes the bound last: what stands before it is the same in all lines of a histogram.
-    const at = labels.lastIndexOf(LE)
-    const [, bound] = at < 0 ? [] : (BOUND.exec(labels.toString('latin1', at)) ?? [])
-    if (bound !== undefined) return { labels: this.#known(labels.subarray(0, at)), le: numberOf(bound) }
-    const { le = '', ...others } = parseLabels(labels.toString('utf8'))
+  /** Envoy writes the bound last: what stands before it is the same in all lines of a histogram. */
+  #bucket(bytes: Buffer, start: number, end: number): Pick<Sample, 'labels' | 'le'> {
+    let comma = end - 1
+    while (comma > start && bytes[comma] !== COMMA) comma--
+    const [, bound] = BOUND.exec(bytes.toString('latin1', comma, end)) ?? []
+    if (bound !== undefined) return { labels: this.#read(bytes, start, comma), le: numberOf(bound) }
+    const { le = '', ...others } = parseLabels(bytes.toString('utf8', start, end))
     return { labels: others, le: numberOf(le) }
   }
 
-  /** The labels as read, without reading them again where they are those of the line before. */
-  #known(labels: Buffer): Readonly<Record<string, string>> {
-    if (!this.#labelBytes.equals(labels)) {
-      // A copy: a view would keep the whole piece.
-      this.#labelBytes = Buffer.from(labels)
-      this.#labels = parseLabels(labels.toString('utf8'))
+  /** The labels, not read again where they are those of the line before. */
+  #read(bytes: Buffer, start: number, end: number): Readonly<Record<string, string>> {
+    const known = this.#labelBytes
+    if (known.length !== end - start || known.compare(bytes, start, end) !== 0) {
+      this.#labelBytes = Buffer.from(bytes.subarray(start, end))
+      this.#labels = parseLabels(bytes.toString('utf8', start, end))
     }
     return this.#labels
   }
@@ -112,12 +117,24 @@ function numberOf(text: string): number | undefined {
   return Number.isNaN(value) ? undefined : value
 }
 
+function checkLength(bytes: number): void {
+  if (bytes > MAX_LINE_BYTES) throw new Error('a line of metrics is longer than 8 KiB')
+}
+
 function parseLabels(text: string): Record<string, string> {
   const labels: Record<string, string> = {}
-  for (const [, name = '', value = ''] of text.matchAll(LABEL)) {
-    labels[name] = value.includes('\\')
-      ? value.replace(/\\(.)/g, (_, char: string) => (char === 'n' ? '\n' : char))
-      : value
+  if (text.includes('\\')) {
+    for (const [, name = '', value = ''] of text.matchAll(LABEL))
+      labels[name] = value.replace(/\\(.)/g, (_, char: string) => (char === 'n' ? '\n' : char))
+    return labels
+  }
+  // Without escapes a quote always ends a value: several times as fast, and so is nearly every line.
+  let start = 0
+  for (let quote = text.indexOf('="'); quote >= 0; quote = text.indexOf('="', start)) {
+    const end = text.indexOf('"', quote + 2)
+    if (end < 0) break
+    labels[text.slice(start, quote)] = text.slice(quote + 2, end)
+    start = text[end + 1] === ',' ? end + 2 : end + 1
   }
   return labels
 }

@@ -1,5 +1,5 @@
 import type { Graph, GraphEdge, GraphNode } from './api-types.ts'
-import { type Attributed, type Call, edgeId, type MeasuredSecurity } from './attribution.ts'
+import type { Attributed, Call, MeasuredSecurity } from './attribution.ts'
 import { UNKNOWN } from './calls.ts'
 import type { Columns } from './columns.ts'
 import { addSums, figuresOf, NO_TRAFFIC } from './figures.ts'
@@ -23,10 +23,12 @@ export function buildGraph(
 
 /** Figures of several calls taken together. */
 export function figuresOfCalls(calls: readonly Call[], columns: Columns, seconds: number) {
-  if (calls.length === 0) return NO_TRAFFIC
+  const [first, ...others] = calls
+  if (!first) return NO_TRAFFIC
+  const open = calls.reduce((count, call) => count + call.open, 0)
+  if (others.length === 0) return figuresOf(first.sums, columns, seconds, open)
   const sums = new Float64Array(columns.size)
   for (const call of calls) addSums(sums, call.sums)
-  const open = calls.reduce((count, call) => count + call.open, 0)
   return figuresOf(sums, columns, seconds, open)
 }
 
@@ -36,7 +38,7 @@ function edgesOf(
   index: MeshIndex,
   seconds: number,
 ): GraphEdge[] {
-  return [...groupBy(calls, edgeId)]
+  return [...groupBy(calls, ({ edge }) => edge)]
     .flatMap(([id, group]): GraphEdge[] => {
       const [first] = group
       const traffic = figuresOfCalls(group, columns, seconds)

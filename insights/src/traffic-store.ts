@@ -69,6 +69,8 @@ export class TrafficStore {
   #at: number | undefined
   /** The time of the first round. */
   #watchedSince: number | undefined
+  /** Counted when it is first asked for. */
+  #open: ReadonlyMap<number, number> | undefined
   #refused = 0
   #refusedNow = 0
   /** Deltas of the round that is under way, by the time of the scrape before. */
@@ -117,6 +119,7 @@ export class TrafficStore {
   endRound(at: number): void {
     const before = this.#at
     this.#at = at
+    this.#open = undefined
     this.#watchedSince ??= at
     const pending = this.#pending
     this.#pending = new Map()
@@ -132,6 +135,7 @@ export class TrafficStore {
   /** Drops what is kept of a sidecar that is gone. Its history stays until it is old. */
   forget(target: string): void {
     this.#targets.delete(target)
+    this.#open = undefined
   }
 
   /** The kind of call that a number stands for. */
@@ -153,24 +157,23 @@ export class TrafficStore {
 
   /** Amounts by column, for each series that did anything in the range. */
   totals({ from, to }: Range): Map<number, Float64Array> {
-    const totals = new Map<number, Float64Array>()
-    for (const { parts } of this.#slice(from, to)) {
-      for (const { block, share } of parts)
-        for (const [index, series] of block.series.entries()) {
-          const sums = obtain(totals, series, () => new Float64Array(this.columns.size))
-          addTo(sums, block, index, share)
-        }
-    }
-    return totals
+    const parts = this.#slice(from, to).flatMap(round => round.parts)
+    const rows = new Map<number, number>()
+    for (const { block } of parts)
+      for (const series of block.series) if (!rows.has(series)) rows.set(series, rows.size)
+    const { size } = this.columns
+    // One array for all: thousands of small ones are more work to free than to fill.
+    const all = new Float64Array(rows.size * size)
+    for (const { block, share } of parts)
+      for (const [index, series] of block.series.entries())
+        addTo(all, (rows.get(series) ?? 0) * size, block, index, share)
+    return new Map([...rows].map(([series, row]) => [series, all.subarray(row * size, (row + 1) * size)]))
   }
 
-  /** TCP connections that are open now, by series. */
-  openConnections(): Map<number, number> {
-    const open = new Map<number, number>()
-    for (const counters of this.#targets.values())
-      for (const [series, count] of counters.openConnections())
-        open.set(series, (open.get(series) ?? 0) + count)
-    return open
+  /** TCP connections that were open in the last round, by series. */
+  openConnections(): ReadonlyMap<number, number> {
+    this.#open ??= this.#countOpen()
+    return this.#open
   }
 
   /** Amounts by column for each round, of the series that have a weight, times their weight. */
@@ -180,10 +183,18 @@ export class TrafficStore {
       for (const { block, share } of parts)
         for (const [index, series] of block.series.entries()) {
           const weight = weights.get(series)
-          if (weight) addTo(sums, block, index, share * weight)
+          if (weight) addTo(sums, 0, block, index, share * weight)
         }
       return { at, seconds, sums }
     })
+  }
+
+  #countOpen(): ReadonlyMap<number, number> {
+    const open = new Map<number, number>()
+    for (const counters of this.#targets.values())
+      for (const [series, count] of counters.openConnections())
+        open.set(series, (open.get(series) ?? 0) + count)
+    return open
   }
 
   #slice(from: number, to: number): readonly Round[] {
@@ -250,10 +261,17 @@ export class TrafficStore {
   }
 }
 
-function addTo(sums: Float64Array, { starts, columns, amounts }: Block, index: number, factor: number): void {
+/** Adds the amounts of a block's series to those that begin at `offset`. */
+function addTo(
+  sums: Float64Array,
+  offset: number,
+  { starts, columns, amounts }: Block,
+  index: number,
+  factor: number,
+): void {
   const end = starts[index + 1] ?? 0
   for (let at = starts[index] ?? 0; at < end; at++) {
-    const column = columns[at] ?? 0
+    const column = offset + (columns[at] ?? 0)
     sums[column] = (sums[column] ?? 0) + (amounts[at] ?? 0) * factor
   }
 }
