@@ -85,11 +85,11 @@ describe('metrics', () => {
       expect(code).toBe(200)
       const samples = parsePrometheus(text)
       expect(sumOf(samples, 'istio_requests_total', { reporter: 'source' })).toBe(3)
-      expect(samples.map(({ name }) => name)).toEqual([
-        'istio_requests_total',
-        'envoy_server_live',
-        'orders',
-        'seine_agent_something',
+      expect(samples.map(({ name, value }) => [name, value])).toEqual([
+        ['istio_requests_total', 3],
+        ['envoy_server_live', 1],
+        ['orders', 7],
+        ['seine_agent_something', 3],
       ])
     }
   })
