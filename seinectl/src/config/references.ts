@@ -13,7 +13,10 @@ export function brokenBy(
   world: { readonly resources: readonly MeshResource[]; readonly complete: boolean },
 ): Problem[] {
   const after = new Map(world.resources.map(resource => [keyOfResource(resource), resource]))
-  for (const object of objects) after.set(keyOfResource(object), object)
+  for (const object of objects) {
+    const key = keyOfResource(object)
+    after.set(key, after.has(key) ? object : asNewest(object))
+  }
   const own = new Set(objects.map(keyOfResource))
   const known = new Set(problemsAmong(world.resources).map(identity))
   return problemsAmong([...after.values()])
@@ -25,6 +28,12 @@ export function brokenBy(
 
 function problemsAmong(resources: readonly MeshResource[]): readonly Problem[] {
   return new MeshModel().apply({ upserts: resources, deletes: [] }).snapshot.problems
+}
+
+/** Where it collides with what is there, that is older. */
+function asNewest(object: MeshResource): MeshResource {
+  const creationTimestamp = new Date().toISOString()
+  return { ...object, metadata: { ...object.metadata, creationTimestamp } } as MeshResource
 }
 
 /** The same problem at another line is not a new one. */

@@ -13,6 +13,8 @@ export class Catalog {
   /** Key → the file whose object is used. */
   readonly #used = new Map<string, string>()
   readonly #served = new Map<string, MeshResource>()
+  /** Key → when the object was first seen; those that were there from the start have none. */
+  readonly #since = new Map<string, string>()
   readonly #contested = new Set<string>()
   readonly #touched = new Set<string>()
   #problems: readonly Problem[] = []
@@ -48,13 +50,23 @@ export class Catalog {
     }
   }
 
-  /** What differs since the last call. `problems` tells whether those changed too. */
-  takeChange(extra: readonly Problem[]): { change: ResourceChange; problems: boolean } {
+  /**
+   * What differs since the last call. `problems` tells whether those changed too. Objects that are new get `now`
+   * (RFC 3339) as their date of creation, unless they say one themselves: of two that collide the one that was
+   * there first stays in force. Without `now`, at the start, all are equally old.
+   */
+  takeChange(
+    extra: readonly Problem[],
+    now: string | undefined,
+  ): { change: ResourceChange; problems: boolean } {
     const upserts: MeshResource[] = []
     const deletes: ResourceChange['deletes'][number][] = []
     for (const key of this.#touched) {
       const before = this.#served.get(key)
-      const after = this.#winner(key)
+      const found = this.#winner(key)
+      if (found && !before && now !== undefined) this.#since.set(key, now)
+      if (!found) this.#since.delete(key)
+      const after = found && dated(found, this.#since.get(key))
       if (after && !(before && sameResource(before, after))) upserts.push(after)
       if (after) this.#served.set(key, after)
       else if (before) {
@@ -98,6 +110,11 @@ export class Catalog {
     const first = find(used)
     return first ? others.flatMap(path => find(path) ?? []).map(other => duplicateProblem(first, other)) : []
   }
+}
+
+function dated(resource: MeshResource, since: string | undefined): MeshResource {
+  if (since === undefined || resource.metadata.creationTimestamp !== undefined) return resource
+  return { ...resource, metadata: { ...resource.metadata, creationTimestamp: since } } as MeshResource
 }
 
 /** Equal in content and place. The place counts because problems name it. */

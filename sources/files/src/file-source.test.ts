@@ -260,6 +260,23 @@ describe('FileSource and broken files', () => {
     await untilRules('a→a')
   })
 
+  it('dates what comes after the start, so that of two that collide the one that was there first stays', async () => {
+    write('z.yaml', rule('z'))
+    await start()
+    write('a.yaml', rule('a'))
+    await untilRules('a→a', 'z→z')
+    const dates = () =>
+      Object.fromEntries(
+        [...told.resources.values()].map(({ metadata }) => [metadata.name, metadata.creationTimestamp]),
+      )
+    const first = dates()
+    expect(first).toEqual({ z: undefined, a: expect.stringMatching(/^\d{4}-.+Z$/) })
+    write('a.yaml', rule('a', 'changed'))
+    write('z.yaml', rule('z', 'changed'))
+    await untilRules('a→changed', 'z→changed')
+    expect(dates()).toEqual(first)
+  })
+
   it('keeps the object that was there first when another file brings it too, and names both places', async () => {
     write('b.yaml', rule('x', 'first'))
     await start()

@@ -116,7 +116,8 @@ export class FileSource implements Closable {
   }
 
   #tell(always: boolean): void {
-    const { change, problems } = this.#catalog.takeChange([...this.#pathProblems.values()])
+    const now = always ? undefined : new Date(this.#clock.now()).toISOString()
+    const { change, problems } = this.#catalog.takeChange([...this.#pathProblems.values()], now)
     const { upserts, deletes } = change
     if (!always && !problems && upserts.length === 0 && deletes.length === 0) return
     const counts = {
