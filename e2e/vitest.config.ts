@@ -7,6 +7,8 @@ export default defineConfig({
   ssr: { resolve: { conditions: ['source'] } },
   test: {
     include: ['src/**/*.test.ts'],
+    // Started by vitest.demo.config.ts: they start meshes of their own.
+    exclude: ['src/resilience/demo/**'],
     globalSetup: ['src/harness/global-setup.ts'],
     pool: 'forks',
     maxWorkers: 1,

@@ -16,13 +16,25 @@ export async function processesOf(
   return all.filter(({ command }) => command.length > 0 && wanted(command))
 }
 
-/** The processes in a network namespace that run this program. */
-export async function processesIn(netns: string, program: string): Promise<readonly number[]> {
+/** The one process in a network namespace whose command line `wanted` takes. */
+export async function processIn(
+  netns: string,
+  wanted: (command: readonly string[]) => boolean,
+): Promise<number> {
   const { stdout } = await run(['ip', 'netns', 'pids', netns])
-  const pids = stdout.split('\n').filter(Boolean).map(Number)
-  const commands = await Promise.all(pids.map(commandOf))
-  return pids.filter((_, index) => commands[index]?.[0]?.endsWith(`/${program}`))
+  const pids = new Set(stdout.split('\n').filter(Boolean).map(Number))
+  const [found, ...others] = (await processesOf(wanted)).filter(({ pid }) => pids.has(pid))
+  if (found === undefined || others.length > 0)
+    throw new Error(`one process expected in ${netns}, found ${others.length + (found ? 1 : 0)}`)
+  return found.pid
 }
+
+/** Takes an Envoy's command line. */
+export const isEnvoy = (command: readonly string[]): boolean => command[0]?.endsWith('/envoy') === true
+
+/** Takes an agent's. */
+export const isAgent = (command: readonly string[]): boolean =>
+  command[1]?.endsWith('/seine-agent.js') === true
 
 /** Whether a process is there and has not ended. */
 export async function isAlive(pid: number): Promise<boolean> {

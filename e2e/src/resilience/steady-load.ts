@@ -7,9 +7,6 @@ export interface LoadResult {
   readonly failures: readonly string[]
 }
 
-/** How many calls a batch makes: between batches there is a pause of a few milliseconds. */
-export const BATCH = 40
-
 /** Calls without pause, from when it is made until it is stopped, and counts what fails. */
 export class SteadyLoad {
   readonly #name: string

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
-import { describeMesh, eventually, type Mesh, type Pod } from '../harness/index.ts'
+import { Ask, describeMesh, eventually, type Mesh, type Pod } from '../harness/index.ts'
 import { authorizationPolicy, documents, peerAuthentication, resource } from '../harness/resources.ts'
+import { isAgent, isAlive, processIn } from './processes.ts'
 import { type LoadResult, SteadyLoad } from './steady-load.ts'
 
 const VERSIONS = ['v1', 'v2', 'v3'] as const
@@ -214,5 +215,31 @@ describeMesh('no request is lost', mesh => {
     expect(changes.count).toBe(200)
     expect(failures).toEqual([])
     await m.remove('routes')
+  })
+
+  test('when an endpoint is taken out, and then goes away while it has requests', {
+    timeout: 90_000,
+  }, async () => {
+    const m = mesh()
+    const [client, leaving] = [m.pod('client'), m.pod('echo-v3')]
+    const ips = VERSIONS.map(version => m.pod(`echo-${version}`).ip)
+    await m.apply('pool', pool(ips))
+    const loads = [
+      new SteadyLoad('short', () => client.http(POOL.url, { count: COUNT, keepAlive: true })),
+      // Some are under way whatever happens: each takes longer than a change.
+      new SteadyLoad('long', () =>
+        client.http(POOL.url, { count: COUNT, concurrency: 10, headers: { [Ask.delay]: '1000' } }),
+      ),
+    ]
+    await eventually(async () => expect((await client.get(POOL.url)).echo?.pod).toBe(leaving.name))
+    await m.apply('pool', pool(ips.slice(0, 2)))
+    const agent = await processIn(leaving.netns, isAgent)
+    process.kill(agent, 'SIGTERM')
+    await eventually(async () => expect(await isAlive(agent)).toBe(false), { timeoutMs: 30_000 })
+    const failures = (await Promise.all(loads.map(load => load.stop()))).flatMap(result => result.failures)
+    expect(failures).toEqual([])
+    // The pod gets a new sidecar: those who come after this test find it as it was.
+    await eventually(async () => expect(await processIn(leaving.netns, isAgent)).not.toBe(agent))
+    await eventually(() => m.settled(), { timeoutMs: 30_000 })
   })
 })

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest'
 import { eventually, type Mesh, type Pod, sumOf } from '../../harness/index.ts'
 import { resource, to, virtualService } from '../../harness/resources.ts'
-import { controlPlaneLog } from '../logs.ts'
-import { processesOf } from '../processes.ts'
+import { controlPlaneLog, sidecarLog } from '../logs.ts'
+import { isAlive, isEnvoy, processesOf, processIn } from '../processes.ts'
 import { SteadyLoad } from '../steady-load.ts'
 import { DemoFolder, type OwnDemo } from './own-demo.ts'
 
@@ -109,5 +109,34 @@ describe.skipIf(!inject('canRunDemo'))('citadel, pilot, mixer and hub as four pr
     const used = [...serials.values()].flatMap(seen => [...seen])
     const known = issued.map(({ serial }) => String(serial).replace(/^0+/, ''))
     for (const serial of used) expect(known).toContain(serial.replace(/^0+/, ''))
+  })
+
+  test('an Envoy that crashes is started again and serves; log and hub show the crash; nobody else notices', async () => {
+    const others = new SteadyLoad('front', () => client.http('http://front/', { count: 20 }))
+    const envoy = await processIn(server.netns, isEnvoy)
+    const since = Date.now()
+    process.kill(envoy, 'SIGKILL')
+    await eventually(async () => expect(await isAlive(envoy)).toBe(false))
+    await eventually(async () => {
+      const answer = await client.get('http://middle/')
+      expect([answer.status, answer.echo?.pod]).toEqual([200, server.name])
+    }, WAIT)
+    expect(await processIn(server.netns, isEnvoy)).not.toBe(envoy)
+    expect((await others.stop()).failures).toEqual([])
+    const msg = 'envoy ended unexpectedly: starting it again'
+    expect(await sidecarLog(mesh, server)).toContainEqual(
+      expect.objectContaining({ level: 50, signal: 'SIGKILL', msg }),
+    )
+    await eventually(async () => {
+      const crashed = { code: 'envoy-crashed', kind: 'Pod', namespace: 'shop', name: server.name }
+      expect(await mesh.hub.problems()).toContainEqual(expect.objectContaining(crashed))
+      const proxy = (await mesh.hub.proxies()).find(({ pod }) => pod === server.name)
+      expect(proxy?.connectedAt).toBeGreaterThan(since)
+    }, WAIT)
+    // The answer came through the new Envoy, which counts from zero: mutual TLS, as it measures itself.
+    await eventually(async () =>
+      expect(await server.metric('istio_requests_total', MUTUAL)).toBeGreaterThan(0),
+    )
+    await eventually(() => mesh.settled(), WAIT)
   })
 })

@@ -2,7 +2,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest'
 import { eventually } from '../../harness/index.ts'
 import { OwnProcess } from '../own-process.ts'
-import { DemoFolder } from './own-demo.ts'
+import { DemoFolder, WORKLOADS } from './own-demo.ts'
 import { type Traces, tracesOf } from './traces.ts'
 
 describe.skipIf(!inject('canRunDemo'))('the demo', () => {
@@ -23,7 +23,7 @@ describe.skipIf(!inject('canRunDemo'))('the demo', () => {
   test('runs once: a second one says what runs already and ends; Ctrl-C leaves nothing behind', async () => {
     const demo = folder.start()
     await demo.mesh()
-    expect((await tracesOf(folder)).namespaces).toHaveLength(before.namespaces.length + 2)
+    expect((await tracesOf(folder)).namespaces).toHaveLength(before.namespaces.length + WORKLOADS.length)
     const second = folder.start()
     expect(await second.ended).toBe('exit 1')
     const says = `the demo runs already: process ${demo.pid}, dashboard http://127.0.0.1:15080`
@@ -61,10 +61,10 @@ describe.skipIf(!inject('canRunDemo'))('the demo', () => {
     expect(await killed.stop('SIGKILL')).toBe('SIGKILL')
     await eventually(async () => expect((await tracesOf(folder)).processes).toEqual([]))
     const { namespaces, links } = await tracesOf(folder)
-    expect(namespaces).toHaveLength(before.namespaces.length + 2)
+    expect(namespaces).toHaveLength(before.namespaces.length + WORKLOADS.length)
     expect(links.length).toBeGreaterThan(before.links.length)
     const next = folder.start()
-    await next.says('removed 2 namespaces of an earlier run that was killed')
+    await next.says(`removed ${WORKLOADS.length} namespaces of an earlier run that was killed`)
     const mesh = await next.mesh()
     expect((await mesh.pod('client').get('http://middle/')).status).toBe(200)
     expect(await next.stop('SIGINT')).toBe('exit 0')

@@ -7,9 +7,9 @@ import { OwnProcess } from '../own-process.ts'
 const APP = join(ROOT, 'e2e', 'app')
 const START = { timeoutMs: 90_000 }
 
-/** A small application: a client, a server, and their namespaces. */
-const FILES = ['00-namespaces.yaml', 'client.yaml', 'middle.yaml'] as const
-const WORKLOADS = ['client-v1', 'middle-v1'] as const
+/** A small application: a client, two servers, and their namespaces. */
+const FILES = ['00-namespaces.yaml', 'client.yaml', 'front.yaml', 'middle.yaml'] as const
+export const WORKLOADS = ['client-v1', 'front-v1', 'middle-v1'] as const
 
 /** Folders for demos that a test starts, one after the other or at once. */
 export class DemoFolder {
