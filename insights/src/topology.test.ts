@@ -141,7 +141,8 @@ describe('an edge', () => {
   it('does not count plaintext calls of callers in the mesh again as those of strangers', () => {
     const { from: _, ...stranger } = destination('details-v1', { security: 'none' })
     const web = requests(100, source('details-v1', { security: 'none' }))
-    const alone = graphOf({ web, details: requests(98, stranger) })
+    // Read a moment later, the receiver has counted a few more.
+    const alone = graphOf({ web, details: requests(103, stranger) })
     expect(alone.edges.map(({ id }) => id)).toEqual(['default/web→default/details'])
     expect(edge(alone, 'default/web→default/details')).toMatchObject({ mtls: 'none', traffic: { rate: 10 } })
     const withOthers = graphOf({ web, details: requests(150, stranger) })
@@ -255,6 +256,13 @@ describe('a node', () => {
       healthy: false,
       traffic: { errorRate: 1 },
     })
+  })
+
+  it('is the application that serves what was called, under whatever name', () => {
+    const mesh = meshOf(serviceYaml('front', { selector: { app: 'shop' } }), pod('shop-v1', '10.1.0.1'))
+    const graph = graphOf({ web: requests(10, nowhere('front', { code: 503, flags: 'UH' })) }, mesh)
+    expect(graph.edges.map(({ id }) => id)).toEqual(['default/web→default/shop'])
+    expect(node(graph, 'default/shop').services).toEqual(['front.default.svc.cluster.local'])
   })
 
   it('is external where a service outside was called, or none that is known', () => {

@@ -171,10 +171,11 @@ describe('what the store holds', () => {
   })
 
   it('keeps counters of idle sidecars: they go on where they were', () => {
-    const rounds = new Rounds().at(0, { web: requests(5, CALL) })
-    for (let n = 1; n <= 200; n++) rounds.at(n * 5, { web: requests(5, CALL) })
-    rounds.at(1005, { web: requests(6, CALL) })
-    expect(rounds.sum(OK, 1005, 900)).toBe(1)
+    const idle = requests(5, from(1)) + requests(500, from(2)) + requests(50, from(3))
+    const rounds = new Rounds().at(0, { web: idle })
+    for (let n = 1; n <= 200; n++) rounds.at(n * 5, { web: idle })
+    rounds.at(1005, { web: requests(6, from(1)) + requests(500, from(2)) + requests(52, from(3)) })
+    expect(rounds.sum(OK, 1005, 900)).toBe(3)
   })
 
   it('refuses more kinds of calls than it may hold, and says so', () => {
