@@ -51,18 +51,14 @@ async function main(flags: Flags): Promise<number> {
   const inside = process.env[INSIDE_VARIABLE]
   if (inside === undefined) {
     const footing = await findFooting()
-    if (footing.kind === 'none') {
-      process.stderr.write(`demo: ${footing.missing.join('\n      ')}\n`)
-      return flags.once ? notStarted(flags, footing.missing) : 1
-    }
+    if (footing.kind === 'none') return notStarted(flags, footing.missing)
     if (footing.kind === 'user-namespace') return runInside(footing, stateFolder)
   }
   await mkdir(stateFolder, { recursive: true })
   const lock = await takeLock(join(stateFolder, 'demo.lock'), { ...self(), dashboard: DASHBOARD })
   if (!lock.ok) {
     const running = `the demo runs already: process ${lock.error.pid}, dashboard ${lock.error.dashboard}`
-    process.stderr.write(`${running}\n`)
-    return flags.once ? notStarted(flags, [running]) : 1
+    return notStarted(flags, [running])
   }
   try {
     if (inside !== undefined) {
