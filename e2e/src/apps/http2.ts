@@ -6,7 +6,7 @@ import {
   type ServerHttp2Stream,
 } from 'node:http2'
 import { self, signature } from './identity.ts'
-import type { GrpcCall, Http2Call, Outcome } from './protocol.ts'
+import { Ask, type GrpcCall, type Http2Call, type Outcome } from './protocol.ts'
 import { repeat } from './repeat.ts'
 import type { PeerState } from './state.ts'
 
@@ -33,7 +33,7 @@ function answer(
   body: Buffer,
   state: PeerState,
 ): void {
-  state.count(String(headers['x-e2e-id'] ?? ''))
+  state.count(String(headers[Ask.id] ?? ''))
   if (headers['content-type'] !== 'application/grpc') {
     stream.respond({ ':status': 200, 'x-served-by': self.pod })
     return void stream.end(`${signature} ${headers[':path']}`)

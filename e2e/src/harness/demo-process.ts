@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { cp, mkdir, mkdtemp, open, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -61,7 +61,6 @@ export class DemoProcess {
     if (config === undefined) await mkdir(configFolder)
     else await cp(config, configFolder, { recursive: true })
     const logFile = join(folder, 'demo.log')
-    await writeFile(logFile, '')
     const demo = join(ROOT, 'demo', 'dist', 'main.js')
     const command = [
       process.execPath,
@@ -75,15 +74,14 @@ export class DemoProcess {
     ]
     // The demo ends with whoever started it, however that ends.
     const guarded = ['--pdeathsig', 'TERM', '--', 'flock', '--no-fork', LOCK_FILE, ...command]
-    const child = spawn(
-      'sh',
-      ['-c', 'log=$1; shift; exec setpriv "$@" >"$log" 2>&1', 'e2e', logFile, ...guarded],
-      {
-        cwd: ROOT,
-        stdio: 'ignore',
-        detached: true,
-      },
-    )
+    const log = await open(logFile, 'a')
+    const child = spawn('setpriv', guarded, {
+      cwd: ROOT,
+      stdio: ['ignore', log.fd, log.fd],
+      // A terminal's Ctrl-C is for the tests, which stop the demo in order.
+      detached: true,
+    })
+    await log.close()
     const place = { pid: child.pid ?? 0, folder, appFolder, configFolder, stateFolder, logFile }
     return new DemoProcess(place, child)
   }
