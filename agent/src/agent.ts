@@ -87,7 +87,9 @@ export class Agent {
   /** What readiness still waits for, or undefined. */
   async notReady(): Promise<string | undefined> {
     if (this.#stopping) return 'stopping'
-    if (!this.#keeper?.current) return 'no certificate yet'
+    const keeper = this.#keeper
+    if (!keeper?.current)
+      return keeper?.failure ? `no certificate yet: ${keeper.failure}` : 'no certificate yet'
     if (!this.#names.loaded) return 'no name table yet'
     return (await this.#envoy?.live()) ? undefined : 'envoy is not live yet'
   }

@@ -132,6 +132,7 @@ describe('CertificateKeeper', () => {
       expect(keeper.current).toBe(held)
       if (at < 8) clock.advance(pause)
     }
+    expect(keeper.failure).toMatch(/ECONNREFUSED/)
     expect(pauses).toEqual([200, 400, 800, 1600, 3200, 6400, 12_800, 15_000, 15_000])
     citadel = await startControlPlane({ onCsr: (csr, ttlS) => answer(csr, ttlS), port })
     // Right after the failures the channel may wait a little before it connects again.
@@ -142,6 +143,7 @@ describe('CertificateKeeper', () => {
       },
       { interval: 20, timeout: 4000 },
     )
+    expect(keeper.failure).toBeUndefined()
     expect(await nextTry()).toBeGreaterThan(HOUR_MS / 2)
   })
 

@@ -54,6 +54,7 @@ export class CertificateKeeper {
   #current: WorkloadCertificate | undefined
   #cancel: (() => void) | undefined
   #failures = 0
+  #failure: string | undefined
   #closed = false
 
   constructor(options: KeeperOptions) {
@@ -68,6 +69,11 @@ export class CertificateKeeper {
 
   get current(): WorkloadCertificate | undefined {
     return this.#current
+  }
+
+  /** Why the last try to get one failed; undefined when it did not. */
+  get failure(): string | undefined {
+    return this.#failure
   }
 
   /** Calls back with the current certificate, if there is one, and with each new one. */
@@ -92,6 +98,7 @@ export class CertificateKeeper {
       const certificate = await this.#request()
       if (this.#closed) return
       this.#failures = 0
+      this.#failure = undefined
       this.#current = certificate
       this.#expiry.reset()
       this.#expiry.set(
@@ -115,8 +122,9 @@ export class CertificateKeeper {
       // Spread, for all workloads lose citadel at the same time.
       const longest = Math.min(MAX_RETRY_MS, MIN_RETRY_MS * 2 ** this.#failures++)
       const pause = Math.round(longest * (0.5 + 0.5 * this.#options.random()))
+      this.#failure = errorMessage(failure)
       logger.warn(
-        { reason: errorMessage(failure), retryInMs: pause, holdsOne: this.#current !== undefined },
+        { reason: this.#failure, retryInMs: pause, holdsOne: this.#current !== undefined },
         'no certificate from citadel',
       )
       this.#next(pause)

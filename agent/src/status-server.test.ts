@@ -6,7 +6,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { StatusServer } from './status-server.ts'
 
 /** What the other processes of the pod answer to a scrape; by default not at all. */
-let answers: { envoy?: string; application?: string }
+let answers: { envoy?: string; filtered?: string; application?: string }
 let others: Server
 let status: StatusServer
 let ports: { metrics: number; health: number }
@@ -16,9 +16,11 @@ beforeEach(async () => {
   answers = {}
   reason = undefined
   others = createServer((request, response) => {
-    const body = { '/stats/prometheus': answers.envoy, '/metrics?all=1': answers.application }[
-      request.url ?? ''
-    ]
+    const body = {
+      '/stats/prometheus': answers.envoy,
+      '/stats/prometheus?filter=%5Eistio%5C.%26': answers.filtered,
+      '/metrics?all=1': answers.application,
+    }[request.url ?? '']
     response.writeHead(body === undefined ? 503 : 200, { 'content-type': 'text/plain' }).end(body)
   })
   await new Promise<void>(resolve => others.listen(0, '127.0.0.1', resolve))
@@ -73,6 +75,14 @@ describe('readiness', () => {
 })
 
 describe('metrics', () => {
+  it("are with a filter only those of Envoy's that it asks for, and the agent's", async () => {
+    answers = { envoy: 'all 1\n', filtered: 'envoy_istio_requests_total{} 3\n', application: 'app 1\n' }
+    const [code, text] = await get(ports.metrics, '/stats/prometheus?filter=%5Eistio%5C.%26')
+    expect(code).toBe(200)
+    expect(text).toMatch(/^istio_requests_total\{\} 3\n# HELP seine_agent_/)
+    expect(text).not.toMatch(/^(app|all) 1$/m)
+  })
+
   it("are Envoy's under Istio's names, the application's and the agent's in one", async () => {
     // Neither ends its last line.
     answers = {

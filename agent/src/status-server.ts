@@ -65,23 +65,32 @@ export class StatusServer {
   }
 
   async #answer(request: IncomingMessage, response: ServerResponse, withMetrics: boolean): Promise<void> {
-    const path = request.url?.split('?')[0]
+    const { pathname: path, searchParams } = new URL(`http://agent${request.url ?? '/'}`)
     if (request.method !== 'GET') return reply(response, 405, 'only GET')
     if (path === '/healthz/ready') {
       const reason = await this.#options.notReady()
       return reply(response, reason === undefined ? 200 : 503, reason ?? 'ready')
     }
     if (withMetrics && (path === '/stats/prometheus' || path === '/metrics'))
-      return reply(response, 200, await this.#metrics(), 'text/plain; version=0.0.4')
+      return reply(
+        response,
+        200,
+        await this.#metrics(searchParams.get('filter')),
+        'text/plain; version=0.0.4',
+      )
     return reply(response, 404, 'not found')
   }
 
-  /** Envoy's metrics under Istio's names, the application's and the agent's, or those of them that are to be had. */
-  async #metrics(): Promise<string> {
+  /**
+   * Envoy's metrics under Istio's names, the application's and the agent's, or those of them that are to be had.
+   * With a filter, a regular expression for the names that Envoy has for its own, only those of Envoy and the agent's.
+   */
+  async #metrics(filter: string | null): Promise<string> {
     const { adminPort, application, metrics } = this.#options
+    const query = filter === null ? '' : `?filter=${encodeURIComponent(filter)}`
     const [envoy, own] = await Promise.all([
-      this.#scraped('envoy', () => adminCall(adminPort, 'GET', '/stats/prometheus')),
-      application ? this.#scraped('application', () => get(application)) : '',
+      this.#scraped('envoy', () => adminCall(adminPort, 'GET', `/stats/prometheus${query}`)),
+      application && filter === null ? this.#scraped('application', () => get(application)) : '',
     ])
     return [istioMetrics(envoy), own, await metrics.metrics()].map(endedByNewline).join('')
   }
