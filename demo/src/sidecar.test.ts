@@ -23,10 +23,13 @@ it('gives a sidecar to each pod of the application and to none outside the mesh'
 it('knows the proxy by its mark where there are no user ids, and lets the agent reach the control plane', () => {
   const rules = captureRules({
     proxyUid: 1337,
+    includeInboundPorts: '*',
     excludeInboundPorts: [],
+    includeOutboundPorts: [],
     excludeOutboundPorts: [],
-    includeOutboundIpRanges: ['*'],
+    includeOutboundIpRanges: '*',
     excludeOutboundIpRanges: [],
+    excludeInterfaces: [],
     captureDns: true,
   })
   const lines = rulesWithoutUsers(rules).split('\n')

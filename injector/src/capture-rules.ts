@@ -2,11 +2,17 @@
 export interface CaptureOptions {
   /** The user that Envoy and the agent run as: their own traffic is left alone. */
   readonly proxyUid: number
+  /** Ports of the pod whose callers come by the sidecar; `*` for all but the excluded. */
+  readonly includeInboundPorts: readonly number[] | '*'
   readonly excludeInboundPorts: readonly number[]
+  /** Ports of others that are captured at whatever address. */
+  readonly includeOutboundPorts: readonly number[]
   readonly excludeOutboundPorts: readonly number[]
-  /** Outbound destinations that are captured; `*` for all. */
-  readonly includeOutboundIpRanges: readonly string[]
+  /** Outbound destinations that are captured, IPv4; `*` for all. */
+  readonly includeOutboundIpRanges: readonly string[] | '*'
   readonly excludeOutboundIpRanges: readonly string[]
+  /** Network interfaces on which nothing is captured. */
+  readonly excludeInterfaces: readonly string[]
   /** Whether look-ups of names go to the agent. */
   readonly captureDns: boolean
 }
@@ -20,7 +26,7 @@ const OWN_PORTS = [15020, 15021, 15090, 15000]
  * look-ups to 15053, except what the sidecar itself sends. Chains are called as Istio calls them.
  */
 export function captureRules(options: CaptureOptions): string {
-  const { proxyUid: uid } = options
+  const { proxyUid: uid, captureDns, excludeInterfaces } = options
   const rules = [
     '*nat',
     ':PREROUTING ACCEPT [0:0]',
@@ -31,15 +37,16 @@ export function captureRules(options: CaptureOptions): string {
     ':ISTIO_IN_REDIRECT - [0:0]',
     ':ISTIO_OUTPUT - [0:0]',
     ':ISTIO_REDIRECT - [0:0]',
+    ...excludeInterfaces.flatMap(name => [
+      `-A PREROUTING -i ${name} -j RETURN`,
+      `-A OUTPUT -o ${name} -j RETURN`,
+    ]),
     '-A PREROUTING -p tcp -j ISTIO_INBOUND',
-    ...(options.captureDns
+    ...(captureDns
       ? [`-A OUTPUT -p udp --dport 53 -m owner ! --uid-owner ${uid} -j REDIRECT --to-ports ${PORT.dns}`]
       : []),
     '-A OUTPUT -p tcp -j ISTIO_OUTPUT',
-    ...[...OWN_PORTS, ...options.excludeInboundPorts].map(
-      port => `-A ISTIO_INBOUND -p tcp --dport ${port} -j RETURN`,
-    ),
-    '-A ISTIO_INBOUND -p tcp -j ISTIO_IN_REDIRECT',
+    ...inbound(options),
     `-A ISTIO_IN_REDIRECT -p tcp -j REDIRECT --to-ports ${PORT.inbound}`,
     `-A ISTIO_REDIRECT -p tcp -j REDIRECT --to-ports ${PORT.outbound}`,
     // What Envoy hands to the application comes from 127.0.0.6 and must not come back.
@@ -47,14 +54,33 @@ export function captureRules(options: CaptureOptions): string {
     // A workload that calls itself through its service is a server like any other.
     `-A ISTIO_OUTPUT ! -d 127.0.0.1/32 -o lo -p tcp -m owner --uid-owner ${uid} -m multiport ! --dports ${[...OWN_PORTS, 53].join(',')} -j ISTIO_IN_REDIRECT`,
     `-A ISTIO_OUTPUT -m owner --uid-owner ${uid} -j RETURN`,
-    ...(options.captureDns ? [`-A ISTIO_OUTPUT -p tcp --dport 53 -j REDIRECT --to-ports ${PORT.dns}`] : []),
+    ...(captureDns ? [`-A ISTIO_OUTPUT -p tcp --dport 53 -j REDIRECT --to-ports ${PORT.dns}`] : []),
     '-A ISTIO_OUTPUT -d 127.0.0.1/32 -j RETURN',
-    ...options.excludeOutboundPorts.map(port => `-A ISTIO_OUTPUT -p tcp --dport ${port} -j RETURN`),
-    ...options.excludeOutboundIpRanges.map(range => `-A ISTIO_OUTPUT -d ${range} -j RETURN`),
-    ...(options.includeOutboundIpRanges.includes('*')
-      ? ['-A ISTIO_OUTPUT -j ISTIO_REDIRECT']
-      : options.includeOutboundIpRanges.map(range => `-A ISTIO_OUTPUT -d ${range} -j ISTIO_REDIRECT`)),
+    ...outbound(options),
     'COMMIT',
   ]
   return `${rules.join('\n')}\n`
+}
+
+function inbound({ includeInboundPorts, excludeInboundPorts }: CaptureOptions): string[] {
+  const rule = (port: number, target: string) => `-A ISTIO_INBOUND -p tcp --dport ${port} -j ${target}`
+  const left = [...OWN_PORTS, ...excludeInboundPorts].map(port => rule(port, 'RETURN'))
+  return includeInboundPorts === '*'
+    ? [...left, '-A ISTIO_INBOUND -p tcp -j ISTIO_IN_REDIRECT']
+    : [...left, ...includeInboundPorts.map(port => rule(port, 'ISTIO_IN_REDIRECT'))]
+}
+
+/** Exclusions come first: what is both excluded and included is left alone. */
+function outbound(options: CaptureOptions): string[] {
+  const { includeOutboundIpRanges: ranges } = options
+  const toPort = (port: number, target: string) => `-A ISTIO_OUTPUT -p tcp --dport ${port} -j ${target}`
+  const toRange = (range: string, target: string) => `-A ISTIO_OUTPUT -d ${range} -j ${target}`
+  return [
+    ...options.excludeOutboundPorts.map(port => toPort(port, 'RETURN')),
+    ...options.excludeOutboundIpRanges.map(range => toRange(range, 'RETURN')),
+    ...options.includeOutboundPorts.map(port => toPort(port, 'ISTIO_REDIRECT')),
+    ...(ranges === '*'
+      ? ['-A ISTIO_OUTPUT -j ISTIO_REDIRECT']
+      : ranges.map(range => toRange(range, 'ISTIO_REDIRECT'))),
+  ]
 }

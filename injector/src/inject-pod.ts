@@ -1,6 +1,7 @@
 import type { Container, ObjectMeta, PodSpec } from '@seine/api'
 import { err, ok, type Problem, type Result } from '@seine/kit'
-import { type CaptureOptions, captureRules } from './capture-rules.ts'
+import { readAnnotations, type SidecarAnnotations } from './annotations.ts'
+import { captureRules } from './capture-rules.ts'
 
 /** The user of Envoy and the agent, Istio's. */
 export const PROXY_UID = 1337
@@ -33,32 +34,45 @@ export interface InjectedPod {
   readonly rules: string
 }
 
-/** Why a pod is left without a sidecar, or undefined when it gets one. The pod's word counts before its namespace's. */
+/** Namespaces of Kubernetes itself: what runs there is needed for pods to run at all. */
+const SYSTEM_NAMESPACES = ['kube-system', 'kube-public', 'kube-node-lease', 'local-path-storage']
+const INJECT = 'sidecar.istio.io/inject'
+
+/**
+ * Why a pod is left without a sidecar, or undefined when it gets one. As in Istio, either of the pod and its
+ * namespace can refuse; a pod asks for one by its label, a namespace for all its pods.
+ */
 export function reasonToSkip(
   pod: InjectablePod,
   namespaceLabels: Readonly<Record<string, string>>,
 ): string | undefined {
-  const own =
-    pod.metadata.labels['sidecar.istio.io/inject'] ?? pod.metadata.annotations['sidecar.istio.io/inject']
-  if (own === 'false') return 'the pod asks for none (sidecar.istio.io/inject: "false")'
-  if (pod.spec.hostNetwork) return 'the pod uses the network of its host'
-  if (pod.spec.containers.some(({ name }) => name === PROXY_CONTAINER)) return 'it has one already'
-  if (own === 'true') return undefined
-  return namespaceLabels['istio-injection'] === 'enabled'
-    ? undefined
-    : 'its namespace has no label istio-injection: enabled'
+  const { metadata, spec } = pod
+  const namespace = namespaceLabels['istio-injection']
+  // The annotation is the older way, which can only refuse.
+  const own = metadata.labels[INJECT] ?? metadata.annotations[INJECT]
+  if (SYSTEM_NAMESPACES.includes(metadata.namespace))
+    return `its namespace ${metadata.namespace} is Kubernetes' own`
+  if (spec.hostNetwork) return 'the pod uses the network of its host'
+  if (spec.containers.some(({ name }) => name === PROXY_CONTAINER)) return 'it has one already'
+  if (own === 'false') return `the pod asks for none (${INJECT}: "false")`
+  if (namespace === 'enabled') return undefined
+  if (namespace !== undefined) return `its namespace asks for none (istio-injection: ${namespace})`
+  if (metadata.labels[INJECT] === 'true') return undefined
+  return `neither its namespace (istio-injection: enabled) nor its label (${INJECT}: "true") asks for one`
 }
 
 /**
  * The pod with an init container that sets the capture rules and a sidecar container that runs the agent
- * and Envoy. Istio's `traffic.sidecar.istio.io/*` annotations decide what is captured.
+ * and Envoy. Istio's annotations decide what is captured.
  *
- * @returns the pod, or which annotation can't be read.
+ * @returns the pod, or why it can't have a sidecar.
  */
 export function injectPod(pod: InjectablePod, options: InjectOptions): Result<InjectedPod, Problem[]> {
-  const capture = captureOptions(pod, options)
-  if (!capture.ok) return capture
-  const rules = captureRules(capture.value)
+  const read = readAnnotations(pod.metadata)
+  const problems = [...(read.ok ? [] : read.error), ...passersBy(pod)]
+  if (!read.ok || problems.length > 0) return err(problems)
+  const { capture, image, resources, applicationMetrics, announcesMetrics } = read.value
+  const rules = captureRules({ ...capture, proxyUid: PROXY_UID, captureDns: options.captureDns })
   const { metadata, spec } = pod
   const workload = workloadName(metadata)
   const app =
@@ -82,23 +96,79 @@ export function injectPod(pod: InjectablePod, options: InjectOptions): Result<In
     'sidecar.istio.io/status': JSON.stringify({
       initContainers: [INIT_CONTAINER],
       containers: [PROXY_CONTAINER],
+      volumes: VOLUMES.map(({ name }) => name),
     }),
-    'prometheus.io/scrape': 'true',
-    'prometheus.io/port': '15020',
-    'prometheus.io/path': '/stats/prometheus',
+    ...(announcesMetrics ? SCRAPE_THE_SIDECAR : {}),
   }
-  const injected: InjectablePod = {
+  const sidecar = proxyContainer({ labels, workload, options, image, resources, applicationMetrics })
+  const injected = {
     metadata: { ...metadata, labels, annotations },
     spec: {
       ...spec,
-      initContainers: [initContainer(rules, options), ...(spec.initContainers ?? [])],
-      containers: [...spec.containers, proxyContainer(labels, workload, options)],
+      initContainers: [initContainer(rules, image ?? options.image), ...(spec.initContainers ?? [])],
+      containers: [...spec.containers, sidecar],
+      volumes: [...volumesOf(spec), ...VOLUMES],
     },
-  }
+  } satisfies InjectablePod
   return ok({ pod: injected, rules })
 }
 
-function initContainer(rules: string, { image }: InjectOptions): Container {
+const SCRAPE_THE_SIDECAR = {
+  'prometheus.io/scrape': 'true',
+  'prometheus.io/port': '15020',
+  'prometheus.io/path': '/stats/prometheus',
+}
+
+/** The pod's own words to citadel, the root it knows citadel by, and a place for the agent's socket and Envoy's bootstrap. */
+const VOLUMES = [
+  {
+    name: 'seine-token',
+    projected: {
+      sources: [
+        { serviceAccountToken: { audience: 'istio-ca', expirationSeconds: 43_200, path: 'istio-token' } },
+      ],
+    },
+  },
+  { name: 'seine-root-cert', configMap: { name: 'seine-root-cert' } },
+  { name: 'seine-run', emptyDir: { medium: 'Memory' } },
+] as const
+const FOLDERS = {
+  token: '/var/run/secrets/tokens',
+  root: '/var/run/secrets/istio',
+  run: '/var/run/seine',
+} as const
+
+function volumesOf(spec: PodSpec): readonly unknown[] {
+  const { volumes } = spec as { volumes?: unknown }
+  return Array.isArray(volumes) ? volumes : []
+}
+
+/** Containers that run as the proxy's user: the rules take what they send for the proxy's, and let it pass. */
+function passersBy({ metadata, spec }: InjectablePod): Problem[] {
+  const users = [
+    { path: 'spec.securityContext.runAsUser', uid: userOf(spec) },
+    ...spec.containers.map((container, at) => ({
+      path: `spec.containers[${at}].securityContext.runAsUser`,
+      uid: userOf(container),
+    })),
+  ]
+  const resource = { kind: 'Pod', namespace: metadata.namespace, name: metadata.name }
+  return users
+    .filter(({ uid }) => uid === PROXY_UID)
+    .map(({ path }) => ({
+      severity: 'error',
+      code: 'proxy-user',
+      message: `${PROXY_UID} is the proxy's user: what the application sends would pass by the sidecar; choose another`,
+      path,
+      resource,
+    }))
+}
+
+function userOf(owner: object): unknown {
+  return (owner as { securityContext?: { runAsUser?: unknown } }).securityContext?.runAsUser
+}
+
+function initContainer(rules: string, image: string): Container {
   return {
     name: INIT_CONTAINER,
     image,
@@ -112,15 +182,18 @@ function initContainer(rules: string, { image }: InjectOptions): Container {
   }
 }
 
-function proxyContainer(
-  labels: Readonly<Record<string, string>>,
-  workload: string,
-  options: InjectOptions,
-): Container {
+interface Sidecar extends Pick<SidecarAnnotations, 'image' | 'resources' | 'applicationMetrics'> {
+  readonly labels: Readonly<Record<string, string>>
+  readonly workload: string
+  readonly options: InjectOptions
+}
+
+function proxyContainer(sidecar: Sidecar): Container {
+  const { labels, workload, options, image, resources, applicationMetrics } = sidecar
   const field = (name: string, fieldPath: string) => ({ name, valueFrom: { fieldRef: { fieldPath } } })
   return {
     name: PROXY_CONTAINER,
-    image: options.image,
+    image: image ?? options.image,
     command: ['seine-agent', 'proxy'],
     env: [
       field('POD_NAME', 'metadata.name'),
@@ -134,9 +207,12 @@ function proxyContainer(
       { name: 'CA_ADDR', value: options.citadel ?? options.controlPlane },
       { name: 'XDS_ADDR', value: options.controlPlane },
       { name: 'OTLP_ADDR', value: options.otlp },
-      { name: 'TOKEN_FILE', value: '/var/run/secrets/tokens/istio-token' },
-      { name: 'ROOT_CERT_FILE', value: '/var/run/secrets/istio/root-cert.pem' },
-      { name: 'RUN_DIR', value: '/var/run/seine' },
+      { name: 'TOKEN_FILE', value: `${FOLDERS.token}/istio-token` },
+      { name: 'ROOT_CERT_FILE', value: `${FOLDERS.root}/root-cert.pem` },
+      { name: 'RUN_DIR', value: FOLDERS.run },
+      ...(applicationMetrics === undefined
+        ? []
+        : [{ name: 'APPLICATION_METRICS', value: applicationMetrics }]),
     ],
     ports: [{ name: 'http-envoy-prom', containerPort: 15090 }],
     readinessProbe: {
@@ -144,6 +220,7 @@ function proxyContainer(
       periodSeconds: 2,
       failureThreshold: 30,
     },
+    ...(resources ? { resources } : {}),
     securityContext: {
       runAsUser: PROXY_UID,
       runAsGroup: PROXY_UID,
@@ -151,6 +228,11 @@ function proxyContainer(
       allowPrivilegeEscalation: false,
       capabilities: { drop: ['ALL'] },
     },
+    volumeMounts: [
+      { name: 'seine-token', mountPath: FOLDERS.token, readOnly: true },
+      { name: 'seine-root-cert', mountPath: FOLDERS.root, readOnly: true },
+      { name: 'seine-run', mountPath: FOLDERS.run },
+    ],
   }
 }
 
@@ -161,43 +243,4 @@ function workloadName({ name, labels, ownerReferences }: ObjectMeta): string {
   return owner.kind === 'ReplicaSet' && hash && owner.name.endsWith(`-${hash}`)
     ? owner.name.slice(0, -hash.length - 1)
     : owner.name
-}
-
-function captureOptions(
-  pod: InjectablePod,
-  { captureDns }: InjectOptions,
-): Result<CaptureOptions, Problem[]> {
-  const problems: Problem[] = []
-  const list = (name: string): string[] =>
-    (pod.metadata.annotations[`traffic.sidecar.istio.io/${name}`] ?? '')
-      .split(',')
-      .map(part => part.trim())
-      .filter(Boolean)
-  const checked = (name: string, valid: (part: string) => boolean, wanted: string): string[] => {
-    const parts = list(name)
-    for (const part of parts) {
-      if (valid(part)) continue
-      const path = `metadata.annotations["traffic.sidecar.istio.io/${name}"]`
-      problems.push({
-        severity: 'error',
-        code: 'IST0107',
-        message: `"${part}" is no ${wanted}`,
-        path,
-        resource: { kind: 'Pod', namespace: pod.metadata.namespace, name: pod.metadata.name },
-      })
-    }
-    return parts
-  }
-  const isPort = (part: string) => /^\d+$/.test(part) && Number(part) > 0 && Number(part) < 65536
-  const isRange = (part: string) => /^\d+\.\d+\.\d+\.\d+(\/\d+)?$/.test(part)
-  const include = checked('includeOutboundIPRanges', part => part === '*' || isRange(part), 'IP range')
-  const options: CaptureOptions = {
-    proxyUid: PROXY_UID,
-    excludeInboundPorts: checked('excludeInboundPorts', isPort, 'port').map(Number),
-    excludeOutboundPorts: checked('excludeOutboundPorts', isPort, 'port').map(Number),
-    includeOutboundIpRanges: include.length > 0 ? include : ['*'],
-    excludeOutboundIpRanges: checked('excludeOutboundIPRanges', isRange, 'IP range'),
-    captureDns,
-  }
-  return problems.length > 0 ? err(problems) : ok(options)
 }

@@ -1,0 +1,306 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { casesIn, goldenText, strayFiles } from '@seine/testing/unit'
+import { describe, expect, it } from 'vitest'
+import { parse, stringify } from 'yaml'
+import { type InjectablePod, type InjectOptions, injectPod, reasonToSkip } from './inject-pod.ts'
+
+const TESTDATA = fileURLToPath(new URL('../testdata', import.meta.url))
+const OPTIONS: InjectOptions = {
+  controlPlane: 'seined.seine-system.svc:15012',
+  otlp: 'seined.seine-system.svc:4317',
+  trustDomain: 'cluster.local',
+  clusterId: 'Kubernetes',
+  image: 'seine/proxy',
+  captureDns: true,
+}
+
+/** A pod with what its metadata lacks filled in, as the API server gives it. */
+function pod(metadata: Partial<InjectablePod['metadata']> = {}, spec: object = {}): InjectablePod {
+  return {
+    metadata: { name: 'web', namespace: 'default', labels: {}, annotations: {}, ...metadata },
+    spec: { containers: [{ name: 'web' }], ...spec },
+  }
+}
+
+function annotated(annotations: Readonly<Record<string, string>>): InjectablePod {
+  return pod({ annotations })
+}
+
+/** The injected pod; fails when there is none. */
+function injected(one: InjectablePod, options = OPTIONS) {
+  const result = injectPod(one, options)
+  if (!result.ok) throw new Error(JSON.stringify(result.error))
+  return result.value
+}
+
+/** The environment of the sidecar of an injected pod. */
+function sidecarEnv(one: InjectablePod, options = OPTIONS): Record<string, string | undefined> {
+  const sidecar = injected(one, options).pod.spec.containers.at(-1)
+  return Object.fromEntries((sidecar?.env ?? []).map(({ name, value }) => [name, value]))
+}
+
+describe.each(casesIn(TESTDATA))('golden %s', name => {
+  const folder = join(TESTDATA, name)
+
+  it('is as it was read', () => {
+    const { apiVersion, kind, ...given } = parse(readFileSync(join(folder, 'pod.yaml'), 'utf8'))
+    const { metadata, spec } = injected(pod(given.metadata, given.spec)).pod
+    const text = stringify({ apiVersion, kind, metadata, spec }, { lineWidth: 0 })
+    expect(text).toBe(goldenText(join(folder, 'out.yaml'), text))
+    expect(strayFiles(folder, ['pod.yaml', 'out.yaml'])).toEqual([])
+  })
+})
+
+describe('reasonToSkip', () => {
+  const enabled = { 'istio-injection': 'enabled' }
+  const disabled = { 'istio-injection': 'disabled' }
+  const label = (value: string) => pod({ labels: { 'sidecar.istio.io/inject': value } })
+
+  it.each<[string, InjectablePod, Record<string, string>]>([
+    ['the namespace asks for sidecars', pod(), enabled],
+    ['its label asks for one', label('true'), {}],
+    ['both do', label('true'), enabled],
+    ['its label says something else', label('maybe'), enabled],
+    [
+      'its label comes before its annotation',
+      {
+        ...label('true'),
+        metadata: { ...label('true').metadata, annotations: { 'sidecar.istio.io/inject': 'false' } },
+      },
+      enabled,
+    ],
+  ])('is none when %s', (_name, one, labels) => {
+    expect(reasonToSkip(one, labels)).toBeUndefined()
+  })
+
+  it.each<[string, InjectablePod, Record<string, string>, string]>([
+    [
+      'nobody asks',
+      pod(),
+      {},
+      'neither its namespace (istio-injection: enabled) nor its label (sidecar.istio.io/inject: "true") asks for one',
+    ],
+    [
+      'an annotation alone asks',
+      annotated({ 'sidecar.istio.io/inject': 'true' }),
+      {},
+      'neither its namespace (istio-injection: enabled) nor its label (sidecar.istio.io/inject: "true") asks for one',
+    ],
+    [
+      'its label refuses',
+      label('false'),
+      enabled,
+      'the pod asks for none (sidecar.istio.io/inject: "false")',
+    ],
+    [
+      'its annotation refuses',
+      annotated({ 'sidecar.istio.io/inject': 'false' }),
+      enabled,
+      'the pod asks for none (sidecar.istio.io/inject: "false")',
+    ],
+    [
+      'its namespace refuses, whatever the pod says',
+      label('true'),
+      disabled,
+      'its namespace asks for none (istio-injection: disabled)',
+    ],
+    [
+      'it uses the network of its host',
+      pod({ labels: { 'sidecar.istio.io/inject': 'true' } }, { hostNetwork: true }),
+      enabled,
+      'the pod uses the network of its host',
+    ],
+    [
+      'it has a sidecar',
+      pod({}, { containers: [{ name: 'web' }, { name: 'seine-proxy' }] }),
+      enabled,
+      'it has one already',
+    ],
+    [
+      'it is part of Kubernetes',
+      pod({ namespace: 'kube-system' }),
+      enabled,
+      "its namespace kube-system is Kubernetes' own",
+    ],
+  ])('says so when %s', (_name, one, labels, reason) => {
+    expect(reasonToSkip(one, labels)).toBe(reason)
+  })
+
+  it('is not to have a sidecar twice', () => {
+    expect(reasonToSkip(injected(pod()).pod, enabled)).toBe('it has one already')
+  })
+})
+
+describe('injectPod', () => {
+  it('changes nothing of what the pod had', () => {
+    const one = pod(
+      { annotations: { a: 'b' } },
+      { initContainers: [{ name: 'first' }], volumes: [{ name: 'v' }] },
+    )
+    const copy = structuredClone(one)
+    const { spec, metadata } = injected(one).pod
+    expect(one).toEqual(copy)
+    expect(spec.containers[0]).toEqual(one.spec.containers[0])
+    expect(spec.initContainers?.map(({ name }) => name)).toEqual(['seine-init', 'first'])
+    expect(metadata.annotations).toMatchObject({ a: 'b' })
+  })
+
+  it('gives the init container the rules that it returns', () => {
+    const { pod: made, rules } = injected(
+      annotated({ 'traffic.sidecar.istio.io/excludeInboundPorts': '9901' }),
+    )
+    expect(made.spec.initContainers?.[0]?.env).toEqual([{ name: 'RULES', value: rules }])
+    expect(rules).toContain('-A ISTIO_INBOUND -p tcp --dport 9901 -j RETURN')
+  })
+
+  it('names the workload after what made the pod', () => {
+    const made = (kind: string, name: string, labels = {}) =>
+      sidecarEnv(pod({ name: 'web-abc-x', labels, ownerReferences: [{ kind, name }] }))['WORKLOAD_NAME']
+    expect(made('ReplicaSet', 'web-abc', { 'pod-template-hash': 'abc' })).toBe('web')
+    expect(made('ReplicaSet', 'web-abc')).toBe('web-abc')
+    expect(made('StatefulSet', 'web')).toBe('web')
+    expect(made('Job', 'nightly-123')).toBe('nightly-123')
+    expect(sidecarEnv(pod({ name: 'alone' }))['WORKLOAD_NAME']).toBe('alone')
+  })
+
+  it('asks citadel for certificates where it is apart', () => {
+    expect(sidecarEnv(pod())['CA_ADDR']).toBe('seined.seine-system.svc:15012')
+    const apart = { ...OPTIONS, citadel: 'citadel.seine-system.svc:15012' }
+    expect(sidecarEnv(pod(), apart)).toMatchObject({
+      CA_ADDR: 'citadel.seine-system.svc:15012',
+      XDS_ADDR: 'seined.seine-system.svc:15012',
+    })
+  })
+
+  it('has the metrics of the application served along, once', () => {
+    const metrics = (annotations: Record<string, string>) => {
+      const { pod: made } = injected(annotated(annotations))
+      const { 'prometheus.io/scrape': scrape, 'prometheus.io/port': port } = made.metadata.annotations
+      return [sidecarEnv(annotated(annotations))['APPLICATION_METRICS'], scrape, port]
+    }
+    expect(metrics({})).toEqual([undefined, 'true', '15020'])
+    expect(metrics({ 'prometheus.io/scrape': 'true' })).toEqual([
+      'http://127.0.0.1:80/metrics',
+      'true',
+      '15020',
+    ])
+    expect(metrics({ 'prometheus.io/scrape': 'false' })).toEqual([undefined, 'false', undefined])
+    expect(metrics({ 'prometheus.io/scrape': 'true', 'prometheus.io/port': '15020' })).toEqual([
+      undefined,
+      'true',
+      '15020',
+    ])
+  })
+
+  it.each([
+    [
+      'traffic.sidecar.istio.io/excludeInboundPorts',
+      '80,http',
+      'IST0125',
+      '"http" is not a port, 1 to 65535',
+    ],
+    ['traffic.sidecar.istio.io/excludeInboundPorts', '*', 'IST0125', '"*" is not a port, 1 to 65535'],
+    ['traffic.sidecar.istio.io/includeInboundPorts', '0', 'IST0125', '"0" is not a port, 1 to 65535'],
+    [
+      'traffic.sidecar.istio.io/includeOutboundPorts',
+      '65536',
+      'IST0125',
+      '"65536" is not a port, 1 to 65535',
+    ],
+    [
+      'traffic.sidecar.istio.io/excludeOutboundPorts',
+      '8000-8100',
+      'IST0125',
+      '"8000-8100" is not a port, 1 to 65535',
+    ],
+    [
+      'traffic.sidecar.istio.io/includeOutboundIPRanges',
+      '10.0.0.0/33',
+      'IST0125',
+      '"10.0.0.0/33" is not a range of IPv4 addresses such as 10.0.0.0/8',
+    ],
+    [
+      'traffic.sidecar.istio.io/excludeOutboundIPRanges',
+      '300.1.1.1',
+      'IST0125',
+      '"300.1.1.1" is not a range of IPv4 addresses such as 10.0.0.0/8',
+    ],
+    [
+      'traffic.sidecar.istio.io/excludeOutboundIPRanges',
+      'fd00::/8',
+      'IST0125',
+      '"fd00::/8" is not a range of IPv4 addresses such as 10.0.0.0/8',
+    ],
+    [
+      'traffic.sidecar.istio.io/excludeInterfaces',
+      'net1 -j ACCEPT',
+      'IST0125',
+      '"net1 -j ACCEPT" is not the name of a network interface',
+    ],
+    ['sidecar.istio.io/interceptionMode', 'TPROXY', 'IST0125', '"TPROXY" is not REDIRECT'],
+    ['sidecar.istio.io/proxyCPU', 'much', 'IST0125', '"much" is not an amount such as 100m or 128Mi'],
+    ['prometheus.istio.io/merge-metrics', 'no', 'IST0125', '"no" is not true or false'],
+    ...[
+      'traffic.sidecar.istio.io/kubevirtInterfaces',
+      'traffic.sidecar.istio.io/excludeInboundPort',
+      'istio.io/reroute-virtual-interfaces',
+      'sidecar.istio.io/logLevel',
+      'sidecar.istio.io/userVolume',
+      'status.sidecar.istio.io/port',
+      'readiness.status.sidecar.istio.io/initialDelaySeconds',
+      'proxy.istio.io/config',
+      'inject.istio.io/templates',
+    ].map((name): [string, string, string, string] => [
+      name,
+      'x',
+      'IST0108',
+      'is not supported: remove it, as it would have no effect',
+    ]),
+  ])('refuses %s: %s', (name, value, code, message) => {
+    expect(injectPod(annotated({ [name]: value }), OPTIONS)).toEqual({
+      ok: false,
+      error: [
+        {
+          severity: 'error',
+          code,
+          message,
+          path: `metadata.annotations["${name}"]`,
+          resource: { kind: 'Pod', namespace: 'default', name: 'web' },
+        },
+      ],
+    })
+  })
+
+  it('leaves annotations alone that are about something else', () => {
+    expect(injectPod(annotated({ 'istio.io/rev': 'x', 'example.org/sidecar': 'y' }), OPTIONS).ok).toBe(true)
+  })
+
+  it('names all that is wrong at once', () => {
+    const result = injectPod(
+      pod(
+        {
+          annotations: {
+            'traffic.sidecar.istio.io/excludeInboundPorts': 'a,b',
+            'sidecar.istio.io/logLevel': 'debug',
+          },
+        },
+        { containers: [{ name: 'web', securityContext: { runAsUser: 1337 } }] },
+      ),
+      OPTIONS,
+    )
+    expect(result.ok ? [] : result.error.map(({ path, code }) => `${code} ${path}`)).toEqual([
+      'IST0125 metadata.annotations["traffic.sidecar.istio.io/excludeInboundPorts"]',
+      'IST0125 metadata.annotations["traffic.sidecar.istio.io/excludeInboundPorts"]',
+      'IST0108 metadata.annotations["sidecar.istio.io/logLevel"]',
+      'proxy-user spec.containers[0].securityContext.runAsUser',
+    ])
+  })
+
+  it('refuses a pod whose application runs as the proxy, as its traffic would pass by', () => {
+    const result = injectPod(pod({}, { securityContext: { runAsUser: 1337 } }), OPTIONS)
+    expect(result.ok ? '' : result.error[0]?.message).toContain("1337 is the proxy's user")
+    expect(injectPod(pod({}, { securityContext: { runAsUser: 1000 } }), OPTIONS).ok).toBe(true)
+  })
+})
