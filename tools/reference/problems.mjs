@@ -17,7 +17,7 @@ const CODES = {
     'Ports are 1 to 65535, ranges are IPv4 such as `10.0.0.0/8`, several are separated by commas.',
   ],
   IST0109: [
-    'Two VirtualServices claim one host. The older one is used; without creation times, the first by name.',
+    'Two VirtualServices of a namespace claim one host. The older one is used; what stands in files has no age, and of that the first by name.',
     'Remove one, or merge their routes into one.',
   ],
   'certificate-expired': [
@@ -29,7 +29,7 @@ const CODES = {
     "The agent's log says why it was not.",
   ],
   'duplicate-resource': [
-    'The same object (kind, namespace, name) is written twice. The first counts, in the order of folders and file names.',
+    'The same object (kind, namespace, name) is written twice. The one that was there first counts; when both are read at once, the first in the order of files.',
     'Remove one of the two.',
   ],
   'envoy-binary': [
@@ -51,7 +51,7 @@ const CODES = {
     'Create it, or correct `--config`.',
   ],
   'host-collision': [
-    'Two services claim one host, or two DestinationRules one. The older one is used; without creation times, the first.',
+    'Two services claim one host, or two DestinationRules one. The older one is used; what stands in files has no age, and of that the first by name.',
     'Remove one, or give them different hosts.',
   ],
   'ignored-kind': [
@@ -77,6 +77,10 @@ const CODES = {
   'not-ready': [
     'A workload is not ready and gets no calls.',
     'The message says what its sidecar waits for, where it is the sidecar.',
+  ],
+  'pilot-away': [
+    'The hub runs by itself and pilot does not answer it. Traffic is shown as it is, proxies and problems as pilot told them last.',
+    'The message says why. `--pilot` is the URL of pilot’s HTTP port.',
   ],
   'proxy-not-connected': [
     'A sidecar is not connected to pilot. It goes on with what it has and gets no changes.',
