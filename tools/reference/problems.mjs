@@ -17,7 +17,7 @@ const CODES = {
     'Ports are 1 to 65535, ranges are IPv4 such as `10.0.0.0/8`, several are separated by commas.',
   ],
   IST0109: [
-    'Two VirtualServices of a namespace claim one host. The older one is used; what stands in files has no age, and of that the first by name.',
+    'Two VirtualServices of a namespace claim one host. The one that was there first is used; of those that were there from the start, the first by name.',
     'Remove one, or merge their routes into one.',
   ],
   'certificate-expired': [
@@ -51,7 +51,7 @@ const CODES = {
     'Create it, or correct `--config`.',
   ],
   'host-collision': [
-    'Two services claim one host, or two DestinationRules one. The older one is used; what stands in files has no age, and of that the first by name.',
+    'Two services claim one host, or two DestinationRules one. The one that was there first is used; of those that were there from the start, the first by name.',
     'Remove one, or give them different hosts.',
   ],
   'ignored-kind': [
