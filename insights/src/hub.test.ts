@@ -206,6 +206,25 @@ describe('the API', () => {
     expect(answer.json()).toEqual({ error: away.message, statusCode: 503 })
   })
 
+  it('goes on with what pilot told last while it is away, and says so', async () => {
+    problems = [{ severity: 'warning', code: 'x', message: 'y' }]
+    expect((await json('/problems')).map(({ code }: { code: string }) => code)).toEqual(['x'])
+    hub.inputs.proxies = () => Promise.reject(new Error('pilot does not answer'))
+    expect(await json('/problems')).toMatchObject([
+      {
+        source: 'hub',
+        severity: 'error',
+        code: 'pilot-away',
+        message: expect.stringContaining('does not answer'),
+      },
+      { source: 'configuration', code: 'x' },
+    ])
+    expect((await json('/workloads')).map(({ proxy }: { proxy: string }) => proxy)).toEqual([
+      'SYNCED',
+      'SYNCED',
+    ])
+  })
+
   it('tells how sidecars are read', async () => {
     expect((await json('/version')).scrape).toEqual({ intervalMs: INTERVAL_MS, coveredMs: 0, series: 0 })
     await afterTwoRounds()

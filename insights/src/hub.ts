@@ -7,9 +7,10 @@ import { ChangeWatch } from './change-watch.ts'
 import { serveDashboard } from './dashboard-files.ts'
 import { EventStreams } from './events.ts'
 import { guard } from './guard.ts'
-import type { HubInputs, HubProxy, HubSpan } from './hub-inputs.ts'
+import type { HubInputs, HubSpan } from './hub-inputs.ts'
 import { indexOf } from './mesh-index.ts'
-import { apiProblem, rejectionProblems, sidecarProblems, storeProblems } from './problems.ts'
+import { PilotReader, type PilotState } from './pilot-reader.ts'
+import { apiProblem, hubProblems, rejectionProblems, sidecarProblems } from './problems.ts'
 import { Scraper } from './scraper.ts'
 import { TraceStore } from './trace-store.ts'
 import { TrafficStore } from './traffic-store.ts'
@@ -45,6 +46,7 @@ export class Hub implements Closable {
   readonly app: FastifyInstance
   readonly #options: HubOptions
   readonly #changes: ChangeWatch
+  readonly #pilot: PilotReader
   readonly #startedAt: number
 
   constructor(inputs: HubInputs, options: HubOptions) {
@@ -54,6 +56,7 @@ export class Hub implements Closable {
     this.logger = logger
     this.#options = options
     this.#startedAt = clock.now()
+    this.#pilot = new PilotReader(inputs)
     this.events = new EventStreams(clock)
     this.scraper = new Scraper({
       snapshot: () => inputs.snapshot(),
@@ -104,21 +107,21 @@ export class Hub implements Closable {
 
   /** What is wrong with the configuration, and with what runs. */
   async problems(): Promise<ApiProblem[]> {
-    return this.#problems(await this.inputs.proxies(), byKey(this.inputs.resources()))
+    return this.#problems(await this.#pilot.read(), byKey(this.inputs.resources()))
   }
 
   /** The services and workloads at this moment. */
   async views(): Promise<Views> {
     const { inputs, scraper, clock } = this
-    const proxies = await inputs.proxies()
+    const pilot = await this.#pilot.read()
     const resources = byKey(inputs.resources())
-    const problems = await this.#problems(proxies, resources)
+    const problems = await this.#problems(pilot, resources)
     const index = indexOf(inputs.snapshot())
     return new Views({
       index,
       resources,
       problems,
-      proxies,
+      proxies: pilot.proxies,
       traffic: this.trafficViews.window(index, clock.now()),
       stateOf: pod => scraper.stateOf(pod),
     })
@@ -144,28 +147,28 @@ export class Hub implements Closable {
   }
 
   async #problems(
-    proxies: readonly HubProxy[],
+    { proxies, problems, away }: PilotState,
     resources: ReadonlyMap<string, MeshResource>,
   ): Promise<ApiProblem[]> {
     const { inputs, scraper, traffic, clock } = this
-    const configuration = await inputs.problems()
     const rejections = await rejectionProblems({
       proxies,
       resources,
-      proxyConfig: id => inputs.proxyConfig(id),
+      proxyConfig: async id => (away === undefined ? inputs.proxyConfig(id) : undefined),
     })
     const sidecars = sidecarProblems({
       index: indexOf(inputs.snapshot()),
-      proxies,
+      // Whether a sidecar is connected is not known while pilot is away.
+      proxies: away === undefined ? proxies : undefined,
       stateOf: pod => scraper.stateOf(pod),
       crashes: scraper.crashes,
       now: clock.now(),
     })
     return [
-      ...configuration.map(problem => apiProblem(problem, 'configuration')),
+      ...hubProblems(traffic, away).map(problem => apiProblem(problem, 'hub')),
+      ...problems.map(problem => apiProblem(problem, 'configuration')),
       ...rejections.map(problem => apiProblem(problem, 'sidecar')),
       ...sidecars.map(problem => apiProblem(problem, 'sidecar')),
-      ...storeProblems(traffic).map(problem => apiProblem(problem, 'hub')),
     ]
   }
 }

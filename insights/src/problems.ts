@@ -28,7 +28,8 @@ export function apiProblem(
 /** What the problems of sidecars are read from. */
 export interface SidecarInputs {
   readonly index: MeshIndex
-  readonly proxies: readonly HubProxy[]
+  /** Those that are connected to pilot; undefined where that is not known. */
+  readonly proxies: readonly HubProxy[] | undefined
   readonly stateOf: (pod: string) => SidecarState | undefined
   readonly crashes: Crashes
   readonly now: number
@@ -36,11 +37,11 @@ export interface SidecarInputs {
 
 /** What is wrong with sidecars themselves: not ready, not connected, without a good certificate, unreadable, crashed. */
 export function sidecarProblems({ index, proxies, stateOf, crashes, now }: SidecarInputs): Problem[] {
-  const connected = new Set(proxies.map(podOf))
+  const connected = proxies && new Set(proxies.map(podOf))
   const found = crashes.problems(now)
   for (const [pod, workload] of index.snapshot.workloads) {
     if (!workload.meshed) continue
-    found.push(...workloadProblems(workload, stateOf(pod), connected.has(pod)))
+    found.push(...workloadProblems(workload, stateOf(pod), connected?.has(pod) ?? true))
   }
   return found
 }
@@ -104,17 +105,22 @@ function certificateProblems(
   return []
 }
 
-/** What the hub could not keep. */
-export function storeProblems(store: TrafficStore): Problem[] {
-  return store.refused === 0
-    ? []
-    : [
-        {
-          severity: 'warning',
-          code: 'too-many-kinds-of-calls',
-          message: `some calls are missing in the figures: there are more kinds of calls than the ${store.seriesCount} that are kept`,
-        },
-      ]
+/** What the hub itself lacks: room for all figures; an answer of pilot, which is `away` with a reason. */
+export function hubProblems(store: TrafficStore, away: string | undefined): Problem[] {
+  const found: Problem[] = []
+  if (away !== undefined)
+    found.push({
+      severity: 'error',
+      code: 'pilot-away',
+      message: `what is shown of proxies and problems is what pilot told last: ${away}`,
+    })
+  if (store.refused > 0)
+    found.push({
+      severity: 'warning',
+      code: 'too-many-kinds-of-calls',
+      message: `some calls are missing in the figures: there are more kinds of calls than the ${store.seriesCount} that are kept`,
+    })
+  return found
 }
 
 /** What rejections are read from. */

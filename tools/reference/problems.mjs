@@ -80,7 +80,7 @@ const CODES = {
   ],
   'pilot-away': [
     'The hub runs by itself and pilot does not answer it. Traffic is shown as it is, proxies and problems as pilot told them last.',
-    'The message says why. `--pilot` is the URL of pilot’s HTTP port.',
+    "The message says why. `--pilot` is the URL of pilot's HTTP port.",
   ],
   'proxy-not-connected': [
     'A sidecar is not connected to pilot. It goes on with what it has and gets no changes.',
