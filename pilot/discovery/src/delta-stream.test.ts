@@ -10,6 +10,7 @@ import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { HandFedSource } from '../test/hand-fed-source.ts'
 import { DeltaStream } from './delta-stream.ts'
+import { HeldNames } from './holdings.ts'
 
 const { cluster, endpoint, listener, route, virtualHost } = TypeUrl
 const TYPES = [cluster, endpoint, listener, route, virtualHost]
@@ -26,12 +27,13 @@ function driven(source: HandFedSource) {
   const stream = new DeltaStream(
     source.view,
     {
-      send: (_type, message) => sent.push(fromBinary(DeltaDiscoveryResponseSchema, message)),
+      send: (_type, response) => sent.push(fromBinary(DeltaDiscoveryResponseSchema, response.toBuffer())),
       acked: () => {},
       nacked: (_type, names) => nacked.push(...names),
       failed: (_code, message) => failures.push(message),
     },
     clock,
+    new HeldNames(),
   )
   const ask = (init: Parameters<typeof create<typeof DeltaDiscoveryRequestSchema>>[1]) =>
     stream.receive(create(DeltaDiscoveryRequestSchema, init))

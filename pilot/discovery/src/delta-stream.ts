@@ -3,9 +3,10 @@ import { shortTypeName, TypeUrl } from '@seine/envoy'
 import type { DeltaDiscoveryRequest } from '@seine/envoy/envoy/service/discovery/v3/discovery'
 import type { Clock } from '@seine/kit'
 import type { ProxyView, PushHint } from './config-source.ts'
+import type { HeldNames } from './holdings.ts'
 import type { TypeStatus } from './proxy-status.ts'
 import { type Batch, TypeState } from './type-state.ts'
-import { deltaResponse } from './wire.ts'
+import { deltaResponse, type Response } from './wire.ts'
 
 /** How long routes wait for a client to ask for the endpoints of new clusters. Clients that never do are not held up longer. */
 const ENDPOINT_WAIT_MS = 1000
@@ -26,6 +27,8 @@ const ORDERED: readonly string[] = [
   TypeUrl.route,
   TypeUrl.virtualHost,
 ]
+/** Those of them that refer to others. */
+const REFERRERS: readonly string[] = [TypeUrl.listener, TypeUrl.route, TypeUrl.virtualHost]
 const NO_LIMIT = Number.POSITIVE_INFINITY
 /** Removals by type: what refers to others first. */
 const REMOVALS: readonly string[] = [
@@ -38,7 +41,7 @@ const REMOVALS: readonly string[] = [
 
 /** Who is told what a stream does. */
 export interface StreamEvents {
-  send(type: string, message: Buffer): void
+  send(type: string, response: Response): void
   acked(type: string, names: readonly string[]): void
   nacked(type: string, names: readonly string[], message: string): void
   /** The client broke the protocol or its bounds: the stream is to end. */
@@ -47,15 +50,16 @@ export interface StreamEvents {
 
 /**
  * The delta protocol towards one client. Changes go out make-before-break: clusters, their endpoints, then
- * listeners, routes and virtual hosts once those are acknowledged, and removals of clusters at the end. While
- * a response of a type is unacknowledged, changes of that type collect and the latest state goes out next.
+ * listeners, routes and virtual hosts, and removals once all that is acknowledged. While a response of a type
+ * is unacknowledged, changes of that type collect and the latest state goes out next.
  */
 export class DeltaStream {
   readonly #view: ProxyView
   readonly #events: StreamEvents
   readonly #clock: Clock
+  readonly #names: HeldNames
   readonly #types = new Map<string, TypeState>()
-  /** Clusters whose endpoints the client has not acknowledged yet, and the epoch of their change. */
+  /** Clusters whose endpoints the client has not been sent yet, and the epoch of their change. */
   readonly #awaitingEndpoints = new Map<string, number>()
   /** Counts pushes. */
   #epoch = 0
@@ -67,10 +71,12 @@ export class DeltaStream {
   #nonce = 0
   #blocked = false
 
-  constructor(view: ProxyView, events: StreamEvents, clock: Clock) {
+  /** `names` is shared by all streams of a server. */
+  constructor(view: ProxyView, events: StreamEvents, clock: Clock, names: HeldNames) {
     this.#view = view
     this.#events = events
     this.#clock = clock
+    this.#names = names
   }
 
   /** Takes a request of the client: a subscription, an acknowledgement or both. */
@@ -79,7 +85,7 @@ export class DeltaStream {
     const reason = this.#reasonAgainst(request)
     if (reason !== undefined) return void this.#events.failed(status.RESOURCE_EXHAUSTED, reason)
     const known = this.#types.get(type)
-    const state = known ?? new TypeState(type, this.#view)
+    const state = known ?? new TypeState(type, this.#view, this.#names.of(type))
     if (known) {
       if (request.responseNonce !== '') this.#answered(state, request)
       state.subscribe(request.resourceNamesSubscribe, this.#epoch)
@@ -96,6 +102,7 @@ export class DeltaStream {
   /** Why a request asks for more than one client may have, or undefined. */
   #reasonAgainst(request: DeltaDiscoveryRequest): string | undefined {
     const known = this.#types.get(request.typeUrl)
+    if (known && request.resourceNamesSubscribe.length === 0) return undefined
     if (!known && this.#types.size >= MAX_TYPES)
       return `more than ${MAX_TYPES} types of resources on one stream`
     let subscribed = request.resourceNamesSubscribe.filter(name => !known?.isSubscribed(name)).length
@@ -119,8 +126,10 @@ export class DeltaStream {
   }
 
   /**
-   * Sends whatever may go out now. A change waits for what it may refer to: changes that were made no later
-   * than itself. Later ones it can't refer to, so that a steady flow of them does not hold it up.
+   * Sends whatever may go out now. A change goes out after what it may refer to: changes that were made no
+   * later than itself. Later ones it can't refer to, so that a steady flow of them does not hold it up. A
+   * client takes what it is sent in that order, so that an addition need not wait for the acknowledgement of
+   * what went before it. A removal does: requests that are under way may still use what is to go.
    */
   pump(): void {
     if (this.#blocked) return
@@ -131,20 +140,13 @@ export class DeltaStream {
     }
     this.#sendChanges(TypeUrl.cluster, NO_LIMIT)
     this.#sendChanges(TypeUrl.endpoint, NO_LIMIT)
-    let unacknowledged = Math.min(
-      this.#changesSince(TypeUrl.cluster),
-      this.#changesSince(TypeUrl.endpoint),
-      this.#awaitedSince(),
-    )
-    for (const type of [TypeUrl.listener, TypeUrl.route, TypeUrl.virtualHost]) {
-      this.#sendChanges(type, unacknowledged - 1)
-      unacknowledged = Math.min(unacknowledged, this.#changesSince(type))
+    let unsent = Math.min(this.#unsentSince(TypeUrl.cluster), this.#unsentSince(TypeUrl.endpoint))
+    unsent = Math.min(unsent, this.#awaitedSince())
+    for (const type of REFERRERS) {
+      this.#sendChanges(type, unsent - 1)
+      unsent = Math.min(unsent, this.#unsentSince(type))
     }
-    if (this.#holdsRemovals) return
-    for (const type of REMOVALS) {
-      this.#sendRemovals(type, unacknowledged - 1)
-      unacknowledged = Math.min(unacknowledged, this.#types.get(type)?.unsettledSince ?? NO_LIMIT)
-    }
+    if (!this.#holdsRemovals) this.#sendAllRemovals(unsent)
   }
 
   /** Whether the client has acknowledged all there is for it. */
@@ -159,6 +161,8 @@ export class DeltaStream {
   }
 
   close(): void {
+    for (const state of this.#types.values()) state.close()
+    this.#types.clear()
     this.#stopWaiting()
     this.#stopHolding?.()
   }
@@ -172,8 +176,8 @@ export class DeltaStream {
     })
   }
 
-  #changesSince(type: string): number {
-    return this.#types.get(type)?.changesSince ?? NO_LIMIT
+  #unsentSince(type: string): number {
+    return this.#types.get(type)?.unsentSince ?? NO_LIMIT
   }
 
   /** The epoch of the oldest cluster whose endpoints are awaited. Of one that has none, none will come. */
@@ -202,13 +206,25 @@ export class DeltaStream {
     if (batch) this.#send(state, batch)
   }
 
+  /** `unsent` is the epoch of the oldest change that is still to be sent. */
+  #sendAllRemovals(unsent: number): void {
+    let unacknowledged = unsent
+    for (const type of ORDERED)
+      unacknowledged = Math.min(unacknowledged, this.#types.get(type)?.changesSince ?? NO_LIMIT)
+    for (const type of REMOVALS) {
+      this.#sendRemovals(type, unacknowledged - 1)
+      unacknowledged = Math.min(unacknowledged, this.#types.get(type)?.unsettledSince ?? NO_LIMIT)
+    }
+  }
+
   #send(state: TypeState, batch: Batch): void {
     const nonce = String(++this.#nonce)
-    const message = deltaResponse(state.type, nonce, batch.resources, batch.removed, batch.absent)
+    const response = deltaResponse(state.type, nonce, batch.resources, batch.removed, batch.absent)
     const fresh = state.launched(batch, nonce)
     if (state.type === TypeUrl.cluster) this.#clustersSent(batch, fresh)
+    if (state.type === TypeUrl.endpoint) this.#stopAwaiting(batch.resources.map(({ name }) => name))
     if (state.type === TypeUrl.route) this.#routesSent(fresh)
-    this.#events.send(state.type, message)
+    this.#events.send(state.type, response)
   }
 
   /**
@@ -234,7 +250,7 @@ export class DeltaStream {
     this.#waits.add(cancel)
   }
 
-  #endpointsArrived(names: readonly string[]): void {
+  #stopAwaiting(names: readonly string[]): void {
     for (const name of names) this.#awaitingEndpoints.delete(name)
     if (this.#awaitingEndpoints.size === 0) this.#stopWaiting()
   }
@@ -256,13 +272,11 @@ export class DeltaStream {
       const atFault = state.rejected(request.responseNonce, request.errorDetail.message, now)
       if (!atFault) return
       this.#events.nacked(state.type, atFault, request.errorDetail.message)
-      this.#endpointsArrived(atFault)
+      this.#stopAwaiting(atFault)
       return
     }
     const names = state.acknowledged(request.responseNonce, now)
     if (!names) return
-    // What was given up or marked to be sent again meanwhile was acknowledged too early.
-    if (state.type === TypeUrl.endpoint) this.#endpointsArrived(names.filter(name => state.has(name)))
     this.#events.acked(state.type, names)
   }
 }

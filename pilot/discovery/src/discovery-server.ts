@@ -16,9 +16,11 @@ import {
 import { type Clock, err, errorMessage, type Logger, ok, type Registry, type Result } from '@seine/kit'
 import type { ConfigSource, NodeInfo, ProxySession, PushHint } from './config-source.ts'
 import { DeltaStream, type StreamEvents } from './delta-stream.ts'
+import { HeldNames } from './holdings.ts'
 import { type Meters, meters, shortName, typeLabel } from './meters.ts'
 import type { ProxyStatus } from './proxy-status.ts'
 import { StateStream } from './state-stream.ts'
+import type { Response } from './wire.ts'
 
 /** What the ADS server needs from outside. */
 export interface DiscoveryOptions {
@@ -33,7 +35,7 @@ export interface DiscoveryOptions {
 /** Proves who a caller is, or says why not. Ports without it take anyone. */
 export type Authenticate = (metadata: Metadata) => Promise<Result<{ readonly identity: string }, string>>
 
-type Call = ServerDuplexStream<Buffer, Buffer>
+type Call = ServerDuplexStream<Buffer, Response>
 type Protocol = DeltaStream | StateStream
 
 interface Connection {
@@ -59,7 +61,7 @@ const serviceDefinition: ServiceDefinition = Object.fromEntries(
       responseStream: true,
       requestSerialize: same,
       requestDeserialize: same,
-      responseSerialize: same,
+      responseSerialize: asBuffer,
       responseDeserialize: same,
     },
   ]),
@@ -67,6 +69,11 @@ const serviceDefinition: ServiceDefinition = Object.fromEntries(
 
 function same(value: Buffer): Buffer {
   return value
+}
+
+/** grpc-js asks of a serialised message what a {@link Response} has: its length, and to be copied. */
+function asBuffer(response: Response): Buffer {
+  return response as unknown as Buffer
 }
 
 /**
@@ -77,6 +84,7 @@ export class DiscoveryServer {
   readonly #options: DiscoveryOptions
   readonly #connections = new Set<Connection>()
   readonly #meters: Meters
+  readonly #names = new HeldNames()
   #hint: Map<string, Set<string> | 'all'> | undefined
   #pushedAt = 0
 
@@ -198,7 +206,7 @@ export class DiscoveryServer {
     const events = this.#eventsOf(call, session, refuse, () => connection)
     const stream =
       protocol === 'delta'
-        ? new DeltaStream(session.view, events, clock)
+        ? new DeltaStream(session.view, events, clock, this.#names)
         : new StateStream(session.view, events, clock)
     call.on('drain', () => stream.setBlocked(false))
     const connection: Connection = {
@@ -221,11 +229,11 @@ export class DiscoveryServer {
   ): StreamEvents {
     const { logger, onNack, clock } = this.#options
     return {
-      send: (type, message) => {
+      send: (type, response) => {
         this.#meters.pushes.inc(typeLabel(type))
-        this.#meters.bytes.inc(message.length)
+        this.#meters.bytes.inc(response.byteLength)
         // A full transport is waited for: what changes meanwhile goes out as its latest state.
-        if (!call.write(message)) connection().protocol.setBlocked(true)
+        if (!call.write(response)) connection().protocol.setBlocked(true)
       },
       acked: () => {
         const { changedAt, protocol } = connection()

@@ -1,10 +1,14 @@
 import { type EncodedResource, TypeUrl } from '@seine/envoy'
 import type { ProxyView } from './config-source.ts'
+import { Holdings, type NameNumbers } from './holdings.ts'
 import type { TypeStatus } from './proxy-status.ts'
 import { frameSize } from './wire.ts'
 
-/** A response is cut here and goes on when its first part is acknowledged: one message stays well below gRPC's limits. */
-const MAX_RESPONSE_BYTES = 2 << 20
+/**
+ * A response is cut here and goes on when its first part is acknowledged: what is under way to many clients that
+ * connect at once is in memory for each of them.
+ */
+const MAX_RESPONSE_BYTES = 1 << 19
 /** Types that a first request without names asks nothing of, as xDS has it; of the others it asks everything. */
 const NAMED_ONLY: ReadonlySet<string> = new Set([TypeUrl.endpoint, TypeUrl.route, TypeUrl.secret])
 
@@ -41,10 +45,11 @@ export class TypeState {
   readonly type: string
   wildcard = false
   readonly #view: ProxyView
-  readonly #subscribed = new Set<string>()
+  readonly #subscribed: Holdings<true>
   /** Route configurations whose virtual hosts are all wanted. */
   readonly #tables = new Set<string>()
-  readonly #sent = new Map<string, string>()
+  /** Name → the version that was sent last. */
+  readonly #sent: Holdings<string>
   /** What may differ from what the client has, and the epoch of its latest change. */
   readonly #pending = new Map<string, number>()
   /** No addition or change among the pending is older. */
@@ -59,9 +64,17 @@ export class TypeState {
   /** The client has asked for everything and heard nothing yet. */
   #awaitsAnswer = false
 
-  constructor(type: string, view: ProxyView) {
+  constructor(type: string, view: ProxyView, numbers: NameNumbers) {
     this.type = type
     this.#view = view
+    this.#subscribed = new Holdings(numbers)
+    this.#sent = new Holdings(numbers)
+  }
+
+  /** The client is gone. */
+  close(): void {
+    this.#subscribed.clear()
+    this.#sent.clear()
   }
 
   get inFlight(): boolean {
@@ -73,10 +86,17 @@ export class TypeState {
     return !this.#flight && this.#pending.size === 0 && this.#suspects.length === 0
   }
 
+  /** The epoch of the oldest addition or change that is still to be sent; infinite when there is none. */
+  get unsentSince(): number {
+    let oldest = this.#oldestChange
+    for (const { since } of this.#suspects) oldest = Math.min(oldest, since)
+    return oldest
+  }
+
   /** The epoch of the oldest addition or change that the client has not acknowledged; infinite when there is none. */
   get changesSince(): number {
-    const inFlight = this.#flight && this.#flight.removed.length === 0 ? this.#flight.since : NEVER
-    return Math.min(this.#oldestChange, inFlight, ...this.#suspects.map(({ since }) => since))
+    const flight = this.#flight
+    return flight && flight.removed.length === 0 ? Math.min(this.unsentSince, flight.since) : this.unsentSince
   }
 
   /** The epoch of the oldest change or removal that the client has not acknowledged; infinite when there is none. */
@@ -94,11 +114,6 @@ export class TypeState {
     return this.#subscribed.has(name) || this.#tables.has(name)
   }
 
-  /** Whether the newest version of this resource that was sent is the client's to keep. */
-  has(name: string): boolean {
-    return this.#sent.has(name)
-  }
-
   wants(name: string): boolean {
     return this.wildcard || this.#subscribed.has(name) || this.#tables.has(tableOf(name))
   }
@@ -112,7 +127,9 @@ export class TypeState {
     this.subscribe(names, epoch)
     for (const [name, version] of Object.entries(versions)) {
       if (!this.wants(name)) continue
-      this.#sent.set(name, version)
+      const current = this.#view.get(this.type, name)?.version
+      // The same text, but shared with all who hold it.
+      this.#sent.set(name, current === version ? current : version)
       this.#mark(name, epoch)
     }
     this.#awaitsAnswer = this.wildcard
@@ -127,7 +144,7 @@ export class TypeState {
         this.#tables.add(name)
         for (const host of this.#view.names(this.type, name)) this.#mark(host, epoch)
       } else {
-        this.#subscribed.add(name)
+        this.#subscribed.set(name, true)
         this.#sent.delete(name)
         this.#mark(name, epoch)
       }
@@ -149,7 +166,7 @@ export class TypeState {
       return
     }
     for (const name of this.#sent.keys()) this.#mark(name, epoch)
-    for (const name of this.#subscribed) this.#mark(name, epoch)
+    for (const name of this.#subscribed.keys()) this.#mark(name, epoch)
     for (const table of this.#tables)
       for (const name of this.#view.names(this.type, table)) this.#mark(name, epoch)
     if (this.wildcard) for (const name of this.#view.names(this.type)) this.#mark(name, epoch)

@@ -15,28 +15,56 @@ const Field = {
   versionInfo: 1,
 } as const
 
-const framed = new WeakMap<EncodedResource, Buffer>()
-const framedAny = new WeakMap<EncodedResource, Buffer>()
+/** What stands before a resource's own bytes in a response, made once for all streams. */
+const heads = new WeakMap<EncodedResource, Buffer>()
+const stateHeads = new WeakMap<EncodedResource, Buffer>()
 
-/** A `DeltaDiscoveryResponse`: a small envelope around resources that were framed once for all streams. */
+/**
+ * A serialised response in parts, most of them shared by all streams. The transport copies a message behind the
+ * header that it puts before it; one that was put together first would be copied twice.
+ */
+export class Response {
+  readonly byteLength: number
+  readonly #parts: readonly Uint8Array[]
+
+  constructor(parts: readonly Uint8Array[]) {
+    this.#parts = parts
+    this.byteLength = parts.reduce((sum, part) => sum + part.length, 0)
+  }
+
+  /** Writes the whole message into a buffer, from `start` on. */
+  copy(target: Uint8Array, start: number): void {
+    let at = start
+    for (const part of this.#parts) {
+      target.set(part, at)
+      at += part.length
+    }
+  }
+
+  toBuffer(): Buffer {
+    return Buffer.concat(this.#parts)
+  }
+}
+
+/** A `DeltaDiscoveryResponse`: a small envelope around resources that are shared by all streams. */
 export function deltaResponse(
   type: string,
   nonce: string,
   resources: readonly EncodedResource[],
   removed: readonly string[],
   absent: readonly string[],
-): Buffer {
-  const frames = resources.map(resource => deltaFrame(resource, type))
-  for (const name of absent) frames.push(absentFrame(name))
+): Response {
+  const parts: Uint8Array[] = []
+  for (const resource of resources) parts.push(deltaHead(resource, type), resource.bytes)
+  for (const name of absent) parts.push(absentFrame(name))
   let size = textSize(type) + textSize(nonce)
-  for (const frame of frames) size += frame.length
   for (const name of removed) size += textSize(name)
   const writer = new Writer(Buffer.allocUnsafe(size))
-  for (const frame of frames) writer.copy(frame)
   writer.text(Field.typeUrl, type)
   writer.text(Field.nonce, nonce)
   for (const name of removed) writer.text(Field.removed, name)
-  return writer.buffer
+  parts.push(writer.buffer)
+  return new Response(parts)
 }
 
 /** A `DiscoveryResponse` of the state-of-the-world protocol. */
@@ -45,38 +73,37 @@ export function stateResponse(
   version: string,
   nonce: string,
   resources: readonly EncodedResource[],
-): Buffer {
-  const frames = resources.map(resource => anyFrame(resource, type))
-  let size = textSize(version) + textSize(type) + textSize(nonce)
-  for (const frame of frames) size += frame.length
-  const writer = new Writer(Buffer.allocUnsafe(size))
-  writer.text(Field.versionInfo, version)
-  for (const frame of frames) writer.copy(frame)
-  writer.text(Field.typeUrl, type)
-  writer.text(Field.nonce, nonce)
-  return writer.buffer
+): Response {
+  const envelope = new Writer(Buffer.allocUnsafe(textSize(version) + textSize(type) + textSize(nonce)))
+  envelope.text(Field.versionInfo, version)
+  envelope.text(Field.typeUrl, type)
+  envelope.text(Field.nonce, nonce)
+  const parts: Uint8Array[] = [envelope.buffer]
+  for (const resource of resources) parts.push(stateHead(resource, type), resource.bytes)
+  return new Response(parts)
 }
 
 /** The bytes a resource takes in a response. */
 export function frameSize(resource: EncodedResource, type: string): number {
-  return deltaFrame(resource, type).length
+  return deltaHead(resource, type).length + resource.bytes.length
 }
 
-function deltaFrame(resource: EncodedResource, type: string): Buffer {
-  const known = framed.get(resource)
+/** The fields of a `Resource`, its content last: protobuf takes them in any order. */
+function deltaHead(resource: EncodedResource, type: string): Buffer {
+  const known = heads.get(resource)
   if (known) return known
-  const { name, version, aliases = [] } = resource
+  const { name, version, bytes, aliases = [] } = resource
   const any = anySize(resource, type)
-  let size = textSize(version) + delimitedSize(any) + textSize(name)
+  let size = textSize(version) + textSize(name) + delimitedSize(any)
   for (const alias of aliases) size += textSize(alias)
-  const writer = new Writer(lasting(delimitedSize(size)))
+  const writer = new Writer(lasting(delimitedSize(size) - bytes.length))
   writer.head(Field.resources, size)
   writer.text(Field.resourceVersion, version)
-  writer.head(Field.resourceAny, any)
-  writeAny(writer, resource, type)
   writer.text(Field.resourceName, name)
   for (const alias of aliases) writer.text(Field.resourceAliases, alias)
-  framed.set(resource, writer.buffer)
+  writer.head(Field.resourceAny, any)
+  writeAnyHead(writer, resource, type)
+  heads.set(resource, writer.buffer)
   return writer.buffer
 }
 
@@ -90,14 +117,14 @@ function absentFrame(name: string): Buffer {
   return writer.buffer
 }
 
-function anyFrame(resource: EncodedResource, type: string): Buffer {
-  const known = framedAny.get(resource)
+function stateHead(resource: EncodedResource, type: string): Buffer {
+  const known = stateHeads.get(resource)
   if (known) return known
   const size = anySize(resource, type)
-  const writer = new Writer(lasting(delimitedSize(size)))
+  const writer = new Writer(lasting(delimitedSize(size) - resource.bytes.length))
   writer.head(Field.resources, size)
-  writeAny(writer, resource, type)
-  framedAny.set(resource, writer.buffer)
+  writeAnyHead(writer, resource, type)
+  stateHeads.set(resource, writer.buffer)
   return writer.buffer
 }
 
@@ -105,10 +132,9 @@ function anySize({ bytes }: EncodedResource, type: string): number {
   return textSize(type) + delimitedSize(bytes.length)
 }
 
-function writeAny(writer: Writer, { bytes }: EncodedResource, type: string): void {
+function writeAnyHead(writer: Writer, { bytes }: EncodedResource, type: string): void {
   writer.text(Field.anyType, type)
   writer.head(Field.anyValue, bytes.length)
-  writer.copy(bytes)
 }
 
 /** A buffer of its own: one out of Node's pool would keep a whole slab of it for as long as it lives. */
@@ -139,11 +165,6 @@ class Writer {
   text(field: number, value: string): void {
     this.head(field, Buffer.byteLength(value))
     this.#at += this.buffer.write(value, this.#at)
-  }
-
-  copy(bytes: Uint8Array): void {
-    this.buffer.set(bytes, this.#at)
-    this.#at += bytes.length
   }
 }
 
