@@ -100,14 +100,24 @@ function listItems(value: unknown): unknown[] | undefined {
   return Array.isArray(value.items) ? value.items : undefined
 }
 
-type Positions = ReadonlyMap<string, readonly [line: number, column: number]>
+/** By field path, line and column in one number: positions of all fields are kept for as long as the resource is. */
+type Positions = ReadonlyMap<string, number>
+
+const MAX_COLUMN = 0xfff
+
+function packed({ line, col }: { readonly line: number; readonly col: number }): number {
+  return line * (MAX_COLUMN + 1) + Math.min(col, MAX_COLUMN)
+}
+
+function lineOf(position: number): number {
+  return Math.floor(position / (MAX_COLUMN + 1))
+}
 
 /** The position of every field of a document: of the key for a map's entries, of the value for a list's. */
 function positionsOf(root: unknown, lines: LineCounter): Positions {
-  const found = new Map<string, readonly [number, number]>()
+  const found = new Map<string, number>()
   const note = (path: readonly PropertyKey[], node: Node) => {
-    const at = lines.linePos(node.range?.[0] ?? 0)
-    found.set(formatPath(path), [at.line, at.col])
+    found.set(shared(formatPath(path)), packed(lines.linePos(node.range?.[0] ?? 0)))
   }
   const visit = (node: unknown, path: readonly PropertyKey[]): void => {
     if (isMap(node)) {
@@ -130,14 +140,26 @@ function positionsOf(root: unknown, lines: LineCounter): Positions {
   return found
 }
 
+/** Documents of one kind have the same paths: one text of each serves all of them. */
+function shared(path: string): string {
+  const known = PATHS.get(path)
+  if (known !== undefined) return known
+  if (PATHS.size >= MAX_SHARED_PATHS) PATHS.clear()
+  PATHS.set(path, path)
+  return path
+}
+
+const PATHS = new Map<string, string>()
+const MAX_SHARED_PATHS = 10_000
+
 function originIn(positions: Positions, file: string, base: string): Origin {
   const locate = (path: string): Position => {
     const full = base === '' ? path : path === '' ? base : `${base}.${path}`
     for (let at: string | undefined = full; at !== undefined; at = parentPath(at)) {
       const found = positions.get(at)
-      if (found) return { file, line: found[0], column: found[1] }
+      if (found !== undefined) return { file, line: lineOf(found), column: found % (MAX_COLUMN + 1) }
     }
-    return { file, line: positions.get('')?.[0] ?? 1 }
+    return { file, line: lineOf(positions.get('') ?? packed({ line: 1, col: 1 })) }
   }
   return { file, line: locate('').line, locate }
 }
