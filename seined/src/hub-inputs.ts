@@ -1,6 +1,5 @@
 import type { HubInputs, HubProxy, HubProxyConfig } from '@seine/insights'
-import { errorMessage, type Logger, type Problem } from '@seine/kit'
-import type { ReceivedSpan } from '@seine/mixer-telemetry'
+import { errorMessage, type Problem } from '@seine/kit'
 import type { MeshModel } from '@seine/model'
 import type { Pilot } from './pilot.ts'
 import { ENVOY_RELEASE, type SeinedSettings, VERSION } from './settings.ts'
@@ -52,29 +51,4 @@ export function remoteInputs(
 /** The hub's HTTP server answers with the status. */
 class PilotAway extends Error {
   readonly statusCode = 503
-}
-
-/** Sends spans to a hub in another process; without one they are dropped, which is logged once. */
-export function spansTo(
-  hubUrl: string | undefined,
-  logger: Logger,
-): (spans: readonly ReceivedSpan[]) => void {
-  if (!hubUrl) {
-    logger.info('no hub is given: spans are received and dropped')
-    return () => {}
-  }
-  return spans => {
-    const body = JSON.stringify(spans)
-    fetch(new URL('/api/v1/spans', hubUrl), {
-      method: 'POST',
-      body,
-      headers: { 'content-type': 'application/json' },
-      signal: AbortSignal.timeout(CALL_TIMEOUT_MS),
-    }).then(
-      answer => {
-        if (!answer.ok) logger.warn({ status: answer.status, hubUrl }, 'the hub refused spans')
-      },
-      failure => logger.warn({ reason: errorMessage(failure), hubUrl }, 'spans could not be sent to the hub'),
-    )
-  }
 }

@@ -17,11 +17,12 @@ import type { Authenticate } from '@seine/pilot-discovery'
 import { FileSource } from '@seine/source-files'
 import { grpcServer, listenGrpc } from './grpc.ts'
 import { listenHttp } from './http.ts'
-import { localInputs, remoteInputs, spansTo } from './hub-inputs.ts'
+import { localInputs, remoteInputs } from './hub-inputs.ts'
 import { listenFailure } from './listen-failure.ts'
 import { Pilot } from './pilot.ts'
 import { type ServerCertificate, ServerIdentity } from './server-identity.ts'
 import { SERVER_NAMES, type SeinedSettings } from './settings.ts'
+import { spansTo } from './span-sender.ts'
 
 const SCRAPE_MS = 5000
 const CITADEL_RETRY_MS = 1000
