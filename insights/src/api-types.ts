@@ -194,6 +194,8 @@ export interface ApiTypeStatus {
   readonly resources: number
   readonly state: 'SYNCED' | 'STALE' | 'NACKED' | 'NOT SENT'
   readonly ackedAt?: number
+  /** The version of the mesh's configuration (it grows by one with each change) that the last acknowledged response was made from. */
+  readonly version?: string
   readonly nack?: { readonly at: number; readonly message: string; readonly resources: readonly string[] }
 }
 

@@ -66,6 +66,7 @@ export class Pilot {
       logger: options.logger,
       clock: options.clock,
       metrics: options.metrics,
+      version: () => String(this.#model.snapshot.version),
     })
   }
 
