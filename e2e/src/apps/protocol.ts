@@ -98,6 +98,8 @@ export interface TcpCall extends Repeated {
   readonly host: string
   readonly port: number
   readonly line: string
+  /** How long a connection stays open after its answer; 0 by default. */
+  readonly holdMs?: number
 }
 
 /** TLS connections, of the program's own and not the mesh's, on each of which one line is sent and one awaited. */

@@ -27,7 +27,8 @@ function echoLines(socket: Socket): void {
 
 /** One line there and one back on each connection. */
 export function callTcp(call: TcpCall): Promise<readonly Outcome[]> {
-  return repeat(call, signal => exchange(connectTcp({ host: call.host, port: call.port }), call.line, signal))
+  const { host, port, line, holdMs } = call
+  return repeat(call, signal => exchange(connectTcp({ host, port }), line, signal, holdMs))
 }
 
 /** One line there and one back on each TLS connection. The certificate is not checked but reported. */
@@ -43,7 +44,12 @@ export function callTls(call: TlsCall): Promise<readonly Outcome[]> {
   })
 }
 
-function exchange(socket: Socket, line: string, signal: AbortSignal): Promise<Omit<Outcome, 'ms'>> {
+function exchange(
+  socket: Socket,
+  line: string,
+  signal: AbortSignal,
+  holdMs = 0,
+): Promise<Omit<Outcome, 'ms'>> {
   return new Promise((resolve, reject) => {
     const fail = (failure: Error) => {
       socket.destroy()
@@ -54,8 +60,12 @@ function exchange(socket: Socket, line: string, signal: AbortSignal): Promise<Om
     socket.on('close', () => reject(new Error('closed without an answer')))
     createInterface({ input: socket })
       .on('line', body => {
-        resolve({ status: 0, headers: {}, body })
-        socket.end()
+        const end = () => {
+          resolve({ status: 0, headers: {}, body })
+          socket.end()
+        }
+        if (holdMs > 0) setTimeout(end, holdMs)
+        else end()
       })
       .on('error', fail)
     socket.write(`${line}\n`)

@@ -136,6 +136,22 @@ describeMesh('what applies after routing', mesh => {
     ])
   })
 
+  test('more TCP connections than the pool takes are closed', async () => {
+    await apply(
+      destinationRule('echo', { trafficPolicy: { connectionPool: { tcp: { maxConnections: 1 } } } }),
+      resource('networking.istio.io/v1', 'VirtualService', 'shop', 'echo', {
+        spec: { hosts: ['echo'], tcp: [{ route: [to('echo', 'v1')] }] },
+      }),
+    )
+    const labels = { destination_service_name: 'echo', response_flags: 'UO' }
+    const overflowed = await growthOf(client(), 'istio_tcp_connections_closed_total', labels)
+    const outcomes = await client().tcp('echo', 9000, { count: 8, concurrency: 8, holdMs: 1_000 })
+    const closed = outcomes.filter(({ error }) => error !== undefined)
+    expect(closed.length).toBeGreaterThan(0)
+    expect(closed.length).toBeLessThan(8)
+    await eventually(async () => expect(await overflowed()).toBe(closed.length))
+  })
+
   test('an endpoint that keeps failing is ejected, and returns', async () => {
     const outlierDetection = {
       consecutive5xxErrors: 3,

@@ -190,6 +190,22 @@ describeMesh('routing', mesh => {
     expect(await from('client')).toEqual({ v1: 10 })
   })
 
+  test('every name of a service, and its address, is routed alike', async () => {
+    await apply({ route: [to('echo', 'v2')] })
+    const names = ['echo', 'echo.shop', 'echo.shop.svc', 'echo.shop.svc.cluster.local', '10.96.1.10']
+    for (const name of [...names, ...names.map(one => `${one}:80`)])
+      expect([name, versions(await client().http(`http://${name}/`, { count: 3 }))]).toEqual([
+        name,
+        { v2: 3 },
+      ])
+  })
+
+  test('routes of one port leave the others alone', async () => {
+    await apply({ match: [{ port: 9100 }], route: [to('echo', 'v3')] }, { route: [to('echo', 'v1')] })
+    expect(versions(await client().http('http://echo:9100/', { count: 5 }))).toEqual({ v3: 5 })
+    expect(versions(await client().http('http://echo/', { count: 5 }))).toEqual({ v1: 5 })
+  })
+
   test('a route to another service', async () => {
     await apply(
       { match: [{ uri: { prefix: '/middle' } }], route: [to('middle')] },
