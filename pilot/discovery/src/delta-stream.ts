@@ -132,7 +132,7 @@ export class DeltaStream {
    * what went before it. A removal does: requests that are under way may still use what is to go.
    */
   pump(): void {
-    if (this.#blocked) return
+    if (this.#blocked || !this.#hasMore()) return
     for (const type of this.#types.keys()) {
       if (ORDERED.includes(type)) continue
       this.#sendChanges(type, NO_LIMIT)
@@ -174,6 +174,12 @@ export class DeltaStream {
       this.#holdsRemovals = false
       this.pump()
     })
+  }
+
+  /** Most acknowledgements leave nothing to be done. */
+  #hasMore(): boolean {
+    for (const state of this.#types.values()) if (state.hasMore) return true
+    return false
   }
 
   #unsentSince(type: string): number {

@@ -23,7 +23,7 @@ describe('Holdings', () => {
           const { held, model } = all[one.who] ?? {}
           if (!held || !model) continue
           if (one.do === 'set') {
-            held.set(one.name, one.value)
+            expect(held.set(one.name, one.value)).toBe(!model.has(one.name))
             model.set(one.name, one.value)
           } else if (one.do === 'delete') expect(held.delete(one.name)).toBe(model.delete(one.name))
           else {

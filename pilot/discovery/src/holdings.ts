@@ -82,17 +82,19 @@ export class Holdings<V extends string | true> {
     return this.get(name) !== undefined
   }
 
-  set(name: string, value: V): void {
+  /** @returns whether it did not hold the name before. */
+  set(name: string, value: V): boolean {
     const number = this.#numbers.of(name)
     if (number !== undefined && this.#values[number] !== undefined) {
       this.#values[number] = value
-      return
+      return false
     }
     const taken = this.#numbers.retain(name)
     // Filled without gaps, as an array with them takes more memory.
     while (this.#values.length < taken) this.#values.push(undefined)
     this.#values[taken] = value
     this.#size++
+    return true
   }
 
   /** @returns whether it held the name. */

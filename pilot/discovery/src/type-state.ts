@@ -81,6 +81,11 @@ export class TypeState {
     return this.#flight !== undefined
   }
 
+  /** Whether something is noted that is still to be sent. */
+  get hasMore(): boolean {
+    return this.#pending.size > 0 || this.#suspects.length > 0 || this.#awaitsAnswer
+  }
+
   /** Whether the client has acknowledged all there is for it. */
   get settled(): boolean {
     return !this.#flight && this.#pending.size === 0 && this.#suspects.length === 0
@@ -162,7 +167,7 @@ export class TypeState {
   /** Notes that these may differ from what the client has. */
   touch(names: ReadonlySet<string> | 'all', epoch: number): void {
     if (names !== 'all') {
-      for (const name of names) if (this.#sent.has(name) || this.wants(name)) this.#mark(name, epoch)
+      for (const name of names) if (this.wants(name) || this.#sent.has(name)) this.#mark(name, epoch)
       return
     }
     for (const name of this.#sent.keys()) this.#mark(name, epoch)
@@ -206,7 +211,7 @@ export class TypeState {
         break
       }
       const resource = this.#view.get(this.type, name)
-      if (this.#isGone(name)) {
+      if (!resource && !this.#answersAbsence(name)) {
         if (!this.#sent.has(name) && !this.#subscribed.has(name)) this.#pending.delete(name)
       } else if (resource && this.#sent.get(name) === resource.version) this.#pending.delete(name)
       else if (epoch > limit) isMoreLeft = true
@@ -243,8 +248,7 @@ export class TypeState {
   launched(batch: Batch, nonce: string): string[] {
     const fresh: string[] = []
     for (const resource of batch.resources) {
-      if (!this.#sent.has(resource.name)) fresh.push(resource.name)
-      this.#sent.set(resource.name, resource.version)
+      if (this.#sent.set(resource.name, resource.version)) fresh.push(resource.name)
     }
     for (const name of batch.absent) this.#sent.set(name, '')
     for (const name of batch.removed) {

@@ -22,13 +22,11 @@ export async function serve(source: HandFedSource, authenticate?: Authenticate):
   const clock = new FakeClock(1_000_000)
   const metrics = createMetrics()
   const nacks: string[] = []
-  let pushes = 0
   const discovery = new DiscoveryServer({
     source,
     logger: silentLogger,
     clock: clock satisfies Clock,
     metrics,
-    version: () => `push ${pushes}`,
     onNack: (proxy, type, names, message) => nacks.push(`${proxy} ${type} ${names.join()}: ${message}`),
   })
   const server = new Server({ 'grpc.max_receive_message_length': -1, 'grpc.max_send_message_length': -1 })
@@ -44,10 +42,7 @@ export async function serve(source: HandFedSource, authenticate?: Authenticate):
     metrics,
     clock,
     nacks,
-    push: () => {
-      pushes++
-      discovery.push(source.changes())
-    },
+    push: () => discovery.push(source.changes()),
     close: () => server.forceShutdown(),
   }
 }
