@@ -411,7 +411,30 @@ describe('what a client has acknowledged', () => {
     served.clock.advance(5)
     client.ack(first)
     await client.soFar()
-    expect(typesOf('p')['CDS']).toEqual({ resources: 2, state: 'SYNCED', ackedAt: 1_000_005 })
+    const acked = { resources: 2, state: 'SYNCED', ackedAt: 1_000_005, version: 'push 0' }
+    expect(typesOf('p')['CDS']).toEqual(acked)
+  })
+
+  it('is told with the version that it was made from, not with the newest', async () => {
+    source.set(cluster, 'reviews', 'one')
+    const client = connect({ id: 'p' })
+    client.ask(cluster)
+    client.ack(await client.next())
+    source.set(cluster, 'reviews', 'two')
+    served.push()
+    const second = await client.next()
+    await client.soFar()
+    expect(typesOf('p')['CDS']).toMatchObject({ state: 'STALE', version: 'push 0' })
+    source.set(listener, 'web', 'one')
+    served.push()
+    client.ack(second)
+    await client.soFar()
+    expect(typesOf('p')['CDS']).toMatchObject({ state: 'SYNCED', version: 'push 1' })
+    source.set(cluster, 'reviews', 'three')
+    served.push()
+    client.nack(await client.next(), 'no')
+    await client.soFar()
+    expect(typesOf('p')['CDS']).toMatchObject({ state: 'NACKED', version: 'push 1' })
   })
 
   it('ends with the connection', async () => {

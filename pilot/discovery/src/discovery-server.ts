@@ -18,7 +18,7 @@ import type { ConfigSource, NodeInfo, ProxySession, PushHint } from './config-so
 import { DeltaStream, type StreamEvents } from './delta-stream.ts'
 import { HeldNames } from './holdings.ts'
 import { type Meters, meters, shortName, typeLabel } from './meters.ts'
-import type { ProxyStatus } from './proxy-status.ts'
+import type { ProxyStatus, TypeStatus } from './proxy-status.ts'
 import { StateStream } from './state-stream.ts'
 import type { Response } from './wire.ts'
 
@@ -28,6 +28,8 @@ export interface DiscoveryOptions {
   readonly logger: Logger
   readonly clock: Clock
   readonly metrics: Registry
+  /** The version of the configuration as it is now, for people: it is shown beside what clients acknowledged. */
+  readonly version?: () => string
   /** Told of each rejection, once. */
   readonly onNack?: (proxyId: string, type: string, names: readonly string[], message: string) => void
 }
@@ -45,6 +47,9 @@ interface Connection {
   readonly connectedAt: number
   /** When the oldest change was made that the client has not acknowledged all of. */
   changedAt: number | undefined
+  /** Versions of the configuration by type: of the newest response, and of the last that was acknowledged. */
+  readonly sent: Map<string, string>
+  readonly acked: Map<string, string>
 }
 
 const SERVICE = '/envoy.service.discovery.v3.AggregatedDiscoveryService/'
@@ -119,11 +124,11 @@ export class DiscoveryServer {
 
   /** What each connected client has acknowledged, by id. */
   statuses(): ProxyStatus[] {
-    const all = [...this.#connections].map(({ session, node, protocol, connectedAt }) => ({
+    const all = [...this.#connections].map(({ session, node, protocol, connectedAt, acked }) => ({
       id: session.proxyId,
       protocol: node.protocol,
       connectedAt,
-      types: protocol.status(),
+      types: withVersions(protocol.status(), acked),
     }))
     return all.sort((a, b) => (a.id < b.id ? -1 : 1))
   }
@@ -215,6 +220,8 @@ export class DiscoveryServer {
       protocol: stream,
       connectedAt: clock.now(),
       changedAt: undefined,
+      sent: new Map(),
+      acked: new Map(),
     }
     this.#connections.add(connection)
     logger.info({ proxy: session.proxyId, protocol }, 'proxy connected')
@@ -227,16 +234,20 @@ export class DiscoveryServer {
     refuse: (code: status, details: string) => void,
     connection: () => Connection,
   ): StreamEvents {
-    const { logger, onNack, clock } = this.#options
+    const { logger, onNack, clock, version } = this.#options
     return {
       send: (type, response) => {
+        // No more than one response of a type is on its way.
+        if (version) connection().sent.set(shortName(type), version())
         this.#meters.pushes.inc(typeLabel(type))
         this.#meters.bytes.inc(response.byteLength)
         // A full transport is waited for: what changes meanwhile goes out as its latest state.
         if (!call.write(response)) connection().protocol.setBlocked(true)
       },
-      acked: () => {
-        const { changedAt, protocol } = connection()
+      acked: type => {
+        const { changedAt, protocol, sent, acked } = connection()
+        const version = sent.get(shortName(type))
+        if (version !== undefined) acked.set(shortName(type), version)
         if (changedAt === undefined || !protocol.settled) return
         this.#meters.convergence.observe((clock.now() - changedAt) / 1000)
         connection().changedAt = undefined
@@ -252,6 +263,18 @@ export class DiscoveryServer {
       failed: refuse,
     }
   }
+}
+
+function withVersions(
+  types: Readonly<Record<string, TypeStatus>>,
+  versions: ReadonlyMap<string, string>,
+): Record<string, TypeStatus> {
+  return Object.fromEntries(
+    Object.entries(types).map(([type, status]) => {
+      const version = versions.get(type)
+      return [type, version === undefined ? status : { ...status, version }]
+    }),
+  )
 }
 
 type Request = DeltaDiscoveryRequest | DiscoveryRequest

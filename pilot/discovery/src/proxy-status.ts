@@ -5,6 +5,8 @@ export interface TypeStatus {
   readonly state: 'SYNCED' | 'STALE' | 'NACKED' | 'NOT SENT'
   /** Time of the last acknowledgement, ms since the epoch. */
   readonly ackedAt?: number
+  /** The version of the configuration that the last acknowledged response was made from, where the source has one. */
+  readonly version?: string
   readonly nack?: { readonly at: number; readonly message: string; readonly resources: readonly string[] }
 }
 

@@ -22,11 +22,13 @@ export async function serve(source: HandFedSource, authenticate?: Authenticate):
   const clock = new FakeClock(1_000_000)
   const metrics = createMetrics()
   const nacks: string[] = []
+  let pushes = 0
   const discovery = new DiscoveryServer({
     source,
     logger: silentLogger,
     clock: clock satisfies Clock,
     metrics,
+    version: () => `push ${pushes}`,
     onNack: (proxy, type, names, message) => nacks.push(`${proxy} ${type} ${names.join()}: ${message}`),
   })
   const server = new Server({ 'grpc.max_receive_message_length': -1, 'grpc.max_send_message_length': -1 })
@@ -42,7 +44,10 @@ export async function serve(source: HandFedSource, authenticate?: Authenticate):
     metrics,
     clock,
     nacks,
-    push: () => discovery.push(source.changes()),
+    push: () => {
+      pushes++
+      discovery.push(source.changes())
+    },
     close: () => server.forceShutdown(),
   }
 }
