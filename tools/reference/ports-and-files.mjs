@@ -78,17 +78,31 @@ const ENVIRONMENT = {
 }
 
 const METADATA = {
-  'istio-injection': 'Label of a namespace: `enabled` gives its pods sidecars',
+  'istio-injection': 'Label of a namespace: `enabled` gives its pods sidecars, anything else refuses them',
   'sidecar.istio.io/inject':
-    'Label or annotation of a pod: `true` or `false`, before what its namespace says',
+    'Label of a pod: `true` asks for a sidecar, `false` refuses one, as it does as an annotation. A pod and its namespace can each refuse',
   'sidecar.istio.io/status': 'Annotation that the injector writes: what it added',
+  'sidecar.istio.io/interceptionMode': 'Annotation of a pod: `REDIRECT`, which is the only way there is',
+  'sidecar.istio.io/proxyImage': "Annotation of a pod: the sidecar's image",
+  'sidecar.istio.io/proxyCPU': 'Annotation of a pod: CPU that the sidecar asks for',
+  'sidecar.istio.io/proxyMemory': 'Annotation of a pod: memory that the sidecar asks for',
+  'sidecar.istio.io/proxyCPULimit': 'Annotation of a pod: the most CPU for the sidecar',
+  'sidecar.istio.io/proxyMemoryLimit': 'Annotation of a pod: the most memory for the sidecar',
+  'traffic.sidecar.istio.io/includeInboundPorts':
+    'Annotation of a pod: inbound ports that are captured; `*` for all, the default',
   'traffic.sidecar.istio.io/excludeInboundPorts': 'Annotation of a pod: inbound ports that are not captured',
+  'traffic.sidecar.istio.io/includeOutboundPorts':
+    'Annotation of a pod: outbound ports that are captured whatever the address',
   'traffic.sidecar.istio.io/excludeOutboundPorts':
     'Annotation of a pod: outbound ports that are not captured',
   'traffic.sidecar.istio.io/includeOutboundIPRanges':
     'Annotation of a pod: outbound ranges that are captured; `*` for all, the default',
   'traffic.sidecar.istio.io/excludeOutboundIPRanges':
     'Annotation of a pod: outbound ranges that are not captured',
+  'traffic.sidecar.istio.io/excludeInterfaces':
+    'Annotation of a pod: network interfaces that are not captured',
+  'prometheus.istio.io/merge-metrics':
+    "Annotation of a pod: `false` leaves the pod's own `prometheus.io/…` as they are, and its metrics apart",
   'security.istio.io/tlsMode': 'Label that the injector writes, `istio`: the workload takes mutual TLS',
   'service.istio.io/canonical-name':
     'Label: the application. Else `app.kubernetes.io/name`, else `app`, else the Deployment',
@@ -100,9 +114,11 @@ const METADATA = {
     'Annotation of a Service: the namespaces it is visible in, separated by commas',
   'kubernetes.io/service-name': 'Label of an EndpointSlice: its Service',
   'pod-template-hash': "Label of a pod: what to take off its ReplicaSet's name to get its Deployment's",
-  'prometheus.io/scrape': 'Annotation that the injector writes: `true`',
-  'prometheus.io/port': 'Annotation that the injector writes: `15020`',
-  'prometheus.io/path': 'Annotation that the injector writes: `/stats/prometheus`',
+  'prometheus.io/scrape':
+    "Annotation that the injector writes: `true`. Where the pod says so itself, its metrics are served with the sidecar's",
+  'prometheus.io/port': "Annotation that the injector writes: `15020`, in place of the application's own",
+  'prometheus.io/path':
+    "Annotation that the injector writes: `/stats/prometheus`, in place of the application's own",
 }
 
 export async function portsPages(root) {
@@ -222,7 +238,7 @@ ${table(
 
 ${table(
   ['Name', 'Meaning'],
-  describe(metadataOf(root), METADATA, HERE).map(([name, meaning]) => [code(name), meaning]),
+  describe(await metadataOf(root), METADATA, HERE).map(([name, meaning]) => [code(name), meaning]),
 )}`
   return [['ports-and-files.md', text]]
 }
@@ -271,15 +287,16 @@ function variablesOf(root) {
   return new Set([...found].sort())
 }
 
-function metadataOf(root) {
+/** Names that stand in the sources, and those that the injector looks for in a pod. */
+async function metadataOf(root) {
+  const { readAnnotations } = await import(`${root}/injector/dist/annotations.js`)
   const found = new Set()
-  for (const text of productSources(root).values()) {
-    for (const [, name] of text.matchAll(
-      /['"[]((?:[a-z.-]+\.(?:istio|kubernetes)|prometheus|kubernetes)\.io\/[A-Za-z-]+|istio-injection|pod-template-hash)['"\]]/g,
-    ))
+  const annotations = new Proxy({}, { get: (_, name) => void found.add(name) })
+  readAnnotations({ name: 'pod', namespace: 'default', labels: {}, annotations })
+  const NAMES =
+    /['"[]((?:[a-z.-]+\.(?:istio|kubernetes)|prometheus|kubernetes)\.io\/[A-Za-z-]+|istio-injection|pod-template-hash)['"\]]/g
+  for (const text of productSources(root).values())
+    for (const [, name] of text.matchAll(NAMES))
       if (!name.startsWith('kubernetes.io/') || name === 'kubernetes.io/service-name') found.add(name)
-    for (const [, name] of text.matchAll(/(?:checked|list)\('([a-zA-Z]+(?:Ports|IPRanges))'/g))
-      found.add(`traffic.sidecar.istio.io/${name}`)
-  }
   return new Set([...found].sort())
 }

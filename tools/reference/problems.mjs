@@ -12,13 +12,17 @@ const CODES = {
     'An object does not fit its schema: a field that does not exist, a value of the wrong type or out of its range.',
     'The message names the field, and what is near in spelling. See the [reference](configuration.md).',
   ],
-  IST0107: [
-    'An annotation of a pod can not be read.',
-    'Ports are 1 to 65535, ranges are IPv4 such as `10.0.0.0/8`, several are separated by commas.',
+  IST0108: [
+    'A pod has an annotation about its sidecar that nothing here honours. It gets no sidecar.',
+    'Remove it. Those that are honoured are [listed](ports-and-files.md#labels-and-annotations).',
   ],
   IST0109: [
     'Two VirtualServices of a namespace claim one host. The one that was there first is used; of those that were there from the start, the first by name.',
     'Remove one, or merge their routes into one.',
+  ],
+  IST0125: [
+    'An annotation of a pod can not be read. The pod gets no sidecar.',
+    'The message says what is wanted; several values are separated by commas.',
   ],
   'certificate-expired': [
     "A workload's certificate has ended. Its calls by mutual TLS fail.",
@@ -86,6 +90,10 @@ const CODES = {
     'A sidecar is not connected to pilot. It goes on with what it has and gets no changes.',
     "The agent's log says why. It comes back by itself.",
   ],
+  'proxy-user': [
+    "A container runs as the proxy's user, 1337: what it sends would pass by the sidecar. The pod gets none.",
+    'Give it another user.',
+  ],
   'rejected-by-envoy': [
     'Envoy refused what came of a configuration that Seine took. It keeps what it had; everything else is sent.',
     "The message is Envoy's own, and names the object that the resource came from. See [debug a configuration](../tasks/debug-configuration.md#when-envoy-refuses).",
@@ -120,10 +128,8 @@ export function problemPages(root) {
   const FORMS = [
     // code: 'yaml-syntax', or one of several
     /\bcode: [^\n]*/g,
-    // fail('unknown-kind', …), problem('warning', 'not-ready', …)
-    /\b(?:fail|problem)\(\s*(?:'(?:error|warning|info)',\s*)?'[\w-]+'/g,
-    // problemAt(rule, 'spec.host', 'host-collision', …)
-    /\bproblemAt\((?:[^()]|\([^()]*\))*?,\s*'[\w-]+',/g,
+    // fail('unknown-kind', …), problem('warning', 'not-ready', …), problemAt(rule, 'spec.host', 'host-collision', …)
+    /\b(?:fail|problem|problemAt)\([\s\S]{0,120}/g,
   ]
   const found = new Set()
   for (const text of productSources(root).values())
