@@ -23,10 +23,9 @@ export class ServiceRegistry {
 
   /** @returns the hosts that may have another service now. */
   add(owner: Service | ServiceEntry): readonly string[] {
+    const allocate = (host: string) => this.#allocator.allocate(host)
     const services =
-      owner.kind === 'Service'
-        ? [fromKubernetesService(owner)]
-        : fromServiceEntry(owner, host => this.#allocator.allocate(host))
+      owner.kind === 'Service' ? [fromKubernetesService(owner, allocate)] : fromServiceEntry(owner, allocate)
     const hostnames = services.map(({ hostname }) => hostname)
     this.#hostsOf.set(keyOf(refOf(owner)), hostnames)
     for (const service of services) {

@@ -46,17 +46,24 @@ export function visibleIn(exportTo: readonly string[], own: string, namespace: s
   return exportTo.some(scope => scope === '*' || (scope === '.' ? own : scope) === namespace)
 }
 
-/** The service that a Kubernetes `Service` stands for. ExternalName services are resolved by DNS. */
-export function fromKubernetesService(service: Service): MeshService {
+/**
+ * The service that a Kubernetes `Service` stands for. An ExternalName service is found by DNS; `allocate` gives it a
+ * virtual IP, while there are any left, so that its connections can be told from others.
+ */
+export function fromKubernetesService(
+  service: Service,
+  allocate: (host: string) => string | undefined,
+): MeshService {
   const { metadata, spec } = service
   const external = spec.type === 'ExternalName'
   const ips = [...(spec.clusterIPs ?? []), spec.clusterIP]
   const headless = !external && ips.includes('None')
+  const hostname = serviceHostname(metadata.name, metadata.namespace)
   return {
-    hostname: serviceHostname(metadata.name, metadata.namespace),
+    hostname,
     name: metadata.name,
     namespace: metadata.namespace,
-    addresses: canonicalAddresses(ips),
+    addresses: external ? addressesOf(hostname, allocate) : canonicalAddresses(ips),
     ports: (spec.ports ?? [])
       .filter(port => port.protocol === undefined || port.protocol === 'TCP')
       .map(port => ({

@@ -1,4 +1,5 @@
 import type { JsonObject, JsonValue } from '@bufbuild/protobuf'
+import { withFileContents } from './envoy-validate-files.ts'
 import type { RenderedJson } from './rendered.ts'
 
 const HCM =
@@ -13,8 +14,7 @@ const AGENT_HTTP2 = {
 
 /**
  * A bootstrap that holds everything a proxy gets over xDS as static resources, so that Envoy judges all of
- * it in one go: route tables stand in their listeners, endpoints in their clusters, and every route must lead
- * to a cluster that is there.
+ * it in one go: route tables stand in their listeners, endpoints in their clusters, and files in their place.
  */
 export function staticBootstrap(config: RenderedJson): JsonObject {
   const tables = byName(config.routes, 'name')
@@ -30,7 +30,9 @@ export function staticBootstrap(config: RenderedJson): JsonObject {
       listeners: config.listeners.map(listener => inlineRoutes(listener, tables) as JsonObject),
       clusters: [
         ...['sds-grpc', 'otlp'].map(agentCluster),
-        ...config.clusters.map(cluster => inlineEndpoints(cluster, assignments)),
+        ...config.clusters.map(
+          cluster => withFileContents(inlineEndpoints(cluster, assignments)) as JsonObject,
+        ),
       ],
     },
   }

@@ -5,7 +5,7 @@ import { type MeshResource, parseYaml } from '@seine/api'
 import { formatProblem, type Problem } from '@seine/kit'
 import { MeshModel } from '@seine/model'
 import { type Proxy as MeshProxy, parseProxy } from '@seine/pilot-traffic'
-import { parseAllDocuments, stringify } from 'yaml'
+import { Document, isPair, isScalar, parseAllDocuments, visit } from 'yaml'
 import { type RenderedJson, renderJson } from './rendered.ts'
 
 /** Parts of the output that are the same in nearly every case, and shown only where a case is about them. */
@@ -54,9 +54,34 @@ export function renderCase(folder: string): GoldenOutput[] {
 
 /** The text of a golden file: a document for each proxy. */
 export function goldenYaml(outputs: readonly GoldenOutput[]): string {
-  return outputs
-    .map(({ document }) => stringify(document, { lineWidth: 110, aliasDuplicateObjects: false }))
-    .join('---\n')
+  return outputs.map(({ document }) => documentYaml(document)).join('---\n')
+}
+
+/** What is shorter than this, as JSON, is written out each time. */
+const WORTH_AN_ALIAS = 250
+
+/** YAML in which a larger part that stands there already is an alias of its first place. */
+function documentYaml(value: JsonObject): string {
+  const document = new Document(value, { aliasDuplicateObjects: false })
+  const seen = new Map<string, Parameters<typeof document.createAlias>[0]>()
+  visit(document, {
+    Collection(key, node, path) {
+      const text = JSON.stringify(node)
+      if (text.length < WORTH_AN_ALIAS || path.length < 3) return undefined
+      const first = seen.get(text)
+      if (first) return document.createAlias(first, anchorFor(key, path))
+      seen.set(text, node)
+      return undefined
+    },
+  })
+  return document.toString({ lineWidth: 110 })
+}
+
+/** The name of the field that a part stands in. */
+function anchorFor(key: unknown, path: readonly unknown[]): string {
+  const pair = path.findLast(step => isPair(step))
+  const name = pair && isScalar(pair.key) ? String(pair.key.value) : ''
+  return /^[A-Za-z]\w*$/.test(name) ? `${name}${typeof key === 'number' ? 'Item' : ''}` : 'part'
 }
 
 function readMesh(folder: string): { resources: MeshResource[]; problems: Problem[] } {
@@ -116,7 +141,8 @@ function elide(value: JsonValue, show: readonly Part[]): JsonValue {
 function short(key: string, value: JsonValue, show: readonly Part[]): JsonValue | undefined {
   if (!show.includes('sds') && key === 'sdsConfig') return 'elided: sds'
   if (show.includes('telemetry')) return undefined
-  if (key === 'accessLog' || key === 'tracing') return 'elided: telemetry'
+  if (key === 'accessLog') return (value as JsonObject[]).map(({ name }) => `${name} (elided)`)
+  if (key === 'tracing') return 'elided: telemetry'
   const isPeerIdentity = (one: JsonValue) => (one as JsonObject)['name'] === 'seine.peer_identity'
   if (key !== 'filters' || !Array.isArray(value) || !value.some(isPeerIdentity)) return undefined
   return value.map(one => (isPeerIdentity(one) ? 'elided: telemetry' : elide(one, show)))

@@ -20,11 +20,6 @@ describe('what the API has and nothing translates yet is refused', () => {
       'unsupported spec.subsets[0].trafficPolicy.outlierDetection.consecutiveErrors: consecutiveErrors is not supported yet',
     ],
     [
-      'DestinationRule',
-      'host: a\ntrafficPolicy: {portLevelSettings: [{port: {number: 80}, loadBalancer: {simple: PASSTHROUGH}}]}',
-      'unsupported spec.trafficPolicy.portLevelSettings[0].loadBalancer.simple: PASSTHROUGH is not supported yet',
-    ],
-    [
       'ServiceEntry',
       'hosts: [a.example]\nports: [{number: 53, name: dns, protocol: udp}]',
       'unsupported spec.ports[0].protocol: UDP is not supported yet',

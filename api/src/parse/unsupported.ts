@@ -50,7 +50,6 @@ export const UNSUPPORTED: Partial<Record<Kind, readonly Pattern[]>> = {
 
 /** Values that nothing translates yet, of fields that take others. */
 export const UNSUPPORTED_VALUES: Partial<Record<Kind, readonly (readonly [Pattern, value: string])[]>> = {
-  DestinationRule: PORT_POLICIES.map(policy => [path(`${policy}.loadBalancer.simple`), 'PASSTHROUGH']),
   ServiceEntry: [
     [path('resolution'), 'DYNAMIC_DNS'],
     [path('ports.*.protocol'), 'UDP'],

@@ -23,7 +23,10 @@ export function affectedHosts(
   found.add(named)
   found.add(ruled)
   for (const host of named) found.add(namesakes(host, before, after))
-  found.add(routedTo(new Set([...changes.services, ...ruled]), before, after))
+  const standIns = [before, after].flatMap(({ standIns }) =>
+    [...named].flatMap(host => standIns.get(host) ?? []),
+  )
+  found.add(routedTo(new Set([...changes.services, ...ruled, ...standIns]), before, after))
   return found.hosts
 }
 

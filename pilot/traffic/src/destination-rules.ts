@@ -1,5 +1,13 @@
 import type { DestinationRule, PortTrafficPolicy, Subset, TrafficPolicy } from '@seine/api'
-import { byAge, exportScopes, hostCovers, type MeshSnapshot, resolveHost, visibleIn } from '@seine/model'
+import {
+  byAge,
+  exportScopes,
+  hostCovers,
+  type MeshService,
+  type MeshSnapshot,
+  resolveHost,
+  visibleIn,
+} from '@seine/model'
 
 /**
  * The rule for a host as a client in `namespace` sees it. As in Istio, a rule of the client's own namespace
@@ -67,6 +75,11 @@ export function effectivePolicy(
   const own = forPort(subset.trafficPolicy, `spec.subsets[${subsetIndex}].trafficPolicy`, port)
   const { paths, ...rest } = own
   return { ...base, ...defined(rest), paths: [...base.paths, ...paths] }
+}
+
+/** Whether connections go to the address that the client asked for, and not to one that is chosen. */
+export function goesWhereClientWent({ resolution }: MeshService, { loadBalancer }: EffectivePolicy): boolean {
+  return resolution === 'passthrough' || loadBalancer?.simple === 'PASSTHROUGH'
 }
 
 function forPort(policy: TrafficPolicy | undefined, path: string, port: number): EffectivePolicy {

@@ -10,6 +10,7 @@ import {
   type ServicePort,
   selects,
 } from '@seine/model'
+import { effectivePolicy, goesWhereClientWent } from './destination-rules.ts'
 import { encode } from './encode.ts'
 import type { Init } from './init.ts'
 import { outboundClusterName, TELEMETRY_METADATA, TLS_MODE_KEY } from './names.ts'
@@ -28,7 +29,11 @@ export function endpointAssignments(inputs: EndpointAssignmentInputs): EncodedRe
   const { service, rule } = inputs
   if (service.resolution !== 'static') return []
   const subsets: (Subset | undefined)[] = [undefined, ...(rule?.spec.subsets ?? [])]
-  return service.ports.flatMap(port => subsets.map(subset => assignment(inputs, port, subset)))
+  return service.ports.flatMap(port =>
+    subsets
+      .filter(subset => !goesWhereClientWent(service, effectivePolicy(rule, subset, port.number)))
+      .map(subset => assignment(inputs, port, subset)),
+  )
 }
 
 function assignment(

@@ -25,8 +25,11 @@ export const SidecarPort = { outbound: 15001, inbound: 15006, prometheus: 15090 
 /** Endpoints in Envoy's metadata name what they can take under this key. */
 export const TLS_MODE_KEY = 'tlsMode'
 
-/** The ALPN that tells a sidecar that its peer is one too. It is offered, never negotiated. */
-export const MESH_ALPN = 'istio'
+/**
+ * The ALPNs that tell a sidecar that its peer is one too, and whether it sends requests or bytes: where a port
+ * does not declare its protocol, the client has found it out. They are offered, never negotiated.
+ */
+export const MeshAlpn = { http: 'istio-http', tcp: 'istio' } as const
 
 /** Metadata namespace for what telemetry reads from routes, clusters and endpoints. */
 export const TELEMETRY_METADATA = 'istio'

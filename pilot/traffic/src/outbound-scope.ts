@@ -179,6 +179,7 @@ export class OutboundScope {
           endpoints.identities.join(),
           snapshot.config,
           staticEndpoints(visible, endpoints),
+          visible.externalName && snapshot.services.get(visible.externalName),
         ],
         () => outboundClusters({ snapshot, service: visible, endpoints, rule }),
       ),

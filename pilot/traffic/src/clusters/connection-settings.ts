@@ -16,6 +16,23 @@ type ClusterInit = Init<typeof ClusterSchema>
 /** Envoy's own limits are low; without a rule the mesh sets none, as Istio does. */
 const UNLIMITED = 0xffffffff
 
+/** The limits of a cluster that has none. */
+export function unlimited(): ClusterInit {
+  return {
+    circuitBreakers: {
+      thresholds: [
+        {
+          maxConnections: UNLIMITED,
+          maxPendingRequests: UNLIMITED,
+          maxRequests: UNLIMITED,
+          maxRetries: UNLIMITED,
+          trackRemaining: true,
+        },
+      ],
+    },
+  }
+}
+
 /** Connection limits, timeouts and keep-alive of a `connectionPool`. */
 export function connectionPoolFields(
   pool: ConnectionPoolSettings | undefined,
@@ -55,10 +72,7 @@ export function connectionPoolFields(
 }
 
 /** How endpoints are chosen. Least-request is the mesh's default, as it is Istio's. */
-export function loadBalancerFields(
-  settings: LoadBalancerSettings | undefined,
-  resolvable: boolean,
-): ClusterInit {
+export function loadBalancerFields(settings: LoadBalancerSettings | undefined): ClusterInit {
   const hash = settings?.consistentHash
   if (hash) {
     if (hash.maglev)
@@ -86,8 +100,6 @@ export function loadBalancerFields(
           ? { lbConfig: { case: 'roundRobinLbConfig', value: { slowStartConfig: slowStart } } }
           : {}),
       }
-    case 'PASSTHROUGH':
-      return resolvable ? { lbPolicy: LbPolicy.CLUSTER_PROVIDED } : {}
     default:
       return {
         lbPolicy: LbPolicy.LEAST_REQUEST,
@@ -119,6 +131,7 @@ export function outlierDetectionFields(outlier: OutlierDetection | undefined): C
   return {
     outlierDetection: {
       enforcingSuccessRate: 0,
+      ...(outlier.splitExternalLocalOriginErrors ? { enforcingLocalOriginSuccessRate: 0 } : {}),
       consecutive5xx: fiveXx ?? 5,
       enforcingConsecutive5xx: fiveXx === 0 ? 0 : 100,
       ...(gateway === undefined

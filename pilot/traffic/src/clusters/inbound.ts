@@ -13,6 +13,7 @@ import {
   inboundClusterName,
   PASSTHROUGH_CLUSTER,
 } from '../names.ts'
+import { unlimited } from './connection-settings.ts'
 import { httpProtocolOptions } from './http-protocol.ts'
 
 /** The address a sidecar calls its own application from, so that the capture rules let it through. */
@@ -40,6 +41,7 @@ export function inboundCluster(
       ...ORIGINAL_DST,
       connectTimeout: duration(connectTimeoutMs),
       upstreamBindConfig: INBOUND_SOURCE,
+      ...unlimited(),
       ...protocolOptions(protocol),
     },
     provenance,
@@ -65,6 +67,7 @@ export function builtInClusters(connectTimeoutMs: number): EncodedResource[] {
         name: PASSTHROUGH_CLUSTER,
         ...ORIGINAL_DST,
         connectTimeout,
+        ...unlimited(),
         typedExtensionProtocolOptions,
       }),
       [],
@@ -77,6 +80,7 @@ export function builtInClusters(connectTimeoutMs: number): EncodedResource[] {
         ...ORIGINAL_DST,
         connectTimeout,
         upstreamBindConfig: INBOUND_SOURCE,
+        ...unlimited(),
         typedExtensionProtocolOptions,
       }),
       [],

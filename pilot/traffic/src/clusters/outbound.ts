@@ -5,6 +5,7 @@ import {
   ClusterSchema,
   type ClusterSchema as ClusterSchemaType,
   Cluster_DiscoveryType as DiscoveryType,
+  Cluster_DnsLookupFamily as DnsLookupFamily,
   Cluster_LbPolicy as LbPolicy,
 } from '@seine/envoy/envoy/config/cluster/v3/cluster'
 import { ConfigSourceSchema } from '@seine/envoy/envoy/config/core/v3/config_source'
@@ -15,20 +16,16 @@ import {
   type ServiceEndpoints,
   type ServicePort,
 } from '@seine/model'
-import { type EffectivePolicy, effectivePolicy } from '../destination-rules.ts'
+import { standsFor } from '../destination.ts'
+import { type EffectivePolicy, effectivePolicy, goesWhereClientWent } from '../destination-rules.ts'
 import { encode } from '../encode.ts'
 import { dnsLocality } from '../endpoints.ts'
 import type { Init } from '../init.ts'
-import { outboundClusterName, sniOf, TELEMETRY_METADATA } from '../names.ts'
+import { MeshAlpn, outboundClusterName, sniOf, TELEMETRY_METADATA } from '../names.ts'
 import { provenanceMetadata } from '../provenance-metadata.ts'
 import { connectionPoolFields, loadBalancerFields, outlierDetectionFields } from './connection-settings.ts'
-import { httpProtocolOptions } from './http-protocol.ts'
-import {
-  meshTcpTlsSocket,
-  meshTlsSocket,
-  originatedTlsSocket,
-  socketByEndpoint,
-} from './transport-security.ts'
+import { alpnOf, type HttpVersion, httpProtocolOptions } from './http-protocol.ts'
+import { meshTlsSocket, originatedTlsSocket, socketByEndpoint } from './transport-security.ts'
 
 type ClusterInit = Init<typeof ClusterSchemaType>
 
@@ -40,10 +37,16 @@ export interface OutboundClusterInputs {
   readonly rule: DestinationRule | undefined
 }
 
-/** The clusters of a service: one for each port, and one for each port and subset. */
+/**
+ * The clusters of a service: one for each port, and one for each port and subset. A service that is another
+ * name for one of the mesh has none of its own.
+ */
 export function outboundClusters(inputs: OutboundClusterInputs): EncodedResource[] {
   const subsets: (Subset | undefined)[] = [undefined, ...(inputs.rule?.spec.subsets ?? [])]
-  return inputs.service.ports.flatMap(port => subsets.map(subset => outboundCluster(inputs, port, subset)))
+  const { service, snapshot } = inputs
+  return service.ports
+    .filter(port => !standsFor(snapshot.services, service, port.number))
+    .flatMap(port => subsets.map(subset => outboundCluster(inputs, port, subset)))
 }
 
 function outboundCluster(
@@ -55,15 +58,15 @@ function outboundCluster(
   const name = outboundClusterName(port.number, subset?.name ?? '', service.hostname)
   const policy = effectivePolicy(rule, subset, port.number)
   const provenance = provenanceOf(inputs, port, subset, policy)
-  const http2 = speaksHttp2(inputs, port, policy)
+  const version = httpVersion(inputs, port, policy)
   const init: ClusterInit = {
     name,
-    ...discoveryFields(inputs, port, subset, name),
+    ...discoveryFields(inputs, port, subset, policy, name),
     ...connectionPoolFields(policy.connectionPool, durationMs(snapshot.config.connectTimeout)),
     ...lbFields(inputs, policy),
     ...outlierDetectionFields(policy.outlierDetection),
-    ...securityFields(inputs, port, subset, policy, http2),
-    ...protocolFields(port, policy, http2),
+    ...securityFields(inputs, port, subset, policy, version),
+    ...(version ? protocolFields(inputs, policy, version) : {}),
     metadata: {
       filterMetadata: {
         [TELEMETRY_METADATA]: {
@@ -77,17 +80,20 @@ function outboundCluster(
 }
 
 function lbFields({ service }: OutboundClusterInputs, policy: EffectivePolicy): ClusterInit {
-  if (service.resolution === 'passthrough') return { lbPolicy: LbPolicy.CLUSTER_PROVIDED }
-  return loadBalancerFields(policy.loadBalancer, false)
+  if (goesWhereClientWent(service, policy)) return { lbPolicy: LbPolicy.CLUSTER_PROVIDED }
+  return loadBalancerFields(policy.loadBalancer)
 }
 
 function discoveryFields(
   inputs: OutboundClusterInputs,
   port: ServicePort,
   subset: Subset | undefined,
+  policy: EffectivePolicy,
   name: string,
 ): ClusterInit {
   const { service } = inputs
+  if (goesWhereClientWent(service, policy))
+    return { clusterDiscoveryType: { case: 'type', value: DiscoveryType.ORIGINAL_DST } }
   switch (service.resolution) {
     case 'static':
       return {
@@ -113,22 +119,34 @@ function discoveryFields(
         },
         dnsRefreshRate: duration(60_000),
         respectDnsTtl: true,
+        // Where workloads have no IPv6, what only has an address of that kind could not be reached anyway.
+        dnsLookupFamily: DnsLookupFamily.V4_PREFERRED,
         loadAssignment: { clusterName: name, endpoints },
       }
     }
-    case 'passthrough':
-      return { clusterDiscoveryType: { case: 'type', value: DiscoveryType.ORIGINAL_DST } }
+    default:
+      return {}
   }
+}
+
+/** The HTTP that endpoints get; undefined for a port that is not known to speak it. */
+function httpVersion(
+  inputs: OutboundClusterInputs,
+  port: ServicePort,
+  policy: EffectivePolicy,
+): HttpVersion | undefined {
+  if (!isHttp(port.protocol)) return undefined
+  if (policy.connectionPool?.http?.useClientProtocol || port.protocol === 'auto') return 'as-client'
+  return speaksHttp2(inputs, port, policy) ? 'http2' : 'http1'
 }
 
 /** HTTP/2 between sidecars costs less than HTTP/1.1 and needs every endpoint to have one; else the port's own protocol decides. */
 function speaksHttp2(inputs: OutboundClusterInputs, port: ServicePort, policy: EffectivePolicy): boolean {
   if (port.protocol === 'http2' || port.protocol === 'grpc') return true
-  if (port.protocol !== 'http' && port.protocol !== 'auto') return false
   const upgrade = policy.connectionPool?.http?.h2UpgradePolicy
   if (upgrade === 'UPGRADE') return true
   if (upgrade === 'DO_NOT_UPGRADE') return false
-  return usesMeshTls(inputs, policy) && inputs.endpoints.meshed === 'all' && port.protocol === 'http'
+  return usesMeshTls(inputs, policy) && inputs.endpoints.meshed === 'all'
 }
 
 function usesMeshTls(
@@ -138,7 +156,8 @@ function usesMeshTls(
   if (policy.tls) return policy.tls.mode === 'ISTIO_MUTUAL'
   if (!snapshot.config.enableAutoMtls || service.external || endpoints.meshed === 'none') return false
   // Where clients choose the endpoint by themselves, the cluster can't tell one that takes TLS from another.
-  return service.resolution === 'static' || (service.headless && endpoints.meshed === 'all')
+  const isInside = service.resolution === 'static' || service.headless
+  return isInside && (endpoints.meshed === 'all' || !goesWhereClientWent(service, policy))
 }
 
 function securityFields(
@@ -146,34 +165,42 @@ function securityFields(
   port: ServicePort,
   subset: Subset | undefined,
   policy: EffectivePolicy,
-  http2: boolean,
+  version: HttpVersion | undefined,
 ): ClusterInit {
   const { service, snapshot, endpoints } = inputs
   const mode = policy.tls?.mode
-  if (policy.tls && (mode === 'SIMPLE' || mode === 'MUTUAL'))
-    return { transportSocket: originatedTlsSocket(policy.tls, service.hostname, http2) }
+  if (policy.tls && (mode === 'SIMPLE' || mode === 'MUTUAL')) {
+    const sans = policy.tls.subjectAltNames?.length ? policy.tls.subjectAltNames : service.subjectAltNames
+    const name = serverName(service, policy)
+    return { transportSocket: originatedTlsSocket(policy.tls, name, sans, alpnOf(version)) }
+  }
   if (!usesMeshTls(inputs, policy)) return {}
   const listed = policy.tls?.subjectAltNames?.length ? policy.tls.subjectAltNames : service.subjectAltNames
   const peers =
     listed.length > 0
       ? listed
       : endpoints.identities.map(path => `spiffe://${snapshot.config.trustDomain}/${path}`)
-  const sni = policy.tls?.sni ?? sniOf(port.number, subset?.name ?? '', service.hostname)
-  const socket =
-    isHttp(port.protocol) && port.protocol !== 'auto'
-      ? meshTlsSocket(sni, peers, http2)
-      : meshTcpTlsSocket(sni, peers)
+  const sni = policy.tls?.sni || sniOf(port.number, subset?.name ?? '', service.hostname)
+  const alpn = version ? [MeshAlpn.http, ...alpnOf(version)] : [MeshAlpn.tcp]
+  const socket = meshTlsSocket(sni, peers, alpn)
   return endpoints.meshed === 'some' && mode === undefined
     ? { transportSocketMatches: socketByEndpoint(socket) }
     : { transportSocket: socket }
 }
 
-function protocolFields(port: ServicePort, policy: EffectivePolicy, http2: boolean): ClusterInit {
+/** By what name a server outside the mesh is asked for; undefined where a wildcard leaves it to each request. */
+function serverName(service: MeshService, policy: EffectivePolicy): string | undefined {
+  const name = policy.tls?.sni || service.externalName || service.hostname
+  return name.includes('*') ? undefined : name
+}
+
+function protocolFields(
+  { service }: OutboundClusterInputs,
+  policy: EffectivePolicy,
+  version: HttpVersion,
+): ClusterInit {
   const http = policy.connectionPool?.http
   const tcp = policy.connectionPool?.tcp
-  if (!isHttp(port.protocol)) return {}
-  const version =
-    http?.useClientProtocol === true || port.protocol === 'auto' ? 'as-client' : http2 ? 'http2' : 'http1'
   const idle = http?.idleTimeout ?? tcp?.idleTimeout
   const common = {
     ...(idle === undefined ? {} : { idleTimeout: duration(durationMs(idle)) }),
@@ -184,7 +211,14 @@ function protocolFields(port: ServicePort, policy: EffectivePolicy, http2: boole
       ? {}
       : { maxRequestsPerConnection: http.maxRequestsPerConnection }),
   }
-  return { typedExtensionProtocolOptions: httpProtocolOptions(version, http?.maxConcurrentStreams, common) }
+  const originates = policy.tls?.mode === 'SIMPLE' || policy.tls?.mode === 'MUTUAL'
+  const settings = {
+    maxConcurrentStreams: http?.maxConcurrentStreams,
+    common,
+    nameFromRequest:
+      originates && !policy.tls?.insecureSkipVerify && serverName(service, policy) === undefined,
+  }
+  return { typedExtensionProtocolOptions: httpProtocolOptions(version, settings) }
 }
 
 function provenanceOf(

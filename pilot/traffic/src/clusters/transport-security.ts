@@ -15,7 +15,7 @@ import {
   UpstreamTlsContextSchema,
 } from '@seine/envoy/envoy/extensions/transport_sockets/tls/v3/tls'
 import type { Init } from '../init.ts'
-import { MESH_ALPN, TLS_MODE_KEY } from '../names.ts'
+import { TLS_MODE_KEY } from '../names.ts'
 
 type TransportSocketInit = Init<typeof TransportSocketSchema>
 type MatchInit = Init<typeof Cluster_TransportSocketMatchSchema>
@@ -62,17 +62,12 @@ function meshTlsContext(alpn: readonly string[], peers: readonly string[]): Comm
 }
 
 /** Mutual TLS towards another sidecar. */
-export function meshTlsSocket(sni: string, peers: readonly string[], http2: boolean): TransportSocketInit {
-  const context = any(UpstreamTlsContextSchema, {
-    sni,
-    commonTlsContext: meshTlsContext([MESH_ALPN, http2 ? 'h2' : 'http/1.1'], peers),
-  })
-  return { name: TLS_SOCKET, configType: { case: 'typedConfig', value: context } }
-}
-
-/** Mutual TLS towards a sidecar for a TCP port. */
-export function meshTcpTlsSocket(sni: string, peers: readonly string[]): TransportSocketInit {
-  const context = any(UpstreamTlsContextSchema, { sni, commonTlsContext: meshTlsContext([MESH_ALPN], peers) })
+export function meshTlsSocket(
+  sni: string,
+  peers: readonly string[],
+  alpn: readonly string[],
+): TransportSocketInit {
+  const context = any(UpstreamTlsContextSchema, { sni, commonTlsContext: meshTlsContext(alpn, peers) })
   return { name: TLS_SOCKET, configType: { case: 'typedConfig', value: context } }
 }
 
@@ -93,17 +88,22 @@ export function inboundTlsSocket(trustDomain: string, http: boolean): TransportS
   return { name: TLS_SOCKET, configType: { case: 'typedConfig', value: context } }
 }
 
-/** TLS as a DestinationRule asks for it towards something outside the mesh. */
+/**
+ * TLS as a DestinationRule asks for it towards something outside the mesh.
+ *
+ * @param name the server's, for SNI; undefined where it is known with each request only
+ * @param sans the names of which the server's certificate must have one; empty for the server's own name
+ */
 export function originatedTlsSocket(
   tls: ClientTlsSettings,
-  hostname: string,
-  http2: boolean,
+  name: string | undefined,
+  sans: readonly string[],
+  alpn: readonly string[],
 ): TransportSocketInit {
-  const name = tls.sni ?? hostname
   // A chain that ends at a trusted root says nothing of whose it is: without names to check, the host's own is.
-  const sans = tls.subjectAltNames?.length ? tls.subjectAltNames : name.includes('*') ? [] : [name]
+  const expected = sans.length > 0 || name === undefined ? sans : [name]
   const common: CommonTls = {
-    alpnProtocols: http2 ? ['h2'] : ['http/1.1'],
+    alpnProtocols: [...alpn],
     tlsParams: { tlsMinimumProtocolVersion: Tls.TLSv1_2, tlsMaximumProtocolVersion: Tls.TLSv1_3 },
   }
   if (tls.clientCertificate && tls.privateKey) {
@@ -112,7 +112,7 @@ export function originatedTlsSocket(
     ]
   }
   if (!tls.insecureSkipVerify) {
-    const matchers = sans.map(san => ({
+    const matchers = expected.map(san => ({
       sanType: san.includes('://') ? SanType.URI : SanType.DNS,
       matcher: { matchPattern: { case: 'exact' as const, value: san } },
     }))
@@ -126,7 +126,10 @@ export function originatedTlsSocket(
       },
     }
   }
-  const context = any(UpstreamTlsContextSchema, { sni: name, commonTlsContext: common })
+  const context = any(UpstreamTlsContextSchema, {
+    ...(name === undefined ? {} : { sni: name }),
+    commonTlsContext: common,
+  })
   return { name: TLS_SOCKET, configType: { case: 'typedConfig', value: context } }
 }
 

@@ -11,7 +11,7 @@ import {
   type TcpProxy,
   TcpProxySchema,
 } from '@seine/envoy/envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy'
-import { MESH_ALPN, VIRTUAL_INBOUND, VIRTUAL_OUTBOUND } from '../names.ts'
+import { MeshAlpn, VIRTUAL_INBOUND, VIRTUAL_OUTBOUND } from '../names.ts'
 import { causesIn } from '../provenance-metadata.ts'
 import { judge, type Subject } from './authorization.ts'
 import { type ProxyConfiguration, unpack } from './configuration.ts'
@@ -59,7 +59,7 @@ export function explainInbound(configuration: ProxyConfiguration, question: Inbo
   const facts: ConnectionFacts =
     peer.identity === undefined
       ? plain
-      : { ...plain, transport: 'tls', applicationProtocols: [MESH_ALPN], serverName: '' }
+      : { ...plain, transport: 'tls', applicationProtocols: [MeshAlpn[traffic.kind]], serverName: '' }
   return throughListener(configuration, listener, {
     traffic,
     peer,

@@ -1,5 +1,6 @@
 import type { Any } from '@bufbuild/protobuf/wkt'
 import { any, duration, type Provenance } from '@seine/envoy'
+import { FilterStateValue_SharedWithUpstream as SharedWithUpstream } from '@seine/envoy/envoy/extensions/filters/common/set_filter_state/v3/value'
 import { CorsSchema } from '@seine/envoy/envoy/extensions/filters/http/cors/v3/cors'
 import { HTTPFaultSchema } from '@seine/envoy/envoy/extensions/filters/http/fault/v3/fault'
 import { RouterSchema } from '@seine/envoy/envoy/extensions/filters/http/router/v3/router'
@@ -10,11 +11,13 @@ import {
   HttpConnectionManager_ForwardClientCertDetails as ForwardClientCert,
   HttpConnectionManagerSchema,
 } from '@seine/envoy/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager'
+import { ConfigSchema as SetFilterStateSchema } from '@seine/envoy/envoy/extensions/filters/network/set_filter_state/v3/set_filter_state'
 import {
   TcpProxySchema,
   UpstreamConnectMode,
 } from '@seine/envoy/envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy'
 import type { Init } from '../init.ts'
+import { MeshAlpn } from '../names.ts'
 import type { FilterChainContext, HttpFilterInit, NetworkFilterInit, TrafficPlugin } from '../plugin.ts'
 
 type HcmInit = Init<typeof HttpConnectionManagerSchema>
@@ -101,6 +104,29 @@ export function tcpChain(
     }),
   )
   return { filters: [...collected.network, proxy], provenance: collected.provenance }
+}
+
+/** Makes connections to a sidecar say that they are not HTTP, whatever their cluster says. */
+export function meshTcp(): NetworkFilterInit {
+  const inlineString: string = MeshAlpn.tcp
+  const config = any(SetFilterStateSchema, {
+    onNewConnection: [
+      {
+        key: { case: 'objectKey', value: 'envoy.network.application_protocols' },
+        value: {
+          case: 'formatString',
+          value: {
+            format: {
+              case: 'textFormatSource',
+              value: { specifier: { case: 'inlineString', value: inlineString } },
+            },
+          },
+        },
+        sharedWithUpstream: SharedWithUpstream.ONCE,
+      },
+    ],
+  })
+  return typed('envoy.filters.network.set_filter_state', config)
 }
 
 /** Over mutual TLS the caller is known only after the handshake; what is logged when the connection opens should name it. */

@@ -18,7 +18,7 @@ import {
   BLACK_HOLE_CLUSTER,
   INBOUND_PASSTHROUGH_CLUSTER,
   inboundClusterName,
-  MESH_ALPN,
+  MeshAlpn,
   SidecarPort,
   TELEMETRY_METADATA,
   VIRTUAL_INBOUND,
@@ -116,26 +116,40 @@ function portChains(context: InboundContext, port: InboundPort, mtls: InboundMtl
   const name = inboundClusterName(port.port)
   const mode = mtls.modeOf(port.port)
   const chains: BuiltChain[] = []
-  if (mode !== 'DISABLE') chains.push(meshChain(context, port, name))
+  if (mode !== 'DISABLE') chains.push(...meshChains(context, port, name))
   if (mode !== 'STRICT') chains.push(...plaintextChains(context, port, name))
   return chains
 }
 
-function meshChain(context: InboundContext, port: InboundPort, name: string): BuiltChain {
-  const http = isHttp(port.protocol) && port.protocol !== 'auto'
-  const built = chainFilters(context, port, name, 'mutual_tls', http)
+/**
+ * Mutual TLS from other sidecars. What the client says it sends decides where the port does not declare what it
+ * speaks; elsewhere the port does.
+ */
+function meshChains(context: InboundContext, port: InboundPort, name: string): BuiltChain[] {
+  const both = [MeshAlpn.http, MeshAlpn.tcp]
+  if (port.protocol !== 'auto') return [meshChain(context, port, `${name}mtls`, isHttp(port.protocol), both)]
+  return [
+    meshChain(context, port, `${name}mtls-http`, true, [MeshAlpn.http]),
+    meshChain(context, port, `${name}mtls`, false, [MeshAlpn.tcp]),
+  ]
+}
+
+function meshChain(
+  context: InboundContext,
+  port: InboundPort,
+  name: string,
+  http: boolean,
+  applicationProtocols: string[],
+): BuiltChain {
+  const built = chainFilters(context, port, inboundClusterName(port.port), 'mutual_tls', http)
   return {
     chain: {
-      name: `${name}mtls`,
-      filterChainMatch: {
-        destinationPort: port.port,
-        transportProtocol: 'tls',
-        applicationProtocols: [MESH_ALPN],
-      },
+      name,
+      filterChainMatch: { destinationPort: port.port, transportProtocol: 'tls', applicationProtocols },
       transportSocket: inboundTlsSocket(context.snapshot.config.trustDomain, http),
       filters: built.filters,
     },
-    provenance: [port.provenance, ...built.provenance],
+    provenance: built.provenance,
   }
 }
 
@@ -247,7 +261,11 @@ function undeclaredChains(
     chains.push({
       chain: {
         name: `${name}-mtls`,
-        filterChainMatch: { ...match, transportProtocol: 'tls', applicationProtocols: [MESH_ALPN] },
+        filterChainMatch: {
+          ...match,
+          transportProtocol: 'tls',
+          applicationProtocols: [MeshAlpn.http, MeshAlpn.tcp],
+        },
         transportSocket,
         filters: built.filters,
       },

@@ -12,7 +12,7 @@ import type { Init } from '../init.ts'
 import { BLACK_HOLE_CLUSTER, PASSTHROUGH_CLUSTER, SidecarPort, VIRTUAL_OUTBOUND } from '../names.ts'
 import type { FilterChainContext, TrafficPlugin } from '../plugin.ts'
 import type { Proxy } from '../proxy.ts'
-import { type BuiltFilters, httpChain, listenerFilters, tcpChain } from './filters.ts'
+import { type BuiltFilters, httpChain, listenerFilters, meshTcp, tcpChain } from './filters.ts'
 import type { ListenerTarget } from './targets.ts'
 import { tcpDestination } from './tcp-routing.ts'
 
@@ -139,10 +139,14 @@ export function portListener(
     rest = { name: 'PassthroughFilterChain', filters: passed.filters }
     provenance.push(...passed.provenance)
   }
-  const parts: ListenerInit =
-    chains.list.length === 0
+  // Waiting for the first bytes would stall protocols in which the server speaks first.
+  const inspected = routed || targets.some(({ serverName }) => serverName !== undefined)
+  const parts: ListenerInit = {
+    ...(inspected ? inspection(context, routed) : {}),
+    ...(chains.list.length === 0
       ? { filterChains: [rest] }
-      : { ...inspection(context, routed), filterChains: chains.list, defaultFilterChain: rest }
+      : { filterChains: chains.list, defaultFilterChain: rest }),
+  }
   return listener(name, '0.0.0.0', port, parts, provenance)
 }
 
@@ -227,7 +231,11 @@ function routedChain(context: OutboundListenerContext, name: string, port: numbe
 /** Connections to a service's port as they are. */
 function targetChain(context: OutboundListenerContext, target: ListenerTarget): BuiltFilters {
   const chain = chainContext(context, 'tcp', target.port, target.service)
-  return tcpChain(chain, context.plugins, tcpDestination(target.routing))
+  const built = tcpChain(chain, context.plugins, tcpDestination(target.routing))
+  // The cluster of a port that is detected says that it sends HTTP: what is not tells the server so.
+  const { clusters, statPrefix } = target.routing
+  const mayBeDetected = target.detected || clusters.some(({ name }) => name !== statPrefix)
+  return mayBeDetected && target.meshed ? { ...built, filters: [meshTcp(), ...built.filters] } : built
 }
 
 /** Connections that nothing in the mesh is there for: they pass, or they end. */

@@ -8,6 +8,8 @@ export interface ListenerTarget {
   readonly port: number
   /** Whether the protocol is found out from the first bytes. */
   readonly detected: boolean
+  /** Whether sidecars may be at the other end. */
+  readonly meshed: boolean
   /** Addresses that are the service's alone. */
   readonly addresses: readonly string[]
   /** Ranges of addresses that lead to it. */
@@ -41,6 +43,7 @@ export function listenerTargets(
           service: { hostname, name, namespace },
           port: port.number,
           detected: port.protocol === 'auto',
+          meshed: !service.external,
           addresses,
           ranges,
           serverName: encrypted && addresses.length === 0 && hostname !== '*' ? hostname : undefined,

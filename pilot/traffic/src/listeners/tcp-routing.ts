@@ -1,13 +1,7 @@
 import { durationMs, type L4RouteDestination, type TcpRoute, type VirtualService } from '@seine/api'
 import { duration, type Provenance } from '@seine/envoy'
-import {
-  findService,
-  type MeshService,
-  type MeshSnapshot,
-  resolveHost,
-  type ServicePort,
-  selects,
-} from '@seine/model'
+import { type MeshService, type MeshSnapshot, resolveHost, type ServicePort, selects } from '@seine/model'
+import { clusterNameOf, resolveDestination } from '../destination.ts'
 import type { EffectivePolicy } from '../destination-rules.ts'
 import { outboundClusterName } from '../names.ts'
 import type { TcpDestination } from './filters.ts'
@@ -46,7 +40,7 @@ export function tcpRouting(inputs: TcpRoutingInputs): TcpRouting {
     statPrefix: own,
     clusters: found
       ? clustersOf(found.route.route, found.virtualService, inputs)
-      : [{ name: own, weight: 1 }],
+      : [{ name: clusterOf(service.hostname, inputs), weight: 1 }],
     // Of what a policy says, this holds for a connection; the rest is the cluster's.
     idleTimeout: policy.connectionPool?.tcp?.idleTimeout,
     maxConnectionDuration: policy.connectionPool?.tcp?.maxConnectionDuration,
@@ -87,12 +81,14 @@ function clustersOf(
     targets.length === 1 && first ? [{ ...first, weight: 1 }] : targets.filter(({ weight }) => weight)
   return weighed.map(({ destination, weight }) => {
     const host = resolveHost(destination.host, owner.metadata.namespace)
-    const service = findService(snapshot.services, host)
-    const only = service?.ports.length === 1 ? service.ports[0]?.number : undefined
-    const number = destination.port?.number ?? only ?? port.number
-    const name = outboundClusterName(number, destination.subset ?? '', service?.hostname ?? host)
-    return { name, weight: weight ?? 1 }
+    const resolved = resolveDestination(snapshot.services, { ...destination, host }, port.number)
+    return { name: clusterNameOf(resolved), weight: weight ?? 1 }
   })
+}
+
+function clusterOf(host: string, { snapshot, port }: TcpRoutingInputs): string {
+  const destination = { host, port: { number: port.number } }
+  return clusterNameOf(resolveDestination(snapshot.services, destination, port.number))
 }
 
 function applies({ match }: TcpRoute, { port, namespace, sourceLabels }: TcpRoutingInputs): boolean {

@@ -206,7 +206,7 @@ export function corsConfig(cors: CorsPolicy): Any {
   const origins = [
     ...(cors.allowOrigins ?? []).map(stringMatcher),
     ...(cors.allowOrigin ?? []).map(origin =>
-      stringMatcher(origin === '*' ? { prefix: '' } : { exact: origin }),
+      stringMatcher(origin === '*' ? { regex: '.*' } : { exact: origin }),
     ),
   ]
   return any(CorsPolicySchema, {

@@ -21,10 +21,11 @@ import {
   resolveHost,
   selects,
 } from '@seine/model'
+import { clusterNameOf, type ResolvedDestination, resolveDestination } from '../destination.ts'
 import { effectivePolicy } from '../destination-rules.ts'
 import { encode } from '../encode.ts'
 import type { Init } from '../init.ts'
-import { outboundClusterName, TELEMETRY_METADATA } from '../names.ts'
+import { TELEMETRY_METADATA } from '../names.ts'
 import { provenanceMetadata } from '../provenance-metadata.ts'
 import {
   corsConfig,
@@ -254,33 +255,15 @@ function clusterSpecifier(inputs: VirtualHostInputs, targets: readonly Target[])
   return { clusterSpecifier: { case: 'weightedClusters', value: { clusters } } }
 }
 
-interface ResolvedDestination {
-  /** The service's host, which may be a wildcard that covers the name. */
-  readonly host: string
-  readonly port: number
-  readonly subset: string
-}
-
-/**
- * Where a destination with a full name leads. Its port is the named one, or the service's only one, or the one the client called.
- * An ExternalName service leads to what it stands for, where that is in the mesh.
- */
 function resolve(
-  { snapshot: { services }, port: called }: VirtualHostInputs,
-  { host, port: named, subset = '' }: Destination,
+  { snapshot: { services }, port }: VirtualHostInputs,
+  destination: Destination,
 ): ResolvedDestination {
-  const service = findService(services, host)
-  const only = service?.ports.length === 1 ? service.ports[0]?.number : undefined
-  const port = named?.number ?? only ?? called
-  const meant = service?.externalName === undefined ? undefined : services.get(service.externalName)
-  if (service && meant?.ports.some(({ number }) => number === port))
-    return { host: meant.hostname, port, subset: '' }
-  return { host: service?.hostname ?? host, port, subset }
+  return resolveDestination(services, destination, port)
 }
 
 function clusterFor(inputs: VirtualHostInputs, destination: Destination): string {
-  const { host, port, subset } = resolve(inputs, destination)
-  return outboundClusterName(port, subset, host)
+  return clusterNameOf(resolve(inputs, destination))
 }
 
 /** What the destinations' load balancers hash, each thing once. */
