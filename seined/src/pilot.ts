@@ -101,7 +101,7 @@ export class Pilot {
   configurationOf(proxyId: string): ShownConfiguration | undefined {
     const connected = this.#proxies.get(proxyId)
     if (!connected) return undefined
-    const whole = this.#generator.configurationOf(connected.proxy)
+    const whole = connected.configuration
     const show = (type: string) =>
       [...new Set(whole.names(type))].sort().flatMap((name): ShownResource[] => {
         const found = whole.get(type, name)

@@ -16,6 +16,22 @@ export interface ProxyView {
   get(type: string, name: string): EncodedResource | undefined
   /** The names a subscription to everything of a type gets; with `prefix`, the virtual hosts of that route configuration. */
   names(type: string, prefix?: string): Iterable<string>
+  /** The demands of a client that gets only what it asks for; absent for one that gets everything. */
+  readonly demands?: Demands
+}
+
+/** What a client has asked for so far, where that decides what it gets. */
+export interface Demands {
+  /**
+   * Takes note of names that a client asks for, or holds from an earlier stream.
+   *
+   * @returns what else it gets because of them.
+   */
+  ask(type: string, names: Iterable<string>): PushHint
+  /** The name of the resource that answers to another name: a virtual host to one of its domains. */
+  resourceName(type: string, name: string): string
+  /** Takes note of a change. @returns all that may differ for this client, which can be more than what changed. */
+  follow(hint: PushHint): PushHint
 }
 
 /** A client's place with the source while its stream lasts. */

@@ -86,6 +86,7 @@ export class DeltaStream {
     if (reason !== undefined) return void this.#events.failed(status.RESOURCE_EXHAUSTED, reason)
     const known = this.#types.get(type)
     const state = known ?? new TypeState(type, this.#view, this.#names.of(type))
+    this.#demand(request)
     if (known) {
       if (request.responseNonce !== '') this.#answered(state, request)
       state.subscribe(request.resourceNamesSubscribe, this.#epoch)
@@ -97,6 +98,18 @@ export class DeltaStream {
     }
     state.unsubscribe(request.resourceNamesUnsubscribe)
     this.pump()
+  }
+
+  /**
+   * What a client asks for by name, or holds from an earlier stream, decides what it gets: what more that is
+   * goes out in the order of any change.
+   */
+  #demand({ typeUrl, resourceNamesSubscribe, initialResourceVersions }: DeltaDiscoveryRequest): void {
+    const { demands } = this.#view
+    if (!demands) return
+    const names = [...resourceNamesSubscribe, ...Object.keys(initialResourceVersions)]
+    const more = names.length > 0 ? demands.ask(typeUrl, names) : undefined
+    if (more && more.size > 0) this.#note(more)
   }
 
   /** Why a request asks for more than one client may have, or undefined. */
@@ -114,9 +127,13 @@ export class DeltaStream {
 
   /** Takes note of changes and sends what can be sent. */
   push(hint: PushHint): void {
+    this.#note(this.#view.demands?.follow(hint) ?? hint)
+    this.pump()
+  }
+
+  #note(hint: PushHint): void {
     this.#epoch++
     for (const [type, names] of hint) this.#types.get(type)?.touch(names, this.#epoch)
-    this.pump()
   }
 
   /** The transport is full (`true`) or takes more again (`false`). */
@@ -202,7 +219,16 @@ export class DeltaStream {
     const state = this.#types.get(type)
     if (!state || state.inFlight) return
     const batch = state.nextBatch(limit)
-    if (batch) this.#send(state, batch)
+    if (batch) this.#send(state, this.#withRemovals(state, batch, limit))
+  }
+
+  /**
+   * Virtual hosts that go leave in the same response in which others come: one may have taken over the other's
+   * domain, and Envoy refuses a table in which a domain stands twice.
+   */
+  #withRemovals(state: TypeState, batch: Batch, limit: number): Batch {
+    if (state.type !== TypeUrl.virtualHost || this.#holdsRemovals) return batch
+    return { ...batch, removed: state.removals(limit)?.removed ?? [] }
   }
 
   #sendRemovals(type: string, limit: number): void {

@@ -56,6 +56,8 @@ export class TypeState {
   #oldestChange = NEVER
   /** Nothing among the pending is older. */
   #oldestPending = NEVER
+  /** Names by which the client waits for a resource that is called differently. */
+  readonly #aliases = new Map<string, Set<string>>()
   readonly #suspects: Suspects[] = []
   readonly #rejected = new Map<string, string>()
   #flight: Flight | undefined
@@ -101,7 +103,7 @@ export class TypeState {
   /** The epoch of the oldest addition or change that the client has not acknowledged; infinite when there is none. */
   get changesSince(): number {
     const flight = this.#flight
-    return flight && flight.removed.length === 0 ? Math.min(this.unsentSince, flight.since) : this.unsentSince
+    return flight && !isRemoval(flight) ? Math.min(this.unsentSince, flight.since) : this.unsentSince
   }
 
   /** The epoch of the oldest change or removal that the client has not acknowledged; infinite when there is none. */
@@ -149,9 +151,11 @@ export class TypeState {
         this.#tables.add(name)
         for (const host of this.#view.names(this.type, name)) this.#mark(host, epoch)
       } else {
-        this.#subscribed.set(name, true)
-        this.#sent.delete(name)
-        this.#mark(name, epoch)
+        const own = this.#resourceName(name)
+        if (own !== name) this.#aliases.set(own, (this.#aliases.get(own) ?? new Set()).add(name))
+        this.#subscribed.set(own, true)
+        this.#sent.delete(own)
+        this.#mark(own, epoch)
       }
     }
   }
@@ -160,7 +164,7 @@ export class TypeState {
     for (const name of names) {
       if (name === '*') this.#endWildcard()
       else if (this.#tables.delete(name)) this.#forgetHostsOf(name)
-      else if (this.#subscribed.delete(name) && !this.wants(name)) this.#forget(name)
+      else if (this.#subscribed.delete(this.#resourceName(name)) && !this.wants(name)) this.#forget(name)
     }
   }
 
@@ -219,7 +223,7 @@ export class TypeState {
         this.#pending.delete(name)
         if (!resource) absent.push(name)
         else {
-          resources.push(resource)
+          resources.push(this.#withAliases(resource))
           bytes += frameSize(resource, this.type)
         }
       }
@@ -249,6 +253,7 @@ export class TypeState {
     const fresh: string[] = []
     for (const resource of batch.resources) {
       if (this.#sent.set(resource.name, resource.version)) fresh.push(resource.name)
+      this.#aliases.delete(resource.name)
     }
     for (const name of batch.absent) this.#sent.set(name, '')
     for (const name of batch.removed) {
@@ -337,6 +342,16 @@ export class TypeState {
     this.#oldestPending = NEVER
   }
 
+  #resourceName(name: string): string {
+    return this.#view.demands?.resourceName(this.type, name) ?? name
+  }
+
+  /** The resource with the names by which the client waits for it. */
+  #withAliases(resource: EncodedResource): EncodedResource {
+    const aliases = this.#aliases.get(resource.name)
+    return aliases ? { ...resource, aliases: [...aliases] } : resource
+  }
+
   /** Whether the client is to be told that there is no such resource. */
   #isGone(name: string): boolean {
     return !this.#view.get(this.type, name) && !this.#answersAbsence(name)
@@ -374,6 +389,10 @@ export class TypeState {
     this.#rejected.delete(name)
     this.#taken()
   }
+}
+
+function isRemoval({ resources, absent }: Batch): boolean {
+  return resources.length === 0 && absent.length === 0
 }
 
 /** The route configuration that a virtual host is of. */

@@ -1,12 +1,14 @@
 import { type EncodedResource, TypeUrl } from '@seine/envoy'
 import type { ChangeSet, MeshSnapshot } from '@seine/model'
 import { affectedHosts } from './affected-hosts.ts'
+import { Demand } from './demand.ts'
 import { allHosts, type IndexedSnapshot, indexSnapshot } from './indexed-snapshot.ts'
 import { NAME_TABLE_TYPE } from './name-table.ts'
 import { noChanges, OutboundScope, type ScopeChanges, type ScopeKey } from './outbound-scope.ts'
 import type { TrafficPlugin } from './plugin.ts'
 import type { Proxy } from './proxy.ts'
 import { inboundResources, isServedBy, outboundListeners, routeConfiguration } from './proxy-resources.ts'
+import { clustersOfListener } from './references.ts'
 import { ResourceCache } from './resource-cache.ts'
 
 /** Names per resource type that may differ after an update; `all` where names are not worth counting. */
@@ -17,6 +19,12 @@ export interface ProxyConfiguration {
   get(type: string, name: string): EncodedResource | undefined
   /** The names a subscription to everything gets; with `prefix`, the virtual hosts of that route configuration. */
   names(type: string, prefix?: string): Iterable<string>
+  /** What the proxy asks for, where that decides what it gets. */
+  readonly demands?: {
+    ask(type: string, names: Iterable<string>): ChangedNames
+    resourceName(type: string, name: string): string
+    follow(hint: ChangedNames): ChangedNames
+  }
 }
 
 /**
@@ -67,10 +75,28 @@ export class TrafficGenerator {
   /** The configuration of a proxy from now on; it follows updates. Call {@link forget} when the proxy is gone. */
   configurationOf(proxy: Proxy): ProxyConfiguration {
     const state = this.#stateOf(proxy)
-    return {
+    const whole: ProxyConfiguration = {
       get: (type, name) => this.#get(state, type, name),
       names: (type, prefix) => this.#names(state, type, prefix),
     }
+    if (!proxy.virtualHostDiscovery) return whole
+    const generator = this
+    const demand = new Demand({
+      get config() {
+        return generator.snapshot.config
+      },
+      get tables() {
+        return state.scope.httpPorts.keys()
+      },
+      virtualHost: name => state.scope.virtualHosts.get(name),
+      hosts: port => state.scope.httpPorts.get(port) ?? [],
+      hostOf: (port, name) => state.scope.hostOf(this.#indexed, port, name),
+      standingClusters: () => [
+        ...state.inboundClusters.keys(),
+        ...[...state.outboundListeners.values()].flatMap(clustersOfListener),
+      ],
+    })
+    return demanded(whole, demand)
   }
 
   /** Drops what is kept for a proxy. */
@@ -236,6 +262,27 @@ export class TrafficGenerator {
       default:
         return []
     }
+  }
+}
+
+/** A configuration of which a proxy gets what it demands. */
+function demanded(whole: ProxyConfiguration, demand: Demand): ProxyConfiguration {
+  return {
+    get: (type, name) => {
+      if (type === TypeUrl.virtualHost) return demand.virtualHost(name)
+      if (type === TypeUrl.cluster && !demand.hasCluster(name)) return undefined
+      return whole.get(type, name)
+    },
+    names: (type, prefix) => {
+      if (type === TypeUrl.virtualHost) return demand.virtualHosts(prefix)
+      return type === TypeUrl.cluster ? demand.clusters() : whole.names(type, prefix)
+    },
+    demands: {
+      ask: (type, names) => demand.ask(type, names),
+      resourceName: (type, name) =>
+        type === TypeUrl.virtualHost && name.includes('/') ? demand.resourceName(name) : name,
+      follow: hint => demand.follow(hint),
+    },
   }
 }
 

@@ -1,6 +1,13 @@
 import type { DestinationRule } from '@seine/api'
 import type { EncodedResource } from '@seine/envoy'
-import { hostCovers, isHttp, type MeshService, type ServiceEndpoints, visibleIn } from '@seine/model'
+import {
+  CLUSTER_DOMAIN,
+  hostCovers,
+  isHttp,
+  type MeshService,
+  type ServiceEndpoints,
+  visibleIn,
+} from '@seine/model'
 import { outboundClusters } from './clusters/outbound.ts'
 import { destinationRuleFor, effectivePolicy } from './destination-rules.ts'
 import { endpointAssignments } from './endpoints.ts'
@@ -44,6 +51,36 @@ export class OutboundScope {
   constructor(key: ScopeKey, cache: ResourceCache) {
     this.key = key
     this.#cache = cache
+  }
+
+  /**
+   * The host that clients of this scope mean by a name or an address on a port with HTTP services: itself, a
+   * short form of a service's name, a service's address, a name below a headless service's, or the longest
+   * wildcard that covers it.
+   */
+  hostOf(indexed: IndexedSnapshot, port: number, name: string): string | undefined {
+    const hosts = this.httpPorts.get(port)
+    if (!hosts) return undefined
+    const holder = indexed.addresses.get(name)?.find(one => hosts.has(one))
+    if (holder !== undefined) return hosts.has(name) ? name : holder
+    const own = this.#written(hosts, name)
+    if (own !== undefined) return own
+    for (let dot = name.indexOf('.'); dot >= 0; dot = name.indexOf('.', dot + 1)) {
+      const above = this.#written(hosts, name.slice(dot + 1))
+      if (above !== undefined && indexed.snapshot.services.get(above)?.headless) return above
+    }
+    let longest: string | undefined
+    for (const host of hosts)
+      if (host.startsWith('*') && hostCovers(host, name) && host.length > (longest?.length ?? 0))
+        longest = host
+    return longest
+  }
+
+  /** The host of which a name is the full or a short form. */
+  #written(hosts: ReadonlySet<string>, name: string): string | undefined {
+    const { namespace } = this.key
+    const forms = [`.${namespace}.svc.${CLUSTER_DOMAIN}`, `.svc.${CLUSTER_DOMAIN}`, `.${CLUSTER_DOMAIN}`]
+    return [name, ...forms.map(rest => name + rest)].find(form => hosts.has(form))
   }
 
   /** Makes the resources of these hosts again. */

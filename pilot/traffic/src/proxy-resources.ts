@@ -132,7 +132,7 @@ export function routeConfiguration(
   if (!scope.httpPorts.has(port)) return undefined
   return whole
     ? scope.routeTable(port, hosts => routeConfigurationTable(port, config, hosts))
-    : routeConfigurationShell(port, config, scope.virtualHosts.has(`${name}/*`))
+    : routeConfigurationShell(port)
 }
 
 function sorted(byName: ReadonlyMap<string, EncodedResource>): EncodedResource[] {

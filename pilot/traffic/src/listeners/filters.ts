@@ -3,6 +3,7 @@ import { any, duration, type Provenance } from '@seine/envoy'
 import { FilterStateValue_SharedWithUpstream as SharedWithUpstream } from '@seine/envoy/envoy/extensions/filters/common/set_filter_state/v3/value'
 import { CorsSchema } from '@seine/envoy/envoy/extensions/filters/http/cors/v3/cors'
 import { HTTPFaultSchema } from '@seine/envoy/envoy/extensions/filters/http/fault/v3/fault'
+import { OnDemandSchema } from '@seine/envoy/envoy/extensions/filters/http/on_demand/v3/on_demand'
 import { RouterSchema } from '@seine/envoy/envoy/extensions/filters/http/router/v3/router'
 import { HttpInspectorSchema } from '@seine/envoy/envoy/extensions/filters/listener/http_inspector/v3/http_inspector'
 import { OriginalDstSchema } from '@seine/envoy/envoy/extensions/filters/listener/original_dst/v3/original_dst'
@@ -57,7 +58,7 @@ export function httpChain(
   const tracing = plugins.map(plugin => plugin.tracing?.(context)).find(found => found !== undefined)
   const hcm: HcmInit = {
     ...routing,
-    httpFilters: [...collected.http, ...trailingHttpFilters(inbound)],
+    httpFilters: [...collected.http, ...trailingHttpFilters(context)],
     accessLog: collected.accessLogs,
     useRemoteAddress: false,
     generateRequestId: true,
@@ -141,10 +142,12 @@ function connectMode({
   }
 }
 
-function trailingHttpFilters(inbound: boolean): HttpFilterInit[] {
+function trailingHttpFilters({ direction, proxy }: FilterChainContext): HttpFilterInit[] {
   const router = typed('envoy.filters.http.router', any(RouterSchema, {}))
-  if (inbound) return [router]
+  if (direction === 'inbound') return [router]
   return [
+    // Asks for the virtual host of a request's host, where the table has none yet, and lets the request wait.
+    ...(proxy.virtualHostDiscovery ? [typed('envoy.filters.http.on_demand', any(OnDemandSchema, {}))] : []),
     typed('envoy.filters.http.fault', any(HTTPFaultSchema, {})),
     typed('envoy.filters.http.cors', any(CorsSchema, {})),
     router,

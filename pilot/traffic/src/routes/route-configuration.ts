@@ -5,7 +5,7 @@ import { type RouteConfiguration, RouteConfigurationSchema } from '@seine/envoy/
 import { VirtualHostSchema } from '@seine/envoy/envoy/config/route/v3/route_components'
 import { encode } from '../encode.ts'
 import type { Init } from '../init.ts'
-import { BLACK_HOLE_CLUSTER, PASSTHROUGH_CLUSTER, TELEMETRY_METADATA } from '../names.ts'
+import { unknownHostRoute } from './unknown-host.ts'
 
 type VirtualHostInit = Init<typeof VirtualHostSchema>
 
@@ -13,30 +13,22 @@ type VirtualHostInit = Init<typeof VirtualHostSchema>
  * The route configuration of an outbound port whose virtual hosts come one by one (VHDS): an edit then is one
  * virtual host and not the table.
  */
-export function routeConfigurationShell(
-  port: number,
-  config: MeshConfig,
-  takesAnyHost: boolean,
-): EncodedResource {
-  const known = shells.get(config) ?? new Map<string, EncodedResource>()
-  shells.set(config, known)
-  const key = `${port} ${takesAnyHost}`
-  const shell = known.get(key) ?? makeShell(port, config, takesAnyHost)
-  known.set(key, shell)
+export function routeConfigurationShell(port: number): EncodedResource {
+  const shell = shells.get(port) ?? makeShell(port)
+  shells.set(port, shell)
   return shell
 }
 
-/** Shells are asked for at every push and differ by little. */
-const shells = new WeakMap<MeshConfig, Map<string, EncodedResource>>()
+/** Shells are asked for at every push and differ by port only. */
+const shells = new Map<number, EncodedResource>()
 
-function makeShell(port: number, config: MeshConfig, takesAnyHost: boolean): EncodedResource {
+function makeShell(port: number): EncodedResource {
   const name = String(port)
   return encode(
     RouteConfigurationSchema,
     name,
     {
       name,
-      virtualHosts: fallback(config, takesAnyHost),
       vhds: {
         configSource: {
           resourceApiVersion: 2,
@@ -83,46 +75,13 @@ export function routeConfigurationTable(
 }
 
 /**
- * What happens to hosts that nothing in the mesh has: they pass, or they get a 502, as Istio answers. Where
- * something takes any host, nothing is left over, and Envoy refuses a second virtual host for that.
+ * What happens to hosts that nothing in the mesh has. Where something takes any host, nothing is left over, and
+ * Envoy refuses a second virtual host for that.
  */
 function fallback(config: MeshConfig, takesAnyHost: boolean): VirtualHostInit[] {
   if (takesAnyHost) return []
-  const passes = config.outboundTrafficPolicy.mode === 'ALLOW_ANY'
-  const destination = passes ? PASSTHROUGH_CLUSTER : BLACK_HOLE_CLUSTER
-  const metadata = {
-    filterMetadata: {
-      [TELEMETRY_METADATA]: { destination_service: destination, destination_service_name: destination },
-    },
-  }
-  return [
-    {
-      name: passes ? 'allow_any' : 'block_all',
-      domains: ['*'],
-      includeRequestAttemptCount: true,
-      routes: [
-        passes
-          ? {
-              name: 'allow_any',
-              match: { pathSpecifier: { case: 'prefix', value: '/' } },
-              metadata,
-              action: {
-                case: 'route',
-                value: {
-                  clusterSpecifier: { case: 'cluster', value: PASSTHROUGH_CLUSTER },
-                  timeout: duration(0),
-                },
-              },
-            }
-          : {
-              name: 'block_all',
-              match: { pathSpecifier: { case: 'prefix', value: '/' } },
-              metadata,
-              action: { case: 'directResponse', value: { status: 502 } },
-            },
-      ],
-    },
-  ]
+  const route = unknownHostRoute(config)
+  return [{ name: route.name ?? '', domains: ['*'], includeRequestAttemptCount: true, routes: [route] }]
 }
 
 export type { RouteConfiguration }

@@ -1,0 +1,135 @@
+import { fromBinary } from '@bufbuild/protobuf'
+import { defaultMeshConfig } from '@seine/api'
+import { type EncodedResource, TypeUrl } from '@seine/envoy'
+import { VirtualHostSchema } from '@seine/envoy/envoy/config/route/v3/route_components'
+import { describe, expect, it } from 'vitest'
+import { Demand, type Supply } from './demand.ts'
+import { encode } from './encode.ts'
+
+const CONFIG = defaultMeshConfig
+
+function host(name: string, ...clusters: string[]): EncodedResource {
+  const routes = clusters.map(cluster => ({
+    match: { pathSpecifier: { case: 'prefix' as const, value: '/' } },
+    action: {
+      case: 'route' as const,
+      value: { clusterSpecifier: { case: 'cluster' as const, value: cluster } },
+    },
+  }))
+  return encode(VirtualHostSchema, name, { name, domains: [name.slice(name.indexOf('/') + 1)], routes }, [])
+}
+
+/** A mesh of `web` and `api` on port 80; `names` are what leads to which host. */
+function mesh() {
+  const hosts = new Map<string, EncodedResource>()
+  const names = new Map<string, string>()
+  const add = (own: string, clusters: string[], ...aliases: string[]) => {
+    hosts.set(`80/${own}`, host(`80/${own}`, ...clusters))
+    for (const name of [own, ...aliases]) names.set(name, own)
+  }
+  add('web.a.svc', ['to-web'], 'web')
+  add('api.a.svc', ['to-api', 'to-web'], 'api')
+  const supply: Supply = {
+    config: CONFIG,
+    tables: [80],
+    virtualHost: name => hosts.get(name),
+    hosts: () => [...names.values()],
+    hostOf: (_port, name) => names.get(name) ?? (names.has('*') ? '*' : undefined),
+    standingClusters: () => ['inbound'],
+  }
+  return { supply, add, demand: new Demand(supply), remove: (own: string) => hosts.delete(`80/${own}`) }
+}
+
+const lists = (hint: ReadonlyMap<string, ReadonlySet<string> | 'all'>) =>
+  Object.fromEntries([...hint].map(([type, names]) => [type, names === 'all' ? names : [...names].sort()]))
+
+describe('what a proxy gets', () => {
+  it('is next to nothing before its workload has called anything', () => {
+    const { demand } = mesh()
+    expect(demand.virtualHosts(undefined)).toEqual(['80/_'])
+    expect([...demand.clusters()]).toEqual(['inbound'])
+    expect(demand.virtualHost('80/web.a.svc')).toBeUndefined()
+  })
+
+  it('is a virtual host with the clusters that its routes lead to once it is asked for, by any of its names', () => {
+    const { demand } = mesh()
+    expect(demand.resourceName('80/API:80')).toBe('80/api.a.svc')
+    expect(lists(demand.ask(TypeUrl.virtualHost, ['80/api:80']))).toEqual({
+      [TypeUrl.virtualHost]: ['80/api.a.svc'],
+      [TypeUrl.cluster]: ['to-api', 'to-web'],
+    })
+    expect(demand.virtualHosts('80')).toEqual(['80/_', '80/api.a.svc'])
+    expect(demand.hasCluster('to-web')).toBe(true)
+    expect(lists(demand.ask(TypeUrl.virtualHost, ['80/api']))).toEqual({})
+  })
+
+  it('comes back with what the proxy holds from an earlier stream', () => {
+    const { demand } = mesh()
+    demand.ask(TypeUrl.cluster, ['outbound|80||web.a.svc', 'outbound|80||gone.a.svc', 'inbound|80||'])
+    expect(demand.virtualHosts('80')).toEqual(['80/_', '80/web.a.svc'])
+  })
+
+  it('follows routes that lead elsewhere', () => {
+    const { demand, add } = mesh()
+    demand.ask(TypeUrl.virtualHost, ['80/web'])
+    add('web.a.svc', ['to-canary'], 'web')
+    expect(lists(demand.follow(new Map([[TypeUrl.virtualHost, new Set(['80/web.a.svc'])]])))).toEqual({
+      [TypeUrl.virtualHost]: ['80/web.a.svc'],
+      [TypeUrl.cluster]: ['to-canary', 'to-web'],
+    })
+    expect(demand.hasCluster('to-web')).toBe(false)
+  })
+})
+
+describe('a host that stands for many', () => {
+  it('brings along those that have a virtual host of their own, now and later', () => {
+    const { demand, add } = mesh()
+    add('*', ['to-any'])
+    demand.ask(TypeUrl.virtualHost, ['80/whatever.example'])
+    expect(demand.virtualHosts('80')).toEqual(['80/_', '80/*', '80/web.a.svc', '80/api.a.svc'])
+    add('new.a.svc', ['to-new'], 'new')
+    demand.follow(new Map([[TypeUrl.virtualHost, new Set(['80/new.a.svc'])]]))
+    expect(demand.hasCluster('to-new')).toBe(true)
+  })
+})
+
+describe('a host that the mesh does not know', () => {
+  const domainsOf = (resource: EncodedResource | undefined) =>
+    resource && fromBinary(VirtualHostSchema, resource.bytes).domains
+
+  it('gets a virtual host of its own', () => {
+    const { demand } = mesh()
+    demand.ask(TypeUrl.virtualHost, ['80/Elsewhere.example:80', '80/web:8080'])
+    expect(demand.virtualHosts('80')).toEqual(['80/_', '80/elsewhere.example', '80/web:8080'])
+    expect(domainsOf(demand.virtualHost('80/elsewhere.example'))).toEqual([
+      'elsewhere.example',
+      'elsewhere.example:80',
+    ])
+    expect(domainsOf(demand.virtualHost('80/web:8080'))).toEqual(['web:8080'])
+  })
+
+  it('gives way when a service takes its name', () => {
+    const { demand, add } = mesh()
+    demand.ask(TypeUrl.virtualHost, ['80/new'])
+    add('new.a.svc', ['to-new'], 'new')
+    const changed = demand.follow(new Map([[TypeUrl.virtualHost, new Set(['80/new.a.svc'])]]))
+    expect(lists(changed)).toEqual({
+      [TypeUrl.virtualHost]: ['80/new', '80/new.a.svc'],
+      [TypeUrl.cluster]: ['to-new'],
+    })
+    expect(demand.virtualHost('80/new')).toBeUndefined()
+    expect(demand.virtualHosts('80')).toEqual(['80/_', '80/new.a.svc'])
+  })
+
+  it('makes room for the next when there are many, the longest unused first', () => {
+    const { demand } = mesh()
+    const name = (at: number) => `80/host-${at}.example`
+    for (let at = 0; at < 500; at++) demand.ask(TypeUrl.virtualHost, [name(at)])
+    demand.ask(TypeUrl.virtualHost, [name(0)])
+    expect(lists(demand.ask(TypeUrl.virtualHost, [name(500)]))).toEqual({
+      [TypeUrl.virtualHost]: [name(1), name(500)].sort(),
+    })
+    expect(demand.virtualHost(name(0))).toBeDefined()
+    expect(demand.virtualHost(name(1))).toBeUndefined()
+  })
+})

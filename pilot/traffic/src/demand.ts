@@ -1,0 +1,181 @@
+import type { MeshConfig } from '@seine/api'
+import { type EncodedResource, TypeUrl } from '@seine/envoy'
+import { hostCovers } from '@seine/model'
+import { clustersOfVirtualHost, wildcardsOfVirtualHost } from './references.ts'
+import { placeholderHost, unknownHost } from './routes/unknown-host.ts'
+
+/** Where a proxy's demands are met from: everything that its workload could call. */
+export interface Supply {
+  readonly config: MeshConfig
+  /** The ports that have a table of virtual hosts. */
+  readonly tables: Iterable<number>
+  virtualHost(name: string): EncodedResource | undefined
+  /** The hosts of a table. */
+  hosts(port: number): Iterable<string>
+  /** The host that a name or an address leads to on a port; undefined for what the mesh does not know. */
+  hostOf(port: number, name: string): string | undefined
+  /** Clusters that the proxy needs whatever it calls: its own ports', and those that listeners lead to. */
+  standingClusters(): Iterable<string>
+}
+
+/** How many hosts that the mesh does not know are kept for one proxy; a crawler of the internet calls any number. */
+const MAX_UNKNOWN = 500
+const OUTBOUND_CLUSTER = /^outbound\|(\d+)\|[^|]*\|(.+)$/
+
+type Changed = ReadonlyMap<string, ReadonlySet<string> | 'all'>
+
+/**
+ * What one workload has called, and so gets: virtual hosts are asked for with the first request to them
+ * (VHDS on demand), and clusters come along with the routes that lead to them. A proxy's configuration follows
+ * what its workload calls, not the size of the mesh.
+ */
+export class Demand {
+  readonly #supply: Supply
+  /** Virtual hosts of services and routes, by `<port>/<hostname>`. */
+  readonly #hosts = new Set<string>()
+  /** Hosts that the mesh does not know, the longest unused first. */
+  readonly #unknown = new Set<string>()
+  #clusters: ReadonlySet<string> | undefined
+
+  constructor(supply: Supply) {
+    this.#supply = supply
+  }
+
+  /** The names of the virtual hosts of a table, or of all tables, that the proxy gets. */
+  virtualHosts(table: string | undefined): string[] {
+    const tables = table === undefined ? [...this.#supply.tables].map(String) : [table]
+    const wanted = new Set(tables)
+    const own = [...this.#hosts, ...this.#unknown].filter(name => wanted.has(tableOf(name)))
+    return [...tables.map(name => `${name}/_`), ...own]
+  }
+
+  virtualHost(name: string): EncodedResource | undefined {
+    if (name.endsWith('/_')) return placeholderHost(tableOf(name))
+    if (this.#hosts.has(name)) return this.#supply.virtualHost(name)
+    if (!this.#unknown.has(name) || this.resourceName(name) !== name) return undefined
+    return this.#supply.virtualHost(name) ?? unknownHost(name, this.#supply.config)
+  }
+
+  hasCluster(name: string): boolean {
+    return this.clusters().has(name)
+  }
+
+  /** The names of all clusters that the proxy gets. */
+  clusters(): ReadonlySet<string> {
+    this.#clusters ??= new Set([...this.#supply.standingClusters(), ...this.#routedClusters()])
+    return this.#clusters
+  }
+
+  /** The virtual host that answers to a name of the form `<table>/<Host header>`. */
+  resourceName(name: string): string {
+    const { table, host } = parse(name)
+    return `${table}/${this.#supply.hostOf(Number(table), host) ?? host}`
+  }
+
+  /** Takes note of virtual hosts that are asked for, or that the proxy holds, with their clusters, from before. */
+  ask(type: string, names: Iterable<string>): Changed {
+    const before = this.clusters()
+    const hosts = new Set<string>()
+    for (const name of names) {
+      const wanted = type === TypeUrl.virtualHost ? name : hostOfCluster(type, name)
+      if (!wanted?.includes('/') || wanted.endsWith('/_')) continue
+      const own = this.resourceName(wanted)
+      // A cluster that is held is no reason to take a host in that is not there any more.
+      if (this.#supply.virtualHost(own)) this.#add(own, hosts)
+      else if (type === TypeUrl.virtualHost) for (const gone of this.#addUnknown(own)) hosts.add(gone)
+    }
+    if (hosts.size === 0) return new Map()
+    return this.#changes(before, new Map([[TypeUrl.virtualHost, hosts]]))
+  }
+
+  /** Takes note of a change of the mesh, which may lead routes elsewhere and make unknown hosts known. */
+  follow(hint: Changed): Changed {
+    const before = this.clusters()
+    const hosts = hint.get(TypeUrl.virtualHost)
+    if (!hosts && !hint.has(TypeUrl.listener)) return hint
+    const becameKnown = this.#learn()
+    if (hosts === 'all' || becameKnown.size === 0) return this.#changes(before, hint)
+    const affected = new Set([...(hosts ?? []), ...becameKnown])
+    return this.#changes(before, new Map([...hint, [TypeUrl.virtualHost, affected]]))
+  }
+
+  /** Hosts that the mesh has come to know move to the others, and those that a wildcard covers come along. @returns their names, old and new. */
+  #learn(): Set<string> {
+    const affected = new Set<string>()
+    for (const name of [...this.#hosts]) this.#addCovered(name, affected)
+    for (const name of this.#unknown) {
+      const own = this.resourceName(name)
+      if (!this.#supply.virtualHost(own)) continue
+      this.#unknown.delete(name)
+      affected.add(name)
+      this.#add(own, affected)
+    }
+    return affected
+  }
+
+  #add(name: string, changed: Set<string>): void {
+    if (this.#hosts.has(name)) return
+    this.#hosts.add(name)
+    changed.add(name)
+    this.#addCovered(name, changed)
+  }
+
+  /** With a virtual host for many names come those for single ones of them: Envoy asks no more where one fits. */
+  #addCovered(name: string, changed: Set<string>): void {
+    const resource = this.#supply.virtualHost(name)
+    const table = tableOf(name)
+    for (const wildcard of resource ? wildcardsOfVirtualHost(resource) : [])
+      for (const host of this.#supply.hosts(Number(table)))
+        if (hostCovers(wildcard, host)) this.#add(`${table}/${host}`, changed)
+  }
+
+  /** @returns the names of those whose place it takes, and its own. */
+  #addUnknown(name: string): string[] {
+    const isNew = !this.#unknown.delete(name)
+    this.#unknown.add(name)
+    const [oldest] = this.#unknown
+    if (this.#unknown.size <= MAX_UNKNOWN || oldest === undefined) return isNew ? [name] : []
+    this.#unknown.delete(oldest)
+    return [name, oldest]
+  }
+
+  #changes(before: ReadonlySet<string>, hint: Changed): Changed {
+    this.#clusters = undefined
+    const after = this.clusters()
+    const clusters = hint.get(TypeUrl.cluster)
+    if (clusters === 'all') return hint
+    const differing = new Set(clusters)
+    for (const name of after) if (!before.has(name)) differing.add(name)
+    for (const name of before) if (!after.has(name)) differing.add(name)
+    return differing.size === 0 ? hint : new Map([...hint, [TypeUrl.cluster, differing]])
+  }
+
+  *#routedClusters(): Iterable<string> {
+    for (const name of this.#hosts) {
+      const host = this.#supply.virtualHost(name)
+      if (host) yield* clustersOfVirtualHost(host)
+    }
+  }
+}
+
+function tableOf(name: string): string {
+  return name.slice(0, name.indexOf('/'))
+}
+
+/**
+ * The table and the host of a name. A Host header's port is left out where it is the table's own: only then does
+ * it say the same as none. Hosts are compared in lower case.
+ */
+function parse(name: string): { table: string; host: string } {
+  const table = tableOf(name)
+  const authority = name.slice(table.length + 1).toLowerCase()
+  const [, host = authority, port] = /^(.*?)(?::(\d+))?$/.exec(authority) ?? []
+  const bare = port === undefined || port === table ? host : authority
+  return { table, host: bare.replace(/^\[(.+)\]$/, '$1') }
+}
+
+/** The virtual host through which a cluster that the proxy holds was reached. */
+function hostOfCluster(type: string, name: string): string | undefined {
+  const [, port, host] = (type === TypeUrl.cluster && OUTBOUND_CLUSTER.exec(name)) || []
+  return port && host ? `${port}/${host}` : undefined
+}

@@ -1,0 +1,51 @@
+import type { MeshConfig } from '@seine/api'
+import { duration, type EncodedResource } from '@seine/envoy'
+import { type RouteSchema, VirtualHostSchema } from '@seine/envoy/envoy/config/route/v3/route_components'
+import { encode } from '../encode.ts'
+import type { Init } from '../init.ts'
+import { BLACK_HOLE_CLUSTER, PASSTHROUGH_CLUSTER, TELEMETRY_METADATA } from '../names.ts'
+
+/** What happens to requests for hosts that nothing in the mesh has: they pass, or they get a 502, as Istio answers. */
+export function unknownHostRoute(config: MeshConfig): Init<typeof RouteSchema> {
+  const passes = config.outboundTrafficPolicy.mode === 'ALLOW_ANY'
+  const destination = passes ? PASSTHROUGH_CLUSTER : BLACK_HOLE_CLUSTER
+  const common = {
+    name: passes ? 'allow_any' : 'block_all',
+    match: { pathSpecifier: { case: 'prefix' as const, value: '/' } },
+    metadata: {
+      filterMetadata: {
+        [TELEMETRY_METADATA]: { destination_service: destination, destination_service_name: destination },
+      },
+    },
+  }
+  if (!passes) return { ...common, action: { case: 'directResponse', value: { status: 502 } } }
+  const cluster = { case: 'cluster' as const, value: PASSTHROUGH_CLUSTER }
+  return { ...common, action: { case: 'route', value: { clusterSpecifier: cluster, timeout: duration(0) } } }
+}
+
+/** The virtual host for a host that the mesh does not know, by `<table>/<host>`. */
+export function unknownHost(name: string, config: MeshConfig): EncodedResource {
+  const slash = name.indexOf('/')
+  const [port, host] = [name.slice(0, slash), name.slice(slash + 1)]
+  const hasPort = /^[^:]+:\d+$|\]:\d+$/.test(host)
+  const authority = host.includes(':') && !hasPort ? `[${host}]` : host
+  const init = {
+    name,
+    domains: hasPort ? [host] : [authority, `${authority}:${port}`],
+    includeRequestAttemptCount: true,
+    routes: [unknownHostRoute(config)],
+  }
+  return encode(VirtualHostSchema, name, init, [])
+}
+
+/** A virtual host that no request is for. Envoy waits for the first answer about a table before it takes traffic. */
+export function placeholderHost(table: string): EncodedResource {
+  const known = placeholders.get(table)
+  if (known) return known
+  const name = `${table}/_`
+  const made = encode(VirtualHostSchema, name, { name, domains: [`_.${table}.seine.invalid`] }, [])
+  placeholders.set(table, made)
+  return made
+}
+
+const placeholders = new Map<string, EncodedResource>()
