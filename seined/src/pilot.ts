@@ -43,8 +43,8 @@ export interface PilotOptions {
 
 interface Connected {
   readonly proxy: Proxy
-  readonly configuration: ProxyConfiguration
-  streams: number
+  /** What each of its streams gets: what a stream asks for decides about its own. */
+  readonly views: Set<ProxyConfiguration>
 }
 
 /** Pilot: the model of the mesh, its translation, and the ADS server that hands it out. */
@@ -101,7 +101,7 @@ export class Pilot {
   configurationOf(proxyId: string): ShownConfiguration | undefined {
     const connected = this.#proxies.get(proxyId)
     if (!connected) return undefined
-    const whole = connected.configuration
+    const whole = widest(connected.views)
     const show = (type: string) =>
       [...new Set(whole.names(type))].sort().flatMap((name): ShownResource[] => {
         const found = whole.get(type, name)
@@ -137,21 +137,22 @@ export class Pilot {
       return err(`the proxy says it is ${claimed.slice(1)}, but its token is for ${node.peerIdentity}`)
     }
     const connected = this.#connect(proxy)
-    connected.streams++
+    const view = this.#generator.configurationOf(connected.proxy)
+    connected.views.add(view)
     const close = () => {
-      connected.streams--
-      if (connected.streams > 0 || this.#proxies.get(proxy.id) !== connected) return
+      connected.views.delete(view)
+      if (connected.views.size > 0 || this.#proxies.get(proxy.id) !== connected) return
       this.#proxies.delete(proxy.id)
       this.#generator.forget(proxy.id)
     }
-    return ok({ proxyId: proxy.id, view: connected.configuration, close })
+    return ok({ proxyId: proxy.id, view, close })
   }
 
-  /** The streams of one proxy, Envoy's and the agent's own, share its configuration. */
+  /** The streams of one proxy, Envoy's and the agent's own, share what it is made of. */
   #connect(proxy: Proxy): Connected {
     const known = this.#proxies.get(proxy.id)
     if (known && JSON.stringify(known.proxy) === JSON.stringify(proxy)) return known
-    const connected = { proxy, configuration: this.#generator.configurationOf(proxy), streams: 0 }
+    const connected = { proxy, views: new Set<ProxyConfiguration>() }
     this.#proxies.set(proxy.id, connected)
     return connected
   }
@@ -168,4 +169,11 @@ export class Pilot {
     }
     this.#known = new Set(now.keys())
   }
+}
+
+/** Of a proxy's streams, Envoy's is the one that asks for most; the agent's own asks for names only. */
+function widest(views: ReadonlySet<ProxyConfiguration>): ProxyConfiguration {
+  const bySize = [...views].map(view => ({ view, size: [...view.names(TypeUrl.virtualHost)].length }))
+  const [first] = bySize.sort((a, b) => b.size - a.size)
+  return first?.view ?? { get: () => undefined, names: () => [] }
 }

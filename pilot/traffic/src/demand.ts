@@ -27,7 +27,7 @@ type Changed = ReadonlyMap<string, ReadonlySet<string> | 'all'>
 /**
  * What one workload has called, and so gets: virtual hosts are asked for with the first request to them
  * (VHDS on demand), and clusters come along with the routes that lead to them. A proxy's configuration follows
- * what its workload calls, not the size of the mesh.
+ * what its workload calls, not the size of the mesh. One for each stream: it tells what is new to that stream.
  */
 export class Demand {
   readonly #supply: Supply
@@ -35,6 +35,8 @@ export class Demand {
   readonly #hosts = new Set<string>()
   /** Hosts that the mesh does not know, the longest unused first. */
   readonly #unknown = new Set<string>()
+  /** Clusters that a route has led to: they stay, for routes go to and fro, and a cluster that goes ends requests. */
+  readonly #routed = new Set<string>()
   #clusters: ReadonlySet<string> | undefined
 
   constructor(supply: Supply) {
@@ -45,7 +47,8 @@ export class Demand {
   virtualHosts(table: string | undefined): string[] {
     const tables = table === undefined ? [...this.#supply.tables].map(String) : [table]
     const wanted = new Set(tables)
-    const own = [...this.#hosts, ...this.#unknown].filter(name => wanted.has(tableOf(name)))
+    const isWanted = (name: string) => wanted.has(tableOf(name)) && this.virtualHost(name) !== undefined
+    const own = [...this.#hosts, ...this.#unknown].filter(isWanted)
     return [...tables.map(name => `${name}/_`), ...own]
   }
 
@@ -92,10 +95,13 @@ export class Demand {
   follow(hint: Changed): Changed {
     const before = this.clusters()
     const hosts = hint.get(TypeUrl.virtualHost)
-    if (!hosts && !hint.has(TypeUrl.listener)) return hint
-    const becameKnown = this.#learn()
-    if (hosts === 'all' || becameKnown.size === 0) return this.#changes(before, hint)
-    const affected = new Set([...(hosts ?? []), ...becameKnown])
+    if (!hosts && !hint.has(TypeUrl.listener) && !hint.has(TypeUrl.route)) return hint
+    const affected = this.#learn()
+    const tables = hint.get(TypeUrl.route)
+    if (tables !== 'all')
+      for (const table of tables ?? []) for (const name of this.virtualHosts(table)) affected.add(name)
+    if (hosts === 'all' || affected.size === 0) return this.#changes(before, hint)
+    for (const name of hosts ?? []) affected.add(name)
     return this.#changes(before, new Map([...hint, [TypeUrl.virtualHost, affected]]))
   }
 
@@ -150,11 +156,12 @@ export class Demand {
     return differing.size === 0 ? hint : new Map([...hint, [TypeUrl.cluster, differing]])
   }
 
-  *#routedClusters(): Iterable<string> {
+  #routedClusters(): Iterable<string> {
     for (const name of this.#hosts) {
       const host = this.#supply.virtualHost(name)
-      if (host) yield* clustersOfVirtualHost(host)
+      for (const cluster of host ? clustersOfVirtualHost(host) : []) this.#routed.add(cluster)
     }
+    return this.#routed
   }
 }
 

@@ -5,6 +5,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { type ChangedNames, type ProxyConfiguration, TrafficGenerator } from './generator.ts'
 import { NAME_TABLE_TYPE } from './name-table.ts'
+import { clustersOfVirtualHost } from './references.ts'
 
 /** Policy makes the inbound side depend on more of the snapshot; telemetry depends on nothing of it and costs time. */
 const PLUGINS = mixerPlugins.filter(({ name }) => name === 'authorization')
@@ -22,7 +23,38 @@ const PROXIES = [
   sidecar('api-1.b', { address: '10.1.0.3', labels: { app: 'api' } }),
 ]
 
+/** What the workloads call: names of services and others, in full and short, an address, and what nobody knows. */
+const CALLED = ['web', 'web.a', 'api.a.svc.cluster.local', 'www.example.com', '10.96.0.1', 'nobody.example']
+
 type Versions = Record<string, string>
+
+/** Calls everything, as a workload would after a change. @returns what else its proxy gets because of it. */
+function call({ demands, names }: ProxyConfiguration): ChangedNames {
+  const tables = [...names(TypeUrl.route)]
+  const asked = tables.flatMap(table => CALLED.map(host => `${table}/${host}`))
+  return demands?.ask(TypeUrl.virtualHost, asked) ?? new Map()
+}
+
+/** Versions of what decides about calls: of a proxy that gets what it demands, what more it has does not matter. */
+function decisive(configuration: ProxyConfiguration): Versions {
+  const { demands } = configuration
+  if (!demands) return versions(configuration)
+  const all = versions(configuration)
+  const kept = new Set<string>()
+  for (const table of configuration.names(TypeUrl.route)) {
+    for (const host of CALLED) {
+      const name = demands.resourceName(TypeUrl.virtualHost, `${table}/${host}`)
+      kept.add(`${TypeUrl.virtualHost} ${name}`)
+      const resource = configuration.get(TypeUrl.virtualHost, name)
+      for (const cluster of resource ? clustersOfVirtualHost(resource) : [])
+        for (const type of [TypeUrl.cluster, TypeUrl.endpoint]) kept.add(`${type} ${cluster}`)
+    }
+  }
+  const whole = [TypeUrl.listener, TypeUrl.route, NAME_TABLE_TYPE]
+  return Object.fromEntries(
+    Object.entries(all).filter(([key]) => kept.has(key) || whole.some(type => key.startsWith(`${type} `))),
+  )
+}
 
 /** Versions of everything that a proxy gets, by type and name. */
 function versions(configuration: ProxyConfiguration): Versions {
@@ -36,15 +68,22 @@ function versions(configuration: ProxyConfiguration): Versions {
 
 function fromScratch(snapshot: MeshSnapshot): Versions[] {
   const generator = new TrafficGenerator(snapshot, PLUGINS)
-  return PROXIES.map(proxy => versions(generator.configurationOf(proxy)))
+  return PROXIES.map(proxy => {
+    const configuration = generator.configurationOf(proxy)
+    call(configuration)
+    return decisive(configuration)
+  })
 }
 
 /** What differs between two states and is not among the names that an update gave as possibly changed. */
-function unannounced(before: Versions, after: Versions, changed: ChangedNames): string[] {
+function unannounced(
+  before: Versions,
+  after: Versions,
+  announces: ((type: string, name: string) => boolean) | undefined,
+): string[] {
   return Object.keys({ ...before, ...after }).filter(key => {
     const [type = '', ...name] = key.split(' ')
-    const names = changed.get(type)
-    return before[key] !== after[key] && names !== 'all' && !names?.has(name.join(' '))
+    return before[key] !== after[key] && !announces?.(type, name.join(' '))
   })
 }
 
@@ -65,10 +104,16 @@ function follow(sequence: readonly ResourceChange[]): void {
   for (const change of sequence) {
     const { snapshot, changes } = model.apply(change)
     const changed = generator.update(snapshot, changes)
+    const announced = configurations.map(configuration => {
+      const followed = configuration.demands?.follow(changed) ?? changed
+      const states = [followed, call(configuration)]
+      return (type: string, name: string) =>
+        states.some(hint => hint.get(type) === 'all' || (hint.get(type) as ReadonlySet<string>)?.has(name))
+    })
     const after = configurations.map(versions)
-    expect(after).toEqual(fromScratch(snapshot))
+    expect(configurations.map(decisive)).toEqual(fromScratch(snapshot))
     for (const [index, state] of after.entries())
-      expect(unannounced(before[index] ?? {}, state, changed)).toEqual([])
+      expect(unannounced(before[index] ?? {}, state, announced[index])).toEqual([])
     before = after
   }
 }
