@@ -146,6 +146,8 @@ export function nodeMetadata(
     CLUSTER_ID: settings.clusterId,
     MESH_ID: settings.trustDomain,
     ISTIO_VERSION: '1.31-seine',
+    // The Envoy beside this agent can ask for virtual hosts with the first request to them.
+    ON_DEMAND: 'true',
     LABELS: settings.labels,
   }
 }

@@ -251,7 +251,7 @@ function bootstrap(controlPlane: string) {
     node: {
       id: 'sidecar~127.0.0.1~caller.load~load.svc.cluster.local',
       cluster: 'caller.load',
-      metadata: { NAMESPACE: 'load', SERVICE_ACCOUNT: 'caller' },
+      metadata: { NAMESPACE: 'load', SERVICE_ACCOUNT: 'caller', ON_DEMAND: 'true' },
     },
     admin: { address: socket('127.0.0.1', 0) },
     dynamicResources: {

@@ -79,7 +79,7 @@ export class TrafficGenerator {
       get: (type, name) => this.#get(state, type, name),
       names: (type, prefix) => this.#names(state, type, prefix),
     }
-    if (!proxy.virtualHostDiscovery) return whole
+    if (!proxy.onDemand) return whole
     const generator = this
     const demand = new Demand({
       get config() {
@@ -234,7 +234,7 @@ export class TrafficGenerator {
       case TypeUrl.listener:
         return name === state.inboundListener.name ? state.inboundListener : state.outboundListeners.get(name)
       case TypeUrl.route:
-        return routeConfiguration(this.#indexed, state.scope, name, !state.proxy.virtualHostDiscovery)
+        return routeConfiguration(this.#indexed, state.scope, name, state.proxy)
       case TypeUrl.virtualHost:
         return state.scope.virtualHosts.get(name)
       case NAME_TABLE_TYPE:
@@ -346,8 +346,19 @@ function workloadKey({
   clusterId,
   type,
   labels,
+  onDemand,
 }: Proxy): string {
-  return JSON.stringify([namespace, workloadName, app, version, serviceAccount, clusterId, type, labels])
+  return JSON.stringify([
+    namespace,
+    workloadName,
+    app,
+    version,
+    serviceAccount,
+    clusterId,
+    type,
+    labels,
+    onDemand,
+  ])
 }
 
 function byName(resources: readonly EncodedResource[]): ReadonlyMap<string, EncodedResource> {

@@ -126,13 +126,14 @@ export function routeConfiguration(
   { snapshot: { config } }: IndexedSnapshot,
   scope: OutboundScope,
   name: string,
-  whole: boolean,
+  { virtualHostDiscovery, onDemand }: Proxy,
 ): EncodedResource | undefined {
   const port = Number(name)
   if (!scope.httpPorts.has(port)) return undefined
-  return whole
-    ? scope.routeTable(port, hosts => routeConfigurationTable(port, config, hosts))
-    : routeConfigurationShell(port)
+  const takesAnyHost = scope.virtualHosts.has(`${name}/*`)
+  return virtualHostDiscovery
+    ? routeConfigurationShell(port, config, { takesAnyHost, onDemand })
+    : scope.routeTable(port, hosts => routeConfigurationTable(port, config, hosts))
 }
 
 function sorted(byName: ReadonlyMap<string, EncodedResource>): EncodedResource[] {

@@ -16,6 +16,8 @@ export interface Proxy {
   readonly clusterId: string
   /** Takes virtual hosts one by one (VHDS), which needs delta xDS; others get whole route tables. */
   readonly virtualHostDiscovery: boolean
+  /** Asks for virtual hosts with the first request to them, and gets clusters along with those. */
+  readonly onDemand: boolean
 }
 
 /** What a node says of itself, as Istio's agents and ours put it into the node's metadata. */
@@ -26,6 +28,8 @@ export interface ProxyMetadata {
   readonly SERVICE_ACCOUNT?: unknown
   readonly INSTANCE_IPS?: unknown
   readonly CLUSTER_ID?: unknown
+  /** `true` where the agent lets Envoy ask for what its workload calls; it takes an Envoy that can. */
+  readonly ON_DEMAND?: unknown
 }
 
 /**
@@ -68,6 +72,7 @@ export function parseProxy(
     labels,
     clusterId: text(metadata.CLUSTER_ID) ?? 'Kubernetes',
     virtualHostDiscovery,
+    onDemand: virtualHostDiscovery && (metadata.ON_DEMAND === true || metadata.ON_DEMAND === 'true'),
   })
 }
 

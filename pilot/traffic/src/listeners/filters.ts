@@ -147,7 +147,7 @@ function trailingHttpFilters({ direction, proxy }: FilterChainContext): HttpFilt
   if (direction === 'inbound') return [router]
   return [
     // Asks for the virtual host of a request's host, where the table has none yet, and lets the request wait.
-    ...(proxy.virtualHostDiscovery ? [typed('envoy.filters.http.on_demand', any(OnDemandSchema, {}))] : []),
+    ...(proxy.onDemand ? [typed('envoy.filters.http.on_demand', any(OnDemandSchema, {}))] : []),
     typed('envoy.filters.http.fault', any(HTTPFaultSchema, {})),
     typed('envoy.filters.http.cors', any(CorsSchema, {})),
     router,

@@ -9,26 +9,46 @@ import { unknownHostRoute } from './unknown-host.ts'
 
 type VirtualHostInit = Init<typeof VirtualHostSchema>
 
+/** How the rest of a table comes, and what is left for hosts that it does not have. */
+interface ShellOptions {
+  /** Some virtual host takes any host. */
+  readonly takesAnyHost: boolean
+  /** What a request is for is asked for when it comes, unknown hosts included. */
+  readonly onDemand: boolean
+}
+
 /**
  * The route configuration of an outbound port whose virtual hosts come one by one (VHDS): an edit then is one
  * virtual host and not the table.
  */
-export function routeConfigurationShell(port: number): EncodedResource {
-  const shell = shells.get(port) ?? makeShell(port)
-  shells.set(port, shell)
+export function routeConfigurationShell(
+  port: number,
+  config: MeshConfig,
+  options: ShellOptions,
+): EncodedResource {
+  const known = shells.get(config) ?? new Map<string, EncodedResource>()
+  shells.set(config, known)
+  const key = `${port} ${options.takesAnyHost} ${options.onDemand}`
+  const shell = known.get(key) ?? makeShell(port, config, options)
+  known.set(key, shell)
   return shell
 }
 
-/** Shells are asked for at every push and differ by port only. */
-const shells = new Map<number, EncodedResource>()
+/** Shells are asked for at every push and differ by little. */
+const shells = new WeakMap<MeshConfig, Map<string, EncodedResource>>()
 
-function makeShell(port: number): EncodedResource {
+function makeShell(
+  port: number,
+  config: MeshConfig,
+  { takesAnyHost, onDemand }: ShellOptions,
+): EncodedResource {
   const name = String(port)
   return encode(
     RouteConfigurationSchema,
     name,
     {
       name,
+      virtualHosts: onDemand ? [] : fallback(config, takesAnyHost),
       vhds: {
         configSource: {
           resourceApiVersion: 2,
