@@ -4,6 +4,7 @@ import { run } from '../harness/index.ts'
 /** A process of this machine. */
 export interface Found {
   readonly pid: number
+  readonly parent: number
   readonly command: readonly string[]
 }
 
@@ -12,7 +13,9 @@ export async function processesOf(
   wanted: (command: readonly string[]) => boolean,
 ): Promise<readonly Found[]> {
   const pids = (await readdir('/proc')).filter(name => /^\d+$/.test(name)).map(Number)
-  const all = await Promise.all(pids.map(async pid => ({ pid, command: await commandOf(pid) })))
+  const all = await Promise.all(
+    pids.map(async pid => ({ pid, parent: await parentOf(pid), command: await commandOf(pid) })),
+  )
   return all.filter(({ command }) => command.length > 0 && wanted(command))
 }
 
@@ -39,6 +42,13 @@ export const isAgent = (command: readonly string[]): boolean =>
 /** Whether a process is there and has not ended. */
 export async function isAlive(pid: number): Promise<boolean> {
   return (await commandOf(pid)).length > 0
+}
+
+/** 0 for a process that is gone. */
+async function parentOf(pid: number): Promise<number> {
+  const text = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '')
+  // The program's name in parentheses may hold anything; fields count from the last parenthesis.
+  return Number(text.slice(text.lastIndexOf(')') + 2).split(' ')[1] ?? 0)
 }
 
 /** Empty for a process that is gone, or that has ended and was not waited for. */

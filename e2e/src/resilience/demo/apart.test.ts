@@ -34,7 +34,8 @@ describe.skipIf(!inject('canRunDemo'))('citadel, pilot, mixer and hub as four pr
     const found = await processesOf(
       command => command[0]?.endsWith('/node') === true && command[1]?.endsWith('/seined.js') === true,
     )
-    return new Map(found.map(({ pid, command }) => [command[2] ?? '', pid]))
+    const own = found.filter(({ parent }) => parent === demo.pid)
+    return new Map(own.map(({ pid, command }) => [command[2] ?? '', pid]))
   }
 
   /** The serial number of the certificate that the pod's Envoy uses. */
