@@ -13,7 +13,7 @@ const run = promisify(execFile)
 let binary: Promise<string> | undefined
 
 /** The Envoy of this machine; rejects when there is none. The build installs it. */
-function envoyPath(): Promise<string> {
+export function envoyPath(): Promise<string> {
   binary ??= findEnvoy().then(found => {
     if (!found.ok) throw new Error(formatProblem(found.error))
     if (!found.value) throw new Error('there is no Envoy: run "node tools/build.mjs", which installs it')

@@ -1,6 +1,7 @@
 import { chmod, chown, copyFile, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { envoyPath } from '@seine/testing/unit'
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest'
 import { ROOT, run } from '../../harness/index.ts'
 import { OwnProcess } from '../own-process.ts'
@@ -38,11 +39,8 @@ describe.skipIf(!inject('canRunDemo'))('the demo without rights', () => {
   let env: Record<string, string>
   beforeAll(async () => {
     home = await mkdtemp(join(tmpdir(), 'seine-home-'))
-    const find =
-      "import { findEnvoy } from '@seine/envoy-binary'; console.log((await findEnvoy()).value.path)"
-    const found = await run([process.execPath, '--input-type=module', '-e', find], '', ROOT)
     const envoy = join(home, 'envoy')
-    await copyFile(found.stdout.trim(), envoy)
+    await copyFile(await envoyPath(), envoy)
     await chmod(envoy, 0o755)
     await chown(home, USER, USER)
     env = { HOME: home, SEINE_ENVOY: envoy }
