@@ -9,16 +9,13 @@ import {
 } from '@seine/envoy/envoy/service/discovery/v3/discovery'
 import { silentLogger, systemClock } from '@seine/kit'
 import { eventually } from '@seine/testing'
-import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
+import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { TestAuthority } from '../test/authority.ts'
 import { type AdsCall, type ControlPlane, startControlPlane, tokenOf } from '../test/control-plane.ts'
 import { testSettings } from '../test/settings.ts'
 import { Agent } from './agent.ts'
 import { adminCall } from './envoy-process.ts'
 import type { AgentPorts } from './settings.ts'
-
-// Each starts an Envoy, which takes a while on a machine that is busy.
-vi.setConfig({ testTimeout: 30_000 })
 
 const NAME_TABLE = 'type.googleapis.com/seine.nds.v1.NameTable'
 let authority: TestAuthority

@@ -69,7 +69,7 @@ async function nextTry(): Promise<number> {
       if (first === undefined) throw new Error('no timer is set')
       return first
     },
-    { interval: 2, timeout: 4000 },
+    { interval: 2, timeout: 20_000 },
   )
 }
 
@@ -141,7 +141,7 @@ describe('CertificateKeeper', () => {
         for (const pause of clock.pending) clock.advance(pause)
         expect(keeper.current?.serial).not.toBe(held?.serial)
       },
-      { interval: 20, timeout: 4000 },
+      { interval: 20, timeout: 20_000 },
     )
     expect(keeper.failure).toBeUndefined()
     expect(await nextTry()).toBeGreaterThan(HOUR_MS / 2)

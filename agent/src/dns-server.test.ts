@@ -111,7 +111,7 @@ async function start(resolvers: { address: string; port: number }[]): Promise<vo
 
 /** The resolver that programs use. */
 function resolver(): NodeResolver {
-  const made = new NodeResolver({ timeout: 4000, tries: 1 })
+  const made = new NodeResolver({ timeout: 20_000, tries: 1 })
   made.setServers([`127.0.0.1:${port}`])
   return made
 }

@@ -63,7 +63,7 @@ function restart(): Promise<number> {
       if (pause === undefined) throw new Error('no restart is planned')
       return pause
     },
-    { interval: 2, timeout: 4000 },
+    { interval: 2, timeout: 20_000 },
   )
 }
 
@@ -73,7 +73,7 @@ async function starts(): Promise<number> {
 }
 
 function started(times: number): Promise<void> {
-  return vi.waitFor(async () => expect(await starts()).toBe(times), { interval: 2, timeout: 4000 })
+  return vi.waitFor(async () => expect(await starts()).toBe(times), { interval: 2, timeout: 20_000 })
 }
 
 /** Ends the program as a crash would, if it runs. */

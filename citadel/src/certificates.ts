@@ -2,7 +2,7 @@ import 'reflect-metadata'
 import { webcrypto } from 'node:crypto'
 import * as x509 from '@peculiar/x509'
 import { type Clock, err, ok, type Result } from '@seine/kit'
-import { type CallerIdentity, parseWorkloadName, spiffeId } from './identity.ts'
+import { asWritten, type CallerIdentity, isPodOf, parseWorkloadName, spiffeId } from './identity.ts'
 import { ALGORITHM, type RootAuthority, serial } from './keys.ts'
 
 const MAX_CSR_BYTES = 16_384
@@ -122,12 +122,10 @@ function checkNames(
 function reasonAgainst(name: string, trustDomain: string, caller: CallerIdentity): string | undefined {
   const workload = parseWorkloadName(name, trustDomain)
   if (!workload) return `the CSR asks for the name ${name}, which is none of a workload of this mesh`
-  if (workload.namespace !== caller.namespace)
+  if (workload.namespace !== asWritten(caller.namespace))
     return `the CSR asks for a workload of namespace ${workload.namespace}, but its token is for ${caller.namespace}`
-  const { pod } = caller
-  if (pod === undefined || pod === workload.workload || pod.startsWith(`${workload.workload}-`))
-    return undefined
-  return `the CSR asks for the workload ${workload.workload}, but its token is for the pod ${pod}`
+  if (caller.pod === undefined || isPodOf(workload, caller.pod)) return undefined
+  return `the CSR asks for the workload ${workload.workload}, but its token is for the pod ${caller.pod}`
 }
 
 function refuse(code: Refusal['code'], message: string): { readonly ok: false; readonly error: Refusal } {

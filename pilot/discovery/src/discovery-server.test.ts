@@ -7,9 +7,6 @@ import { HandFedSource } from '../test/hand-fed-source.ts'
 import { type Served, serve } from '../test/serve.ts'
 import type { Authenticate } from './discovery-server.ts'
 
-// Some move many bytes, which takes a while on a machine that is busy.
-vi.setConfig({ testTimeout: 30_000 })
-
 const { cluster, endpoint, listener, route, virtualHost } = TypeUrl
 const SHORT: Readonly<Record<string, string>> = {
   [cluster]: 'CDS',
