@@ -9,11 +9,5 @@ export default defineConfig({
     isolate: false,
     pool: 'threads',
     maxWorkers: 2,
-    // Machines are slow now and then; no test measures time.
-    testTimeout: 60_000,
-    hookTimeout: 60_000,
-    // No test measures time: this only ends one that hangs, also on a machine that is very busy.
-    testTimeout: 60_000,
-    hookTimeout: 60_000,
   },
 })
