@@ -9,5 +9,8 @@ export default defineConfig({
     isolate: false,
     pool: 'threads',
     maxWorkers: 2,
+    // Machines are slow now and then; no test measures time.
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
   },
 })
