@@ -73,9 +73,7 @@ export class ServerIdentity implements Closable, experimental.CertificateProvide
   }
 
   #later(ms: number): void {
-    // A timer holds no more than 2³¹ ms; asking earlier than needed does no harm.
-    if (!this.#closed)
-      this.#cancel = this.#options.clock.after(Math.min(ms, 2 ** 31 - 1), () => void this.#renew())
+    if (!this.#closed) this.#cancel = this.#options.clock.after(ms, () => void this.#renew())
   }
 
   async #renew(): Promise<void> {
