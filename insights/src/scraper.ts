@@ -6,6 +6,7 @@ import type { Certificate } from './api-types.ts'
 import { Certificates, NOT_AFTER } from './certificates.ts'
 import { Crashes } from './crashes.ts'
 import { httpGet } from './http-get.ts'
+import { obtain } from './maps.ts'
 import { MetricsReader, type Sample } from './prometheus-text.ts'
 import { TRAFFIC_FAMILIES } from './target-counters.ts'
 import type { TrafficStore } from './traffic-store.ts'
@@ -24,6 +25,8 @@ const TARGET_DEADLINE_MS = 3000
 const MAX_METRICS_BYTES = 16 << 20
 const MAX_REASON_BYTES = 4096
 const AT_ONCE = 16
+/** A sidecar that rounds do not come to for so long is a problem. */
+const OVERDUE_MS = 60_000
 /** Between two rounds, however long one takes: the control plane has other work. */
 const MIN_PAUSE_MS = 1000
 
@@ -55,6 +58,8 @@ interface Known {
   /** How soon it is read in the next round: first whom the last one did not come to, last who failed. */
   rank: 0 | 1 | 2
   isRead: boolean
+  /** The time of the round in which it was read last, or first seen. */
+  readAt: number
   error: string | undefined
   waitsFor: string | undefined
 }
@@ -167,9 +172,8 @@ export class Scraper {
   }
 
   async #scrape([pod, workload, address]: Target, at: number, signal: AbortSignal): Promise<void> {
-    const known = this.#known.get(pod) ?? { rank: 1, isRead: false, error: undefined, waitsFor: undefined }
-    this.#known.set(pod, known)
-    known.rank = signal.aborted ? 0 : 2
+    const fresh: Known = { rank: 1, isRead: false, readAt: at, error: undefined, waitsFor: undefined }
+    const known = obtain(this.#known, pod, () => fresh)
     try {
       signal.throwIfAborted()
       const samples = await this.#metrics(address, signal)
@@ -177,17 +181,22 @@ export class Scraper {
       this.#crashes.take(pod, restartsIn(samples), at)
       this.#options.store.take(pod, samples, at)
       known.waitsFor = workload.ready ? undefined : await this.#waitsFor(address, signal)
-      known.rank = 1
-      known.isRead = true
-      known.error = undefined
+      Object.assign(known, { rank: 1, isRead: true, readAt: at, error: undefined })
     } catch (failure) {
-      if (this.#closed) return
-      const message = errorMessage(failure)
-      // A pod that is not ready yet may have no agent yet: its state says enough.
-      if (workload.ready && known.error !== message)
-        this.#options.logger.warn({ pod, reason: message }, 'metrics can not be read')
-      known.error = message
+      const reason = failure === signal.reason ? undefined : errorMessage(failure)
+      if (!this.#closed) this.#failed(pod, workload, known, at, reason)
     }
+  }
+
+  /** Notes why a sidecar was not read: for the reason given, or because the round's time was over, which may pass. */
+  #failed(pod: string, { ready }: Workload, known: Known, at: number, reason: string | undefined): void {
+    known.rank = reason === undefined ? 0 : 2
+    if (reason === undefined && at - known.readAt < OVERDUE_MS) return
+    const error = reason ?? 'it was not read for a minute: there are more sidecars than can be read in time'
+    // A pod that is not ready yet may have no agent yet: its state says enough.
+    if (ready && known.error !== error)
+      this.#options.logger.warn({ pod, reason: error }, 'metrics can not be read')
+    known.error = error
   }
 
   async #metrics(host: string, signal: AbortSignal): Promise<readonly Sample[]> {
