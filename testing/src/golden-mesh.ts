@@ -1,12 +1,13 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { JsonObject, JsonValue } from '@bufbuild/protobuf'
-import { type MeshResource, parseYaml } from '@seine/api'
+import { type MeshResource, parseObject, parseYaml } from '@seine/api'
+import type { EncodedResource } from '@seine/envoy'
 import { formatProblem, type Problem } from '@seine/kit'
 import { MeshModel } from '@seine/model'
-import { type Proxy as MeshProxy, parseProxy } from '@seine/pilot-traffic'
+import { type Proxy as MeshProxy, parseProxy, renderProxy, type TrafficPlugin } from '@seine/pilot-traffic'
 import { Document, isPair, isScalar, parseAllDocuments, visit } from 'yaml'
-import { type RenderedJson, renderJson } from './rendered.ts'
+import { mixerPlugins, type RenderedJson, renderJson } from './rendered.ts'
 
 /** Parts of the output that are the same in nearly every case, and shown only where a case is about them. */
 type Part = 'telemetry' | 'sds'
@@ -40,7 +41,7 @@ export function renderCase(folder: string): GoldenOutput[] {
   const empty = new MeshModel().apply({ upserts: settings, deletes: [] }).snapshot
   const lines = [...problems, ...snapshot.problems].map(formatProblem)
   const isAboutSettings = resources.length === settings.length
-  return readProxies(join(folder, 'proxy.yaml')).map(({ proxy, show }) => {
+  return readProxies(readFileSync(join(folder, 'proxy.yaml'), 'utf8')).map(({ proxy, show }) => {
     const config = renderJson(snapshot, proxy)
     const base = isAboutSettings ? undefined : renderJson(empty, proxy)
     const document = {
@@ -94,14 +95,36 @@ function readMesh(folder: string): { resources: MeshResource[]; problems: Proble
   }
 }
 
-function readProxies(file: string): { proxy: MeshProxy; show: readonly Part[] }[] {
-  const documents = parseAllDocuments(readFileSync(file, 'utf8'))
-  if (!Array.isArray(documents)) throw new Error(`${file} names no proxy`)
+/**
+ * What proxies get for objects, as one text to compare: versions, which are hashes of the resources' bytes. Objects
+ * that validation refuses are left out.
+ */
+export function outputOf(
+  objects: readonly unknown[],
+  proxies: string,
+  plugins: readonly TrafficPlugin[] = mixerPlugins,
+): string {
+  const upserts = objects.flatMap(object => {
+    const parsed = parseObject(object)
+    return parsed.ok ? [parsed.value] : []
+  })
+  const { snapshot } = new MeshModel().apply({ upserts, deletes: [] })
+  const versions = readProxies(proxies).map(({ proxy }) =>
+    Object.values(renderProxy(snapshot, proxy, plugins)).map(list =>
+      list.map(({ name, version }: EncodedResource) => [name, version]),
+    ),
+  )
+  return JSON.stringify(versions)
+}
+
+function readProxies(text: string): { proxy: MeshProxy; show: readonly Part[] }[] {
+  const documents = parseAllDocuments(text)
+  if (!Array.isArray(documents)) throw new Error('no proxy is named')
   return documents.map(document => {
     const { id, labels, workload, serviceAccount, show } = document.toJS() as CaseProxy
     const metadata = { LABELS: labels, WORKLOAD_NAME: workload, SERVICE_ACCOUNT: serviceAccount }
     const parsed = parseProxy(id, metadata, false)
-    if (!parsed.ok) throw new Error(`${file}: ${parsed.error}`)
+    if (!parsed.ok) throw new Error(parsed.error)
     return { proxy: parsed.value, show: show ?? [] }
   })
 }

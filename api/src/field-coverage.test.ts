@@ -1,0 +1,219 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { mixerPlugins, outputOf } from '@seine/testing/unit'
+import { describe, expect, it } from 'vitest'
+import { parse, parseAllDocuments, stringify } from 'yaml'
+import { kindDefinitions } from './kinds.ts'
+import { meshConfigSchema } from './mesh/mesh-config.ts'
+import { parseObject } from './parse/object.ts'
+import { UNSUPPORTED } from './parse/unsupported.ts'
+
+/**
+ * No field may be taken and ignored. For each field of the schemas there is a golden case in which it matters:
+ * when the field is taken away there, or given another value, what some proxy gets is another thing. A new field
+ * needs a case, or has to be refused.
+ */
+
+const TESTDATA = fileURLToPath(new URL('../../pilot/traffic/testdata', import.meta.url))
+
+/** Kinds whose every field must matter. Of Kubernetes' own kinds the mesh reads a part. */
+const KINDS = [
+  'VirtualService',
+  'DestinationRule',
+  'ServiceEntry',
+  'WorkloadEntry',
+  'PeerAuthentication',
+  'AuthorizationPolicy',
+] as const
+
+type Path = readonly string[]
+
+/** The paths of all fields that hold no fields themselves; `*` stands for an index or a key. */
+function fieldsOf(schema: unknown, at: Path = []): Path[] {
+  const definition = (schema as { _zod?: { def?: Record<string, unknown> } })._zod?.def
+  if (!definition) return []
+  const { shape, element, valueType, innerType, in: input, options } = definition
+  if (shape)
+    return Object.entries(shape as Record<string, unknown>).flatMap(([name, field]) =>
+      fieldsOf(field, [...at, name]),
+    )
+  if (element) return fieldsOf(element, [...at, '*'])
+  if (valueType) return fieldsOf(valueType, [...at, '*'])
+  if (innerType ?? input) return fieldsOf(innerType ?? input, at)
+  if (Array.isArray(options))
+    return [...new Set(options.flatMap(option => fieldsOf(option, at).map(path => path.join('.'))))].map(
+      path => path.split('.'),
+    )
+  return [at]
+}
+
+interface Case {
+  readonly name: string
+  readonly objects: readonly Json[]
+  readonly proxies: string
+}
+
+type Json = null | boolean | number | string | Json[] | { [key: string]: Json }
+
+const CASES: readonly Case[] = readdirSync(TESTDATA, { withFileTypes: true })
+  .filter(entry => entry.isDirectory())
+  .map(({ name }) => {
+    const folder = join(TESTDATA, name)
+    const texts = readdirSync(join(folder, 'in')).map(file => readFileSync(join(folder, 'in', file), 'utf8'))
+    const objects = texts.flatMap(text => parseAllDocuments(text).map(document => document.toJS() as Json))
+    return { name, objects, proxies: readFileSync(join(folder, 'proxy.yaml'), 'utf8') }
+  })
+
+/** The places in a value that a path leads to, as ways of steps. */
+function placesOf(value: Json, [step, ...rest]: Path, at: (string | number)[] = []): (string | number)[][] {
+  if (step === undefined) return [at]
+  if (typeof value !== 'object' || value === null) return []
+  if (step !== '*') {
+    const inner = Array.isArray(value) ? undefined : value[step]
+    return inner === undefined ? [] : placesOf(inner, rest, [...at, step])
+  }
+  const entries = Array.isArray(value) ? [...value.entries()] : Object.entries(value)
+  return entries.flatMap(([key, inner]) => placesOf(inner, rest, [...at, key]))
+}
+
+/** A copy with another value at a place; undefined takes the place away. */
+function changed(value: Json, [step, ...rest]: (string | number)[], replacement: Json | undefined): Json {
+  if (step === undefined) return replacement ?? null
+  if (Array.isArray(value)) {
+    if (rest.length === 0 && replacement === undefined) return value.filter((_one, index) => index !== step)
+    return value.map((one, index) => (index === step ? changed(one, rest, replacement) : one))
+  }
+  const object = value as { [key: string]: Json }
+  const { [step]: inner, ...others } = object
+  if (rest.length === 0 && replacement === undefined) return others
+  return { ...object, [step]: changed(inner ?? null, rest, replacement) }
+}
+
+function valueAt(value: Json, place: readonly (string | number)[]): Json {
+  return place.reduce<Json>((inner, step) => (inner as Record<string | number, Json>)[step] ?? null, value)
+}
+
+/** Values like the given one, of which validation takes some. */
+function alternatives(value: Json): Json[] {
+  if (typeof value === 'boolean') return [!value]
+  if (typeof value === 'number') return [value + 1, value - 1, value / 2, 200, 302]
+  if (typeof value !== 'string') return []
+  const words = ENUMERATIONS.find(list => list.includes(value))
+  return words ?? [`${value}x`, '7s', '99', '10.99.0.0/16', 'http', 'aGk=', 'request.headers[x-other]']
+}
+
+/** The words of the API's enumerations, those of one together. */
+const ENUMERATIONS = [
+  ['ROUND_ROBIN', 'RANDOM', 'LEAST_REQUEST', 'PASSTHROUGH'],
+  ['NONE', 'DNS', 'DNS_ROUND_ROBIN', 'STATIC'],
+  ['MESH_INTERNAL', 'MESH_EXTERNAL'],
+  ['HTTP', 'HTTP2', 'TCP', 'TLS', 'GRPC', 'HTTPS', 'MONGO'],
+  ['STRICT', 'PERMISSIVE', 'DISABLE', 'SIMPLE', 'MUTUAL', 'ISTIO_MUTUAL', 'UNSET'],
+  ['IGNORE', 'FORWARD'],
+  ['DEFAULT', 'UPGRADE', 'DO_NOT_UPGRADE'],
+  ['FROM_PROTOCOL_DEFAULT', 'FROM_REQUEST_PORT'],
+  ['http', 'https'],
+  ['ALLOW', 'DENY'],
+  ['REGISTRY_ONLY', 'ALLOW_ANY'],
+  ['TEXT', 'JSON'],
+  ['NOT_FOUND', 'ABORTED'],
+]
+
+/** Where a field of an object stands, and how an object with another value of it is made. */
+interface Lens {
+  open(object: Json): Json
+  close(object: Json, next: Json): Json
+  /** What the field can matter to. */
+  readonly plugins: typeof mixerPlugins
+}
+
+/** Fields of an object itself: telemetry depends on none of them. */
+const OWN: Lens = {
+  open: object => object,
+  close: (_object, next) => next,
+  plugins: mixerPlugins.filter(({ name }) => name === 'authorization'),
+}
+
+/** Fields of the mesh's settings, which are YAML within a ConfigMap. */
+const SETTINGS: Lens = {
+  open: object => (parse(String(valueAt(object, ['data', 'mesh']))) ?? {}) as Json,
+  close: (object, next) => changed(object, ['data', 'mesh'], stringify(next)),
+  plugins: mixerPlugins,
+}
+
+/** Whether some change of the value at a place is valid and leads to another output. */
+function matters(one: Case, index: number, place: (string | number)[], lens: Lens): boolean {
+  const object = one.objects[index] as Json
+  const value = valueAt(lens.open(object), place)
+  const outputWith = (next: Json) =>
+    outputOf(
+      one.objects.map((other, at) => (at === index ? next : other)),
+      one.proxies,
+      lens.plugins,
+    )
+  const before = outputWith(object)
+  return [undefined, ...alternatives(value)]
+    .map(replacement => lens.close(object, changed(lens.open(object), place, replacement)))
+    .some(next => parseObject(next).ok && outputWith(next) !== before)
+}
+
+/** Whether a golden case shows that a field of a kind matters. */
+function isShown(kind: string, path: Path, lens: Lens): boolean {
+  return CASES.some(one =>
+    one.objects.some((object, index) => {
+      if ((object as { kind?: string } | null)?.kind !== kind) return false
+      return placesOf(lens.open(object), path).some(place => matters(one, index, place, lens))
+    }),
+  )
+}
+
+function isRefused(kind: string, path: Path): boolean {
+  const patterns = (UNSUPPORTED as Record<string, readonly Path[]>)[kind] ?? []
+  return patterns.some(pattern => pattern.every((step, index) => path[index] === step))
+}
+
+/** Fields that take one value only, so that there is no other to compare with. */
+const ONE_VALUE = new Set([
+  'VirtualService gateways.*', // "mesh", which is what a virtual service without gateways is for
+  'DestinationRule trafficPolicy.loadBalancer.consistentHash.useSourceIp', // true
+])
+
+/** What a field is called wherever it stands: a policy is the same for all, for a subset and for a port. */
+function nameOf(path: Path): string {
+  return path
+    .join('.')
+    .replace(/^subsets\.\*\.trafficPolicy/, 'trafficPolicy')
+    .replace('trafficPolicy.portLevelSettings.*', 'trafficPolicy')
+    .replace(/\.(exact|prefix|regex)$/, '')
+}
+
+/** The ways to write each field of a kind that is neither refused nor left with one value. */
+function fieldsToShow(kind: string): [name: string, ways: Path[]][] {
+  const schema = kindDefinitions.find(one => one.kind === kind)?.schema
+  const found = new Map<string, Path[]>()
+  for (const path of fieldsOf(schema)) {
+    const name = nameOf(path)
+    if (isRefused(kind, path) || ONE_VALUE.has(`${kind} ${name}`)) continue
+    found.set(name, [...(found.get(name) ?? []), path])
+  }
+  return [...found]
+}
+
+describe.each(KINDS)('%s', kind => {
+  it.each(fieldsToShow(kind))(
+    '%s matters in a golden case',
+    (_name, ways) => {
+      expect(ways.some(path => isShown(kind, ['spec', ...path], OWN))).toBe(true)
+    },
+    60_000,
+  )
+})
+
+describe('the mesh’s settings', () => {
+  it.each(
+    fieldsOf(meshConfigSchema).map(path => [path.join('.'), path] as const),
+  )('%s matters in a golden case', (_name, path) => {
+    expect(isShown('ConfigMap', path, SETTINGS)).toBe(true)
+  })
+})
