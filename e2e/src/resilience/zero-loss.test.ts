@@ -224,16 +224,16 @@ describeMesh('no request is lost', mesh => {
     const [client, leaving] = [m.pod('client'), m.pod('echo-v3')]
     const ips = VERSIONS.map(version => m.pod(`echo-${version}`).ip)
     await m.apply('pool', pool(ips))
+    const agent = await processIn(leaving.netns, isAgent)
+    const headers = { [Ask.id]: 'long', [Ask.delay]: '3000' }
     const loads = [
       new SteadyLoad('short', () => client.http(POOL.url, { count: COUNT, keepAlive: true })),
-      // Some are under way whatever happens: each takes longer than a change.
-      new SteadyLoad('long', () =>
-        client.http(POOL.url, { count: COUNT, concurrency: 10, headers: { [Ask.delay]: '1000' } }),
-      ),
+      new SteadyLoad('long', () => client.http(POOL.url, { count: COUNT, concurrency: 10, headers })),
     ]
-    await eventually(async () => expect((await client.get(POOL.url)).echo?.pod).toBe(leaving.name))
-    await m.apply('pool', pool(ips.slice(0, 2)))
-    const agent = await processIn(leaving.netns, isAgent)
+    // A long request has just come: it is under way while the endpoint is taken out and its sidecar ends.
+    const before = await leaving.seen('long')
+    await eventually(async () => expect(await leaving.seen('long')).toBeGreaterThan(before), { everyMs: 10 })
+    await new Changes(m).make('pool', pool(ips.slice(0, 2)))
     process.kill(agent, 'SIGTERM')
     await eventually(async () => expect(await isAlive(agent)).toBe(false), { timeoutMs: 30_000 })
     const failures = (await Promise.all(loads.map(load => load.stop()))).flatMap(result => result.failures)
