@@ -1,8 +1,9 @@
 import type { JsonObject } from '@bufbuild/protobuf'
 import { any } from '@seine/envoy'
+import { AccessLogType } from '@seine/envoy/envoy/data/accesslog/v3/accesslog'
 import { FileAccessLogSchema } from '@seine/envoy/envoy/extensions/access_loggers/file/v3/file'
 import { StdoutAccessLogSchema } from '@seine/envoy/envoy/extensions/access_loggers/stream/v3/stream'
-import type { FilterChainContext, TrafficPlugin } from '@seine/pilot-traffic'
+import type { AccessLogInit, FilterChainContext, TrafficPlugin } from '@seine/pilot-traffic'
 
 /** Istio's default fields, and who called whom. */
 const FIELDS: JsonObject = {
@@ -41,10 +42,15 @@ const TEXT =
   '%RESP(X-ENVOY-UPSTREAM-SERVICE-TIME)% "%REQ(X-FORWARDED-FOR)%" "%REQ(USER-AGENT)%" "%REQ(X-REQUEST-ID)%" "%REQ(:AUTHORITY)%" "%UPSTREAM_HOST%" ' +
   '%UPSTREAM_CLUSTER_RAW% %UPSTREAM_LOCAL_ADDRESS% %DOWNSTREAM_LOCAL_ADDRESS% %DOWNSTREAM_REMOTE_ADDRESS% %REQUESTED_SERVER_NAME% %ROUTE_NAME%\n'
 
+/** A connection is logged for metrics when it opens, too. */
+const AT_END: NonNullable<AccessLogInit['filter']> = {
+  filterSpecifier: { case: 'logTypeFilter', value: { types: [AccessLogType.TcpConnectionEnd] } },
+}
+
 /** A line for each request and connection, where the mesh's settings ask for it. */
 export const accessLogPlugin: TrafficPlugin = {
   name: 'access-log',
-  accessLogs: ({ snapshot }: FilterChainContext) => {
+  accessLogs: ({ snapshot, protocol }: FilterChainContext) => {
     const { accessLogFile, accessLogEncoding } = snapshot.config
     if (accessLogFile === '') return []
     const format =
@@ -65,6 +71,7 @@ export const accessLogPlugin: TrafficPlugin = {
             accessLogFormat: { case: 'logFormat', value: format },
           })
     const name = accessLogFile === '/dev/stdout' ? 'envoy.access_loggers.stdout' : 'envoy.access_loggers.file'
-    return [{ value: { name, configType: { case: 'typedConfig', value: config } }, provenance: [] }]
+    const value = { name, configType: { case: 'typedConfig' as const, value: config } }
+    return [{ value: protocol === 'tcp' ? { ...value, filter: AT_END } : value, provenance: [] }]
   },
 }

@@ -171,7 +171,9 @@ describe('metrics', () => {
   })
 
   it('count connections when they open, and the rest when they end', () => {
-    const loggers = (chain(...CONNECTIONS_IN)['accessLog'] as JsonObject[]).filter(one => 'filter' in one)
+    const loggers = (chain(...CONNECTIONS_IN)['accessLog'] as JsonObject[]).filter(one =>
+      String(one['name']).endsWith('stats'),
+    )
     const types = loggers.map(({ filter, typedConfig }) => [
       (filter as { logTypeFilter: { types: string[] } }).logTypeFilter.types,
       ((typedConfig as JsonObject)['counters'] as unknown as Stat[]).map(({ stat }) => stat.name),
@@ -193,6 +195,13 @@ describe('access logs', () => {
         one => !String(one['name']).endsWith('stats'),
       ),
     )
+
+  it('have one line for each connection, although its opening is told of too', () => {
+    const filters = log().map(([one]) => (one as JsonObject)['filter'])
+    const ends = { logTypeFilter: { types: ['TcpConnectionEnd'] } }
+    const isConnection = (place: readonly string[]) => place === CONNECTIONS_OUT || place === CONNECTIONS_IN
+    expect(filters).toEqual(EVERYWHERE.map(place => (isConnection(place) ? ends : undefined)))
+  })
 
   it('are JSON on standard output unless told otherwise, on both sides, of requests and connections', () => {
     for (const found of log()) {
