@@ -104,6 +104,33 @@ describeMesh('authorization', mesh => {
     await inForce(async () => expect(await statuses()).toEqual([200, 200, 403, 403]))
   })
 
+  test('by address, service account and condition', async () => {
+    const outsider = mesh().pod('outsider').ip
+    await apply(
+      policy('deny', { action: 'DENY', rules: [{ from: [{ source: { ipBlocks: [`${outsider}/32`] } }] }] }),
+    )
+    await inForce(async () => expect(await statuses()).toEqual([200, 200, 200, 403]))
+    await apply(
+      policy('allow', { rules: [{ from: [{ source: { serviceAccounts: ['front', 'partner/visitor'] } }] }] }),
+    )
+    await inForce(async () => expect(await statuses()).toEqual([403, 200, 200, 403]))
+    await apply(
+      policy('allow', {
+        rules: [
+          {
+            when: [
+              { key: 'source.namespace', values: ['shop'] },
+              { key: 'destination.port', values: [String(PeerPort.http)] },
+              { key: 'source.principal', notValues: [principal('shop', 'front')] },
+            ],
+          },
+        ],
+      }),
+    )
+    await inForce(async () => expect(await statuses()).toEqual([200, 403, 403, 403]))
+    expect(await tcpOutcomes()).toEqual(['closed', 'closed', 'closed'])
+  })
+
   test('several ALLOW policies add up', async () => {
     await apply(
       policy('first', { rules: [{ from: [{ source: { principals: [principal('shop', 'client')] } }] }] }),
@@ -264,6 +291,17 @@ describeMesh('authorization', mesh => {
     )
     await inForce(async () => expect(await tcpOutcomes()).toEqual(['answered', 'closed', 'answered']))
     await inForce(async () => expect(await statuses()).toEqual([200, 200, 200, 200]))
+  })
+
+  test('on a port without a declared protocol, requests are judged as requests and the rest as TCP', async () => {
+    await apply(policy('allow', { rules: [{ to: [{ operation: { methods: ['GET'] } }] }] }))
+    const detected = async (method: string) => {
+      const [answer] = await mesh().pod('client').http('http://echo:9100/', { method })
+      return answer?.status
+    }
+    await inForce(async () => expect([await detected('GET'), await detected('POST')]).toEqual([200, 403]))
+    const [bytes] = await mesh().pod('client').tcp('echo', 9100, { line: 'nothing that HTTP knows' })
+    expect(bytes?.error).toBeDefined()
   })
 
   test('gRPC: a denied call is an error of gRPC', async () => {

@@ -1,5 +1,13 @@
 import { expect, test } from 'vitest'
-import { Ask, countBy, describeMesh, eventually, growthOf, PeerPort } from '../harness/index.ts'
+import {
+  Ask,
+  countBy,
+  describeMesh,
+  destinationRule,
+  eventually,
+  growthOf,
+  PeerPort,
+} from '../harness/index.ts'
 
 const REQUESTS = 'istio_requests_total'
 
@@ -60,14 +68,49 @@ describeMesh('protocols, names and headers', mesh => {
     ])
   })
 
-  test('a port without a declared protocol is found out to speak HTTP', async () => {
-    const counted = await growthOf(client(), REQUESTS, {
-      reporter: 'source',
-      destination_service_name: 'echo',
-    })
+  test('a port without a declared protocol is found out to speak HTTP, on both sides', async () => {
+    const sent = await growthOf(client(), REQUESTS, { reporter: 'source', destination_service_name: 'echo' })
+    const label = { reporter: 'destination', connection_security_policy: 'mutual_tls' }
+    const received = await Promise.all(
+      mesh()
+        .pods('echo')
+        .map(pod => growthOf(pod, REQUESTS, label)),
+    )
     const answers = await client().http('http://echo:9100/detected', { count: 5 })
     expect(countBy(answers, ({ echo }) => `${echo?.app} ${echo?.path}`)).toEqual({ 'echo /detected': 5 })
-    await eventually(async () => expect(await counted()).toBe(5))
+    await eventually(async () => {
+      expect(await sent()).toBe(5)
+      const counts = await Promise.all(received.map(growth => growth()))
+      expect(counts.reduce((sum, count) => sum + count, 0)).toBe(5)
+    })
+  })
+
+  test('what is no HTTP passes a port without a declared protocol as it is', async () => {
+    const [outcome] = await client().tcp('echo', 9100, { line: 'nothing that HTTP knows' })
+    // The application's own answer: a sidecar that took this for HTTP would have sent its own headers.
+    expect([outcome?.error, outcome?.body]).toEqual([undefined, 'HTTP/1.1 400 Bad Request'])
+  })
+
+  test('a rule chooses what the sidecars speak between them, and the application notices nothing', async () => {
+    for (const http of [
+      { useClientProtocol: true },
+      { h2UpgradePolicy: 'DO_NOT_UPGRADE' },
+      { h2UpgradePolicy: 'UPGRADE' },
+    ]) {
+      await mesh().apply(
+        'protocols',
+        destinationRule('echo', { trafficPolicy: { connectionPool: { http } } }),
+      )
+      const one = await client().http('http://echo/', { count: 10 })
+      expect([http, countBy(one, ({ status, echo }) => `${status} ${echo?.httpVersion}`)]).toEqual([
+        http,
+        { '200 1.1': 10 },
+      ])
+      const calls = await client().grpc({ url: 'http://echo:50051', message: 'ping', count: 5 })
+      expect([http, countBy(calls, ({ trailers }) => trailers?.['grpc-status'])]).toEqual([http, { 0: 5 }])
+      const detected = await client().http('http://echo:9100/', { count: 5 })
+      expect([http, countBy(detected, ({ status }) => String(status))]).toEqual([http, { 200: 5 }])
+    }
   })
 
   test('a port that no service declares passes through to the pod', async () => {

@@ -209,6 +209,23 @@ describeMesh('telemetry', mesh => {
     })
   })
 
+  test('each TCP connection is one line, written when it ends', async () => {
+    const cluster = 'outbound|9000||echo.shop.svc.cluster.local'
+    const before = (await accessLog(client(), cluster)).length
+    const line = freshId()
+    await client().tcp('echo', 9000, { count: 5, line })
+    const written = async () => (await accessLog(client(), cluster)).slice(before)
+    await eventually(async () => expect((await written()).length).toBeGreaterThanOrEqual(5))
+    const entries = await written()
+    expect(entries).toHaveLength(5)
+    for (const entry of entries)
+      expect(entry).toMatchObject({
+        bytes_received: line.length + 1,
+        upstream_peer: 'spiffe://cluster.local/ns/shop/sa/echo',
+        response_flags: '-',
+      })
+  })
+
   test('a call across three services is one trace, each span under the one that caused it', async () => {
     const path = `/${freshId()}`
     const chain = 'http://middle/ http://echo/'
