@@ -16,9 +16,8 @@ const MIN_RETRY_MS = 200
 const MAX_RETRY_MS = 15_000
 /** A certificate is renewed when this share of its life is over. */
 const RENEW_AT = 2 / 3
-/** The shortest wait between two certificates, should clocks disagree, and the longest that a timer can take. */
+/** The shortest wait between two certificates, should clocks disagree. */
 const MIN_RENEW_MS = 1000
-const MAX_RENEW_MS = 24 * 24 * 3_600_000
 
 /** The workload's identity as Envoy is given it. PEM throughout. */
 export interface WorkloadCertificate {
@@ -116,7 +115,7 @@ export class CertificateKeeper {
       for (const listener of this.#listeners) listener(certificate)
       const left = certificate.notAfter - clock.now()
       const wait = left * RENEW_AT * (0.9 + 0.1 * this.#options.random())
-      this.#next(Math.min(Math.max(wait, MIN_RENEW_MS), MAX_RENEW_MS))
+      this.#next(Math.max(wait, MIN_RENEW_MS))
     } catch (failure) {
       if (this.#closed) return
       // Spread, for all workloads lose citadel at the same time.

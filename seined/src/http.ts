@@ -1,10 +1,14 @@
-import { createServer, type ServerResponse } from 'node:http'
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { type Closable, errorMessage, type Registry } from '@seine/kit'
 import { listenFailure } from './listen-failure.ts'
 import type { Pilot } from './pilot.ts'
 
+const BASE = 'http://localhost'
+
 /** What the control plane's own HTTP port answers from. */
 export interface HttpOptions {
+  /** 0 for any. */
   readonly port: number
   readonly metrics: Registry
   readonly ready: () => boolean
@@ -12,9 +16,9 @@ export interface HttpOptions {
 }
 
 /** Serves /metrics, /readyz and, for a hub in another process, what pilot knows; on loopback only. Rejects when the port is taken. */
-export async function listenHttp(options: HttpOptions): Promise<Closable> {
+export async function listenHttp(options: HttpOptions): Promise<Closable & { readonly port: number }> {
   const server = createServer((request, response) => {
-    answer(options, new URL(request.url ?? '/', 'http://localhost'), response).catch(failure =>
+    answer(options, request, response).catch(failure =>
       send(response, 500, 'text/plain', errorMessage(failure)),
     )
   })
@@ -28,15 +32,22 @@ export async function listenHttp(options: HttpOptions): Promise<Closable> {
     server.once('error', failure => reject(listenFailure(wanted, failure)))
     server.listen(wanted.port, wanted.host, resolve)
   })
-  return { close: () => new Promise(resolve => void server.close(() => resolve())) }
+  return {
+    port: (server.address() as AddressInfo).port,
+    close: () => new Promise(resolve => void server.close(() => resolve())),
+  }
 }
 
 async function answer(
   { metrics, ready, pilot }: HttpOptions,
-  url: URL,
+  request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
-  switch (url.pathname) {
+  // What is no path, such as `//`, is nothing that is here.
+  const path = request.url ?? '/'
+  const url = URL.canParse(path, BASE) ? new URL(path, BASE) : undefined
+  if (request.method !== 'GET') return send(response, 405, 'text/plain', 'only GET')
+  switch (url?.pathname) {
     case '/metrics':
       return send(response, 200, metrics.contentType, await metrics.metrics())
     case '/readyz':
@@ -46,13 +57,15 @@ async function answer(
         ? sendJson(response, pilot.proxies())
         : send(response, 404, 'text/plain', 'pilot runs elsewhere')
     case '/debug/config': {
-      const found = pilot?.configurationOf(url.searchParams.get('proxyID') ?? '')
+      const found = pilot?.configurationOf(url?.searchParams.get('proxyID') ?? '')
       return found
         ? sendJson(response, found)
         : send(response, 404, 'text/plain', 'no such proxy is connected')
     }
     case '/debug/problems':
-      return sendJson(response, pilot?.problems ?? [])
+      return pilot
+        ? sendJson(response, pilot.problems)
+        : send(response, 404, 'text/plain', 'pilot runs elsewhere')
     default:
       return send(response, 404, 'text/plain', 'not found')
   }

@@ -5,6 +5,7 @@ import type { Pilot } from './pilot.ts'
 import { ENVOY_RELEASE, type SeinedSettings, VERSION } from './settings.ts'
 
 const CALL_TIMEOUT_MS = 5000
+const MAX_QUOTED = 200
 
 /** What the hub reads when pilot runs in the same process. */
 export function localInputs(pilot: Pilot, { configFolders }: SeinedSettings): HubInputs {
@@ -26,22 +27,30 @@ export function remoteInputs(
   pilotUrl: string,
   { configFolders }: SeinedSettings,
 ): HubInputs {
-  const ask = async (path: string): Promise<unknown> => {
+  const ask = async (path: string): Promise<Response> => {
     const signal = AbortSignal.timeout(CALL_TIMEOUT_MS)
-    const answer = await fetch(new URL(path, pilotUrl), { signal }).catch((failure: unknown) => {
+    return fetch(new URL(path, pilotUrl), { signal }).catch((failure: unknown) => {
       throw new PilotAway(`pilot does not answer at ${pilotUrl}: ${errorMessage(failure)}`)
     })
-    if (answer.status === 404) return undefined
-    if (!answer.ok) throw new PilotAway(`pilot at ${pilotUrl} answered ${answer.status} for ${path}`)
-    return answer.json()
   }
+  const read = async (path: string, answer: Response): Promise<unknown> => {
+    if (answer.ok) return answer.json()
+    const said = (await answer.text()).slice(0, MAX_QUOTED)
+    throw new PilotAway(`pilot at ${pilotUrl} answered ${answer.status} for ${path}: ${said}`)
+  }
+  const get = async (path: string) => read(path, await ask(path))
   return {
     snapshot: () => model.snapshot,
     resources: () => model.resources.values(),
-    problems: async () => ((await ask('/debug/problems')) ?? []) as readonly Problem[],
-    proxies: async () => ((await ask('/debug/syncz')) ?? []) as readonly HubProxy[],
-    proxyConfig: async id =>
-      (await ask(`/debug/config?proxyID=${encodeURIComponent(id)}`)) as HubProxyConfig | undefined,
+    problems: async () => (await get('/debug/problems')) as readonly Problem[],
+    proxies: async () => (await get('/debug/syncz')) as readonly HubProxy[],
+    proxyConfig: async id => {
+      const path = `/debug/config?proxyID=${encodeURIComponent(id)}`
+      const answer = await ask(path)
+      if (answer.status !== 404) return (await read(path, answer)) as HubProxyConfig
+      await answer.body?.cancel()
+      return undefined
+    },
     version: VERSION,
     envoyVersion: ENVOY_RELEASE,
     configFolders,

@@ -10,7 +10,15 @@ import {
   TokenVerifier,
 } from '@seine/citadel'
 import { Hub, type HubInputs } from '@seine/insights'
-import { type Clock, type Closable, closeAll, createMetrics, type Logger, type Registry } from '@seine/kit'
+import {
+  type Clock,
+  type Closable,
+  closeAll,
+  createMetrics,
+  errorMessage,
+  type Logger,
+  type Registry,
+} from '@seine/kit'
 import { addTraceReceiver, type ReceivedSpan } from '@seine/mixer-telemetry'
 import { MeshModel } from '@seine/model'
 import type { Authenticate } from '@seine/pilot-discovery'
@@ -82,6 +90,8 @@ export class Seined implements Closable {
   /** Configuration is read before anyone is served: a proxy that connects early must not be told that there is none. */
   async #load(pilot: Pilot): Promise<void> {
     const { settings, logger, clock } = this.#options
+    if (settings.configFolders.length === 0)
+      logger.warn('no folder of configuration is given with --config: the mesh knows no services')
     const source = new FileSource({ folders: settings.configFolders, logger, clock }, (change, problems) =>
       pilot.apply(change, problems),
     )
@@ -137,8 +147,8 @@ export class Seined implements Closable {
     const request = async () =>
       requestServerCertificate({
         address,
-        rootPem: await readFile(rootCertFile, 'utf8'),
-        token: (await readFile(tokenFile, 'utf8')).trim(),
+        rootPem: await readGiven('--root-cert', rootCertFile),
+        token: (await readGiven('--token-file', tokenFile)).trim(),
         trustDomain: settings.trustDomain,
         names: SERVER_NAMES,
         addresses: this.#addresses(),
@@ -213,4 +223,13 @@ interface Authority {
   readonly identity: ServerIdentity
   readonly authenticate: Authenticate
   readonly addTo?: (server: Server) => void
+}
+
+/** Reads a file that an option names; rejects with the option's name when it can't be read. */
+async function readGiven(option: string, file: string): Promise<string> {
+  try {
+    return await readFile(file, 'utf8')
+  } catch (failure) {
+    throw new Error(`can't read the file that ${option} names: ${errorMessage(failure)}`)
+  }
 }
