@@ -40,6 +40,9 @@ export const positiveDuration = durationField.refine(value => durationMs(value) 
 /** A duration that the system counts in seconds. */
 export const secondsDuration = durationField.refine(value => durationMs(value) >= 1000, 'must be at least 1s')
 
+/** A whole number that 32 bits hold. */
+export const countField = z.int().min(0, 'must be 0 or more').max(0xffffffff, 'must be below 4294967296')
+
 /** A TCP port. */
 export const portField = z
   .int()
@@ -47,35 +50,34 @@ export const portField = z
   .max(65535, 'a port is 1 to 65535')
   .meta({ title: 'port' })
 
-/** A map of label names to values. */
-export const labelsField = z.record(z.string(), z.string())
-
-/** Selects workloads whose labels include all of these. */
-export const workloadSelectorField = z.strictObject({
-  matchLabels: labelsField.optional().describe('Labels that the workload must have, all of them'),
-})
-
 /** Istio's `Percent`, 0 to 100. */
 export const percentField = z.strictObject({
   value: z
     .number()
     .min(0, 'a percentage is 0 to 100')
     .max(100, 'a percentage is 0 to 100')
+    .default(0)
     .describe('0 to 100, with up to four decimals'),
 })
 
-/** Namespaces a resource is visible in: `.`, `*` or a name. */
-export const exportToField = z
-  .array(z.string().regex(/^(\.|\*|~|[a-z0-9]([-a-z0-9]*[a-z0-9])?)$/, 'must be ".", "*" or a namespace'))
-  .optional()
+/** What is wrong with a regular expression; undefined when nothing is. */
+export function regexProblem(pattern: string): string | undefined {
+  const problem = pattern === '' ? 'it is empty' : re2Problem(pattern)
+  return problem && `is no regular expression of RE2: ${problem}`
+}
+
+/** Reports what a function finds wrong with a text. */
+export function checkedBy(problem: (text: string) => string | undefined) {
+  return (text: string, context: z.RefinementCtx): void => {
+    const message = problem(text)
+    if (message) context.addIssue({ code: 'custom', message })
+  }
+}
 
 /** A regular expression in RE2's syntax, which Envoy evaluates: no look-around and no back-references. */
 export const regexField = z
   .string()
-  .superRefine((value, context) => {
-    const problem = value === '' ? 'it is empty' : re2Problem(value)
-    if (problem) context.addIssue({ code: 'custom', message: `is no regular expression of RE2: ${problem}` })
-  })
+  .superRefine(checkedBy(regexProblem))
   .meta({ title: 'regular expression' })
 
 const HOST = /^(\*\.)?([a-z0-9_]([-a-z0-9_]{0,61}[a-z0-9_])?\.)*[a-z0-9_]([-a-z0-9_]{0,61}[a-z0-9_])?\.?$/i
@@ -156,4 +158,3 @@ export const requiredStringMatchField = stringMatchField.superRefine(
 )
 
 export type StringMatch = z.infer<typeof stringMatchField>
-export type WorkloadSelector = z.infer<typeof workloadSelectorField>

@@ -22,6 +22,16 @@ export function canonicalCidr(text: string): string | undefined {
   return `${width === 8 ? masked.join('.') : formatIpv6(masked)}/${length}`
 }
 
+/** Whether a text is an IP address. */
+export function isIpAddress(text: string): boolean {
+  return canonicalIp(text) !== undefined
+}
+
+/** Whether a text is a range of IP addresses, such as `10.0.0.0/8`. */
+export function isCidr(text: string): boolean {
+  return canonicalCidr(text) !== undefined
+}
+
 /** The group with all but its first `kept` bits cleared. */
 function maskBits(group: number, width: number, kept: number): number {
   const cleared = Math.min(Math.max(width - kept, 0), width)

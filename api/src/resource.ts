@@ -37,11 +37,23 @@ export interface Resource<K extends string, S> {
 }
 
 /** The object's name for people and for problems. */
-export function refOf(resource: Resource<string, unknown>): ResourceRef {
-  return { kind: resource.kind, namespace: resource.metadata.namespace, name: resource.metadata.name }
+export function refOf({ kind, metadata, apiVersion }: Resource<string, unknown>): ResourceRef {
+  const ref = { kind, namespace: metadata.namespace, name: metadata.name }
+  const group = groupOf(apiVersion)
+  return group === AMBIGUOUS[kind] ? { ...ref, group } : ref
+}
+
+/** Kinds that two groups have: the group of the one that names it in references. */
+const AMBIGUOUS: Readonly<Record<string, string>> = { Gateway: 'gateway.networking.k8s.io' }
+
+/** The group in an `apiVersion`; empty for Kubernetes' core group. */
+export function groupOf(apiVersion: string): string {
+  const slash = apiVersion.indexOf('/')
+  return slash < 0 ? '' : apiVersion.slice(0, slash)
 }
 
 /** A key unique among all objects of a mesh: `VirtualService/default/reviews`. */
 export function keyOf(ref: ResourceRef): string {
-  return `${ref.kind}/${ref.namespace}/${ref.name}`
+  const kind = ref.group === undefined ? ref.kind : `${ref.kind}.${ref.group}`
+  return `${kind}/${ref.namespace}/${ref.name}`
 }

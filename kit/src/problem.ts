@@ -4,6 +4,8 @@ export type Severity = 'error' | 'warning' | 'info'
 /** Names one configuration object, as `kubectl` would. `namespace` is empty for cluster-scoped kinds. */
 export interface ResourceRef {
   readonly kind: string
+  /** Set where two kinds have the same name: the Gateway API's `Gateway` beside Istio's. */
+  readonly group?: string
   readonly namespace: string
   readonly name: string
 }

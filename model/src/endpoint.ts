@@ -128,7 +128,8 @@ function sliceEndpoints(slice: EndpointSlice, port: ServicePort, inputs: Endpoin
 
 function entryEndpoints(service: MeshService, port: ServicePort, inputs: EndpointInputs): Endpoint[] {
   const { namespace } = service
-  return (service.entry?.spec.endpoints ?? []).map(entry => {
+  return (service.entry?.spec.endpoints ?? []).flatMap(entry => {
+    if (!entry.address) return []
     const target =
       entry.ports?.[port.name] ?? (typeof port.targetPort === 'number' ? port.targetPort : port.number)
     const labels = entry.labels ?? {}

@@ -118,11 +118,9 @@ export class MeshModel {
       case 'ConfigMap':
         this.#settings.write(resource)
         return
-      case 'Deployment':
-      case 'ServiceAccount':
-        return
       default:
-        resource satisfies never
+        // The snapshot holds nothing of the other kinds; analysis reads them from `resources`.
+        return
     }
   }
 
@@ -156,11 +154,9 @@ export class MeshModel {
       case 'ConfigMap':
         this.#settings.remove(resource)
         return
-      case 'Deployment':
-      case 'ServiceAccount':
-        return
       default:
-        resource satisfies never
+        // The snapshot holds nothing of the other kinds; analysis reads them from `resources`.
+        return
     }
   }
 

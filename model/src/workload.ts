@@ -54,9 +54,10 @@ export function fromPod(pod: Pod): Workload | undefined {
   }
 }
 
-/** The workload that a `WorkloadEntry` describes. */
-export function fromWorkloadEntry(entry: WorkloadEntry): Workload {
+/** The workload that a `WorkloadEntry` describes, or undefined when it gives no address. */
+export function fromWorkloadEntry(entry: WorkloadEntry): Workload | undefined {
   const { metadata, spec } = entry
+  if (!spec.address) return undefined
   const labels = { ...metadata.labels, ...spec.labels }
   return {
     name: metadata.name,

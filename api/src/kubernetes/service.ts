@@ -1,5 +1,6 @@
 import { z } from 'zod'
-import { hostField, ipField, labelsField, portField } from '../fields.ts'
+import { labelsField } from '../fields/selectors.ts'
+import { hostField, ipField, portField } from '../fields.ts'
 import type { Resource } from '../resource.ts'
 
 const servicePort = z.looseObject({

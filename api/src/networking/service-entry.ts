@@ -1,48 +1,101 @@
 import { z } from 'zod'
-import { addressRangeField, exportToField, hostField, ipField, labelsField, portField } from '../fields.ts'
-import { canonicalIp } from '../ip.ts'
+import {
+  dnsLabelField,
+  hostProblem,
+  isHttpProtocol,
+  isTlsProtocol,
+  protocolField,
+  UNIX_PREFIX,
+  unixPathProblem,
+  wildcardHostProblem,
+} from '../fields/names.ts'
+import { labelsField, labelsSelectorField } from '../fields/selectors.ts'
+import { addressRangeField, checkedBy, hostField, portField } from '../fields.ts'
+import { isIpAddress } from '../ip.ts'
 import type { Resource } from '../resource.ts'
+import { checkExportTo, type FieldPath, type Findings, type Rules, warnEmptySelector } from '../rules.ts'
 
-const UNIX_SOCKET = 'unix://'
-
-/** Istio `WorkloadEntry`: one workload that Kubernetes does not know. */
-export const workloadEntrySpec = z.strictObject({
+/** The fields of a `WorkloadEntry`, of an endpoint and of a `WorkloadGroup`'s template. */
+export const workloadEntryFields = {
   address: z
     .string()
-    .refine(text => !text.startsWith(UNIX_SOCKET), 'Unix sockets are not supported yet')
-    .pipe(z.union([ipField, hostField], 'must be an IP address or a host name'))
-    .describe('An IP address, or a host name where the ServiceEntry resolves by DNS'),
+    .max(256)
+    .superRefine(checkedBy(addressProblem))
+    .optional()
+    .describe(
+      'An IP address, a host name where the ServiceEntry resolves by DNS, or `unix://` and the path of a socket',
+    ),
   ports: z
-    .record(z.string(), portField)
+    .record(dnsLabelField, portField)
     .optional()
     .describe("The workload's port for each port of the service, by name"),
   labels: labelsField.optional().describe('Labels, by which services and policies select it'),
-  network: z.string().optional().describe('The network it is in'),
-  locality: z.string().optional().describe('Where it is'),
+  network: z.string().max(2048).optional().describe('The network it is in'),
+  locality: z.string().max(2048).optional().describe('Where it is: `region/zone/subzone`'),
   weight: z.int().min(0).max(1_000_000).optional().describe('Its share of the requests; 1 unless it is said'),
-  serviceAccount: z.string().optional().describe('Its identity'),
-})
+  serviceAccount: z.string().max(253).optional().describe('Its identity'),
+}
+
+function addressProblem(address: string): string | undefined {
+  if (address.startsWith(UNIX_PREFIX)) return unixPathProblem(address.slice(UNIX_PREFIX.length))
+  return isIpAddress(address) || !hostProblem(address)
+    ? undefined
+    : 'must be an IP address, a host name, or unix:// and the path of a socket'
+}
+
+/** A Unix domain socket has no ports. */
+export function checkSocketPorts(
+  { address, ports }: { address?: string | undefined; ports?: object | undefined },
+  context: z.RefinementCtx,
+): void {
+  if (address?.startsWith(UNIX_PREFIX) && Object.keys(ports ?? {}).length > 0)
+    context.addIssue({ code: 'custom', path: ['ports'], message: 'a Unix domain socket has no ports' })
+}
+
+/** Istio `WorkloadEntry`: one workload that Kubernetes does not know. */
+export const workloadEntrySpec = z
+  .strictObject(workloadEntryFields)
+  .superRefine(checkSocketPorts)
+  .refine(({ address, network }) => address || network, {
+    path: ['address'],
+    message: 'is needed, or a network whose gateway leads to the workload',
+  })
+
+/** What Istio's validation warns of in a WorkloadEntry. */
+export const workloadEntryRules: Rules<WorkloadEntrySpec> = (spec, findings) =>
+  warnNoAddress(spec, [], findings)
+
+function warnNoAddress(entry: WorkloadEntrySpec, path: FieldPath, findings: Findings): void {
+  if (!entry.address)
+    findings.warn(
+      [...path, 'address'],
+      `without it the workload is reached by the gateway of ${entry.network}`,
+    )
+}
 
 const servicePort = z.strictObject({
   number: portField.describe('The port that clients call'),
-  protocol: z
-    .string()
-    .regex(
-      /^(HTTP|HTTPS|GRPC|GRPC-WEB|HTTP2|MONGO|TCP|TLS|REDIS|MYSQL|UDP)$/i,
-      'must be HTTP, HTTPS, GRPC, HTTP2, MONGO, TCP, TLS, REDIS or MYSQL',
-    )
+  protocol: protocolField
     .optional()
-    .describe(
-      "What is spoken; found out from the port's name: name.describe('Its name'), else from the first bytes, unless it is said",
-    ),
-  name: z.string().min(1),
+    .describe("What is spoken; found out from the port's name, else from the first bytes, unless it is said"),
+  name: dnsLabelField.describe('Its name'),
   targetPort: portField.optional().describe('The port of the endpoints; the same unless it is said'),
 })
+
+/** Besides what any host may be, a wildcard may stand for a part of a name: `*-api.example.com`. */
+function entryHostProblem(host: string): string | undefined {
+  if (host === '*') return '"*" is every host: name some'
+  return hostField.safeParse(host).success ? undefined : wildcardHostProblem(host)
+}
 
 /** Istio `ServiceEntry`: a service that is in no platform's registry. */
 export const serviceEntrySpec = z
   .strictObject({
-    hosts: z.array(hostField).min(1, 'needs at least one host').describe('Its names'),
+    hosts: z
+      .array(z.string().superRefine(checkedBy(entryHostProblem)))
+      .min(1, 'needs at least one host')
+      .max(256)
+      .describe('Its names'),
     addresses: z
       .array(addressRangeField)
       .optional()
@@ -57,82 +110,128 @@ export const serviceEntrySpec = z
       .optional()
       .describe('How endpoints are found: where the client went (`NONE`), as listed (`STATIC`), or by DNS'),
     endpoints: z.array(workloadEntrySpec).optional().describe('Where it is to be reached'),
-    workloadSelector: z
-      .strictObject({ labels: labelsField.optional().describe('Labels that they must have, all of them') })
+    workloadSelector: labelsSelectorField
       .optional()
       .describe('Pods and WorkloadEntries that are its endpoints, by labels'),
-    exportTo: exportToField.describe('Namespaces it is visible in; all unless it is said. `.` is its own'),
+    exportTo: z
+      .array(z.string())
+      .optional()
+      .describe('Namespaces it is visible in; all unless it is said. `.` is its own'),
     subjectAltNames: z
       .array(z.string().min(1))
       .optional()
       .describe('Names that its certificate may have, where mutual TLS is used'),
   })
   .superRefine((spec, context) => {
-    checkResolution(spec, context)
-    checkEndpoints(spec, context)
-    checkPorts(spec.ports ?? [], context)
-  })
-
-type Spec = z.infer<typeof serviceEntrySpec>
-
-function issue(context: z.RefinementCtx, path: (string | number)[], message: string): void {
-  context.addIssue({ code: 'custom', path, message })
-}
-
-/** What the ways to find a service's addresses need, and what they do not take. */
-function checkResolution(
-  { resolution = 'NONE', endpoints = [], workloadSelector, hosts }: Spec,
-  context: z.RefinementCtx,
-): void {
-  if (resolution === 'NONE' && endpoints.length > 0)
-    issue(context, ['endpoints'], 'resolution NONE takes no endpoints: set resolution to STATIC or DNS')
-  if (resolution === 'NONE' && workloadSelector)
-    issue(
-      context,
-      ['workloadSelector'],
-      'resolution NONE goes where the client went: set resolution to STATIC',
-    )
-  if (resolution === 'STATIC' && endpoints.length === 0 && !workloadSelector)
-    issue(context, ['endpoints'], 'resolution STATIC needs endpoints or a workloadSelector')
-  if (endpoints.length > 0 && workloadSelector)
-    issue(context, ['workloadSelector'], 'only one of endpoints and workloadSelector can be set')
-  if (resolution === 'DNS_ROUND_ROBIN' && (endpoints.length > 1 || workloadSelector))
-    issue(context, ['resolution'], 'DNS_ROUND_ROBIN takes at most one endpoint, and no workloadSelector')
-  const named = endpoints.length > 0 || workloadSelector
-  if (resolution.startsWith('DNS') && !named && hosts.some(host => host.startsWith('*')))
-    issue(context, ['hosts'], 'a wildcard host with resolution DNS needs endpoints')
-}
-
-function checkEndpoints({ resolution, endpoints, ports = [] }: Spec, context: z.RefinementCtx): void {
-  const names = ports.map(({ name }) => name)
-  for (const [index, endpoint] of (endpoints ?? []).entries()) {
-    if (resolution === 'STATIC' && canonicalIp(endpoint.address) === undefined)
-      issue(context, ['endpoints', index, 'address'], 'must be an IP address: resolution is STATIC')
-    if (endpoint.address.startsWith('*'))
-      issue(context, ['endpoints', index, 'address'], 'must not be a wildcard')
-    for (const port of Object.keys(endpoint.ports ?? {})) {
-      if (!names.includes(port))
-        issue(
-          context,
-          ['endpoints', index, 'ports', port],
-          `there is no port ${port} among the entry's ports`,
-        )
+    const issue = (path: (string | number)[], message: string) =>
+      context.addIssue({ code: 'custom', path, message })
+    if (spec.endpoints && spec.workloadSelector)
+      issue(['workloadSelector'], 'only one of endpoints and workloadSelector can be set')
+    const names = new Set<string>()
+    const numbers = new Set<number>()
+    for (const [index, port] of (spec.ports ?? []).entries()) {
+      if (names.has(port.name)) issue(['ports', index, 'name'], `there is already a port named ${port.name}`)
+      if (numbers.has(port.number))
+        issue(['ports', index, 'number'], `there is already a port ${port.number}`)
+      names.add(port.name)
+      numbers.add(port.number)
     }
-  }
-}
-
-function checkPorts(ports: NonNullable<Spec['ports']>, context: z.RefinementCtx): void {
-  const names = new Set<string>()
-  const numbers = new Set<number>()
-  for (const [index, { name, number }] of ports.entries()) {
-    if (names.has(name)) issue(context, ['ports', index, 'name'], `there is already a port named ${name}`)
-    if (numbers.has(number)) issue(context, ['ports', index, 'number'], `there is already a port ${number}`)
-    names.add(name)
-    numbers.add(number)
-  }
-}
+  })
 
 export type WorkloadEntrySpec = z.infer<typeof workloadEntrySpec>
 export type WorkloadEntry = Resource<'WorkloadEntry', WorkloadEntrySpec>
 export type ServiceEntrySpec = z.infer<typeof serviceEntrySpec>
 export type ServiceEntry = Resource<'ServiceEntry', ServiceEntrySpec>
+
+/** What Istio's validation requires of a ServiceEntry, beyond its fields. */
+export const serviceEntryRules: Rules<ServiceEntrySpec> = (spec, findings, { namespace }) => {
+  const resolution = spec.resolution ?? 'NONE'
+  if (spec.workloadSelector) warnEmptySelector(spec.workloadSelector.labels, ['workloadSelector'], findings)
+  for (const [index, host] of spec.hosts.entries())
+    if (host.startsWith('*') && !host.startsWith('*.') && resolution !== 'DYNAMIC_DNS')
+      findings.warn(['hosts', index], 'a wildcard for a part of a name goes with resolution DYNAMIC_DNS only')
+  for (const [index, address] of (spec.addresses ?? []).entries())
+    if (address.includes('/') && resolution !== 'NONE' && resolution !== 'STATIC')
+      findings.error(['addresses', index], 'a range of addresses goes with resolution NONE or STATIC only')
+  const ports = new Set((spec.ports ?? []).map(({ name }) => name))
+  for (const [index, endpoint] of (spec.endpoints ?? []).entries()) {
+    for (const port of Object.keys(endpoint.ports ?? {}))
+      if (!ports.has(port))
+        findings.error(['endpoints', index, 'ports', port], `this ServiceEntry has no port named ${port}`)
+    if (resolution === 'STATIC') warnNoAddress(endpoint, ['endpoints', index], findings)
+  }
+  CHECKS[resolution](spec, findings)
+  checkHostsOfPorts(spec, resolution, findings)
+  checkExportTo(spec.exportTo, namespace, findings, { allowNone: true })
+}
+
+type Check = (spec: ServiceEntrySpec, findings: Findings) => void
+
+/** What each way of finding the addresses requires. */
+const CHECKS: Readonly<Record<NonNullable<ServiceEntrySpec['resolution']>, Check>> = {
+  NONE: checkNone,
+  STATIC: checkStatic,
+  DNS: checkDns,
+  DNS_ROUND_ROBIN: (spec, findings) => {
+    checkDns(spec, findings)
+    if ((spec.endpoints ?? []).length > 1)
+      findings.error(['endpoints', 1], 'resolution DNS_ROUND_ROBIN has one endpoint at most')
+    if (spec.workloadSelector)
+      findings.error(['workloadSelector'], 'resolution DNS_ROUND_ROBIN has one endpoint at most: name it')
+  },
+  DYNAMIC_DNS: checkDynamicDns,
+}
+
+function checkNone(spec: ServiceEntrySpec, findings: Findings): void {
+  if (spec.endpoints)
+    findings.error(['endpoints'], 'resolution NONE takes no endpoints: set resolution to STATIC or DNS')
+  if (spec.workloadSelector)
+    findings.warn(['workloadSelector'], 'selects nothing with resolution NONE: set resolution to STATIC')
+}
+
+function checkStatic(spec: ServiceEntrySpec, findings: Findings): void {
+  if (!spec.endpoints?.length && !spec.workloadSelector)
+    findings.warn(['resolution'], 'STATIC without endpoints and workloadSelector leads nowhere')
+  for (const [index, { address = '' }] of (spec.endpoints ?? []).entries()) {
+    const at = ['endpoints', index, 'address']
+    if (address.startsWith(UNIX_PREFIX)) {
+      if (spec.ports?.length !== 1) findings.error(at, 'a Unix domain socket goes with exactly one port')
+    } else if (address !== '' && !isIpAddress(address))
+      findings.error(at, 'must be an IP address: host names go with resolution DNS')
+  }
+}
+
+function checkDns(spec: ServiceEntrySpec, findings: Findings): void {
+  if (!spec.endpoints?.length) {
+    const index = spec.hosts.findIndex(host => hostProblem(host))
+    if (index >= 0) findings.error(['hosts', index], 'a wildcard host with resolution DNS needs endpoints')
+  }
+  for (const [index, { address = '' }] of (spec.endpoints ?? []).entries())
+    if (address.startsWith(UNIX_PREFIX) || address === '')
+      findings.error(['endpoints', index, 'address'], 'must be a host name or an IP address')
+}
+
+function checkDynamicDns(spec: ServiceEntrySpec, findings: Findings): void {
+  for (const [index, host] of spec.hosts.entries())
+    if (!host.startsWith('*'))
+      findings.error(['hosts', index], 'resolution DYNAMIC_DNS is for wildcard hosts')
+  for (const field of ['addresses', 'endpoints'] as const)
+    if (spec[field]?.length)
+      findings.error([field], 'resolution DYNAMIC_DNS goes by hosts only: leave it out')
+  for (const [index, { protocol }] of (spec.ports ?? []).entries())
+    if (!/^(http|http2|grpc|tls)$/i.test(protocol ?? ''))
+      findings.error(['ports', index, 'protocol'], 'resolution DYNAMIC_DNS is for HTTP, HTTP2, GRPC and TLS')
+}
+
+/** By plain TCP alone, one host can't be told from another. */
+function checkHostsOfPorts(spec: ServiceEntrySpec, resolution: string, findings: Findings): void {
+  if (spec.hosts.length < 2 || resolution === 'NONE') return
+  const index = (spec.ports ?? []).findIndex(
+    ({ protocol }) => !isHttpProtocol(protocol) && !isTlsProtocol(protocol),
+  )
+  if (index >= 0)
+    findings.error(
+      ['ports', index, 'protocol'],
+      'several hosts can be told apart by HTTP and TLS only: write a ServiceEntry for each',
+    )
+}

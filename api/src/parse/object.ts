@@ -1,24 +1,31 @@
-import { err, ok, type Problem, type Result } from '@seine/kit'
+import { err, ok, type Problem, type ResourceRef, type Result } from '@seine/kit'
 import type { z } from 'zod'
-import { findKind, type KindDefinition, kindDefinitions, type MeshResource } from '../kinds.ts'
+import type { KindDefinition } from '../kind-definition.ts'
+import { apiVersionOf, definitionOf, kindDefinitions } from '../kinds.ts'
 import { podStatus } from '../kubernetes/workload.ts'
-import type { ObjectMeta, Origin } from '../resource.ts'
+import type { MeshResource } from '../mesh-resource.ts'
+import { groupOf, type ObjectMeta, type Origin, refOf } from '../resource.ts'
+import type { Findings } from '../rules.ts'
 import { formatPath } from './field-path.ts'
+import { describeIssue } from './issues.ts'
 import { suggest } from './suggest.ts'
-import { unsupportedFields } from './unsupported.ts'
+import { unsupported } from './unsupported.ts'
+
+/** Istio's codes for what its validation refuses, and for what it warns of. */
+const INVALID = 'IST0106'
+const DOUBTFUL = 'IST0133'
 
 /** Kinds whose names become parts of host names, and so hold no dots. */
 const NAMED_BY_LABELS = new Set<string>(['Service', 'Namespace'])
 const LABEL = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/
 const NAME = /^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/
 
-/** Kinds that often stand in the same files and mean nothing to the mesh. */
+/** Kinds of Kubernetes that often stand in the same files and mean nothing to the mesh. */
 const OTHER_KINDS = new Set([
   'Role',
   'RoleBinding',
   'ClusterRole',
   'ClusterRoleBinding',
-  'CustomResourceDefinition',
   'Ingress',
   'IngressClass',
   'NetworkPolicy',
@@ -28,54 +35,132 @@ const OTHER_KINDS = new Set([
   'PersistentVolume',
   'StorageClass',
   'CronJob',
-  'Job',
-  'MutatingWebhookConfiguration',
   'ValidatingWebhookConfiguration',
   'PriorityClass',
   'ResourceQuota',
   'LimitRange',
   'Endpoints',
-  'StatefulSet',
-  'DaemonSet',
-  'ReplicaSet',
-  'Secret',
-  'Node',
   'Event',
 ])
 
+/** What became of one object: what it is, as far as it says so, and all that is wrong with it. */
+export interface CheckedObject {
+  readonly ref?: ResourceRef
+  /**
+   * The typed object, if its fields could be read. Where there are errors, it may break rules, lack defaults,
+   * and use what is not supported yet: something to analyse, not to translate.
+   */
+  readonly resource?: MeshResource
+  readonly problems: readonly Problem[]
+}
+
+/** Validates one parsed object by its API. The same check serves files, the CLI and Kubernetes. */
+export function checkObject(input: unknown, origin?: Origin): CheckedObject {
+  const report = new Reporter(origin)
+  const head = readHead(input, report)
+  const ref = report.resource ?? namedBy(input)
+  const resource = head && readBody(head, report, origin)
+  return { ...(ref ? { ref } : {}), ...(resource ? { resource } : {}), problems: report.problems }
+}
+
 /**
- * Validates one parsed object. The same check serves files, the CLI and Kubernetes.
+ * The same, of which only an object without errors is taken.
  *
  * @returns the typed resource with defaults filled in, or every problem with it.
  */
-export function parseObject(input: unknown, origin?: Origin): Result<MeshResource, Problem[]> {
-  const report = new Reporter(origin)
-  const head = readHead(input, report)
-  if (!head) return err(report.problems)
-  const { object, definition, metadata } = head
-  report.resource = { kind: definition.kind, namespace: metadata.namespace, name: metadata.name }
-  const body = definition.body === 'spec' ? (object['spec'] ?? {}) : withoutEnvelope(object)
-  const prefix = definition.body === 'spec' ? ['spec'] : []
-  if (definition.body === 'spec')
-    report.unknownKeys(object, ['apiVersion', 'kind', 'metadata', 'spec', 'status'], definition)
-  const spec = definition.schema.safeParse(body)
-  if (!spec.success) report.issues(spec.error.issues, prefix)
-  else
-    for (const { path, message } of unsupportedFields(definition.kind, spec.data))
-      report.fail('unsupported', formatPath([...prefix, ...path]), message)
+export function parseObject(input: unknown, origin?: Origin): Result<MeshResource, readonly Problem[]> {
+  const { resource, problems } = checkObject(input, origin)
+  return resource && !problems.some(({ severity }) => severity === 'error') ? ok(resource) : err(problems)
+}
+
+function readBody(
+  { object, definition, metadata }: Head,
+  report: Reporter,
+  origin: Origin | undefined,
+): MeshResource | undefined {
+  const inSpec = definition.body === 'spec'
+  const prefix = inSpec ? ['spec'] : []
+  if (inSpec) report.unknownKeys(object, ['apiVersion', 'kind', 'metadata', 'spec', 'status'], definition)
+  const body = withoutNulls(
+    inSpec ? (object['spec'] ?? {}) : withoutEnvelope(object),
+    AS_WRITTEN[definition.kind],
+  )
+  const parsed = definition.schema.safeParse(body)
+  if (!parsed.success) report.issues(parsed.error.issues, prefix)
+  const read = parsed.success
+    ? { spec: parsed.data, valid: true }
+    : salvage(definition, body, parsed.error.issues)
   const status = definition.kind === 'Pod' ? podStatus.optional().safeParse(object['status']) : undefined
   if (status && !status.success) report.issues(status.error.issues, ['status'])
-  if (report.problems.length > 0 || !spec.success) return err(report.problems)
+  if (!read) return undefined
+  const { spec } = read
+  const apiVersion = String(object['apiVersion'])
+  const findings: Findings = {
+    error: (path, message) => report.fail(INVALID, formatPath([...prefix, ...path]), message),
+    warn: (path, message) => report.fail(DOUBTFUL, formatPath([...prefix, ...path]), message, 'warning'),
+  }
   // The schema of the kind has just been checked, which is what ties `kind` to the type of `spec`.
-  const resource = {
-    apiVersion: String(object['apiVersion']),
+  if (read.valid) definition.rules?.(spec as never, findings, { ...metadata, apiVersion })
+  for (const { path, message } of unsupported(definition, spec))
+    report.fail('unsupported', path.length === 0 ? '' : formatPath([...prefix, ...path]), message)
+  return {
+    apiVersion,
     kind: definition.kind,
     metadata,
-    spec: spec.data,
+    spec,
     ...(object['status'] === undefined ? {} : { status: object['status'] }),
     ...(origin ? { origin } : {}),
   } as MeshResource
-  return ok(resource)
+}
+
+/** What is wrong with a field's value, not with its type: the object can be read. */
+const OF_VALUES: ReadonlySet<string> = new Set([
+  'custom',
+  'too_big',
+  'too_small',
+  'invalid_format',
+  'invalid_value',
+  'not_multiple_of',
+  'invalid_key',
+])
+
+/**
+ * What can be read of a body that its schema refuses: without its unknown fields, and with values that are
+ * wrong; undefined where the types are wrong. So the rest of the object is checked too, and analysis knows it.
+ */
+function salvage(
+  { schema }: KindDefinition,
+  body: unknown,
+  issues: readonly z.core.$ZodIssue[],
+): { spec: unknown; valid: boolean } | undefined {
+  const known = structuredClone(body)
+  for (const issue of issues) {
+    if (issue.code !== 'unrecognized_keys') continue
+    let at: unknown = known
+    for (const step of issue.path) at = (at as Record<PropertyKey, unknown>)[step]
+    for (const key of issue.keys) delete (at as Record<string, unknown>)[key]
+  }
+  const parsed = schema.safeParse(known)
+  if (parsed.success) return { spec: parsed.data, valid: true }
+  return parsed.error.issues.every(({ code }) => OF_VALUES.has(code))
+    ? { spec: known, valid: false }
+    : undefined
+}
+
+/** Fields that hold another program's configuration, where null may mean something. */
+const AS_WRITTEN: Readonly<Partial<Record<string, string>>> = {
+  EnvoyFilter: 'value',
+  WasmPlugin: 'pluginConfig',
+}
+
+/** A field that is null is the same as one that is not there, as for Kubernetes. */
+function withoutNulls(value: unknown, asWritten: string | undefined): unknown {
+  if (Array.isArray(value)) return value.map(item => withoutNulls(item, asWritten))
+  if (!isObject(value)) return value
+  const entries = Object.entries(value).filter(([, inner]) => inner !== null)
+  return Object.fromEntries(
+    entries.map(([key, inner]) => [key, key === asWritten ? inner : withoutNulls(inner, asWritten)]),
+  )
 }
 
 interface Head {
@@ -86,11 +171,11 @@ interface Head {
 
 function readHead(input: unknown, report: Reporter): Head | undefined {
   if (!isObject(input))
-    return report.fail('schema', '', 'must be an object with apiVersion, kind, metadata and spec')
+    return report.fail(INVALID, '', 'must be an object with apiVersion, kind, metadata and spec')
   const { apiVersion, kind } = input
   if (typeof kind !== 'string' || typeof apiVersion !== 'string') {
     return report.fail(
-      'schema',
+      INVALID,
       '',
       'apiVersion and kind are needed, for example "apiVersion: networking.istio.io/v1" and "kind: VirtualService"',
     )
@@ -98,27 +183,31 @@ function readHead(input: unknown, report: Reporter): Head | undefined {
   const definition = findDefinition(apiVersion, kind, report)
   if (!definition) return undefined
   const metadata = readMetadata(input['metadata'], definition, report)
-  return metadata && { object: input, definition, metadata }
+  if (!metadata) return undefined
+  report.resource = refOf({ kind, apiVersion, metadata, spec: undefined })
+  return { object: input, definition, metadata }
+}
+
+/** What an object of unknown kind calls itself. */
+function namedBy(input: unknown): ResourceRef | undefined {
+  const textIn = (object: unknown, key: string) => {
+    const value = isObject(object) ? object[key] : undefined
+    return typeof value === 'string' ? value : ''
+  }
+  const metadata = isObject(input) ? input['metadata'] : undefined
+  const kind = textIn(input, 'kind')
+  const [namespace, name] = [textIn(metadata, 'namespace'), textIn(metadata, 'name')]
+  return kind === '' ? undefined : { kind, namespace, name }
 }
 
 function findDefinition(apiVersion: string, kind: string, report: Reporter): KindDefinition | undefined {
-  const definition = findKind(kind)
-  if (definition?.kind !== kind) {
-    if (OTHER_KINDS.has(kind))
-      return report.fail('ignored-kind', 'kind', `the mesh does not use ${kind}; it is left alone`, 'warning')
-    const near = suggest(
-      kind,
-      kindDefinitions.map(one => one.kind),
-    )
-    return report.fail(
-      'unknown-kind',
-      'kind',
-      `there is no kind ${kind}${near ? `: did you mean ${near}?` : ''}`,
-    )
+  const definition = definitionOf({ apiVersion, kind })
+  if (!definition) {
+    const [message, isOther] = unknownKind(apiVersion, kind)
+    if (isOther) return report.fail('ignored-kind', 'kind', message, 'warning')
+    return report.fail('unknown-kind', 'kind', message)
   }
-  const supported = definition.versions.map(version =>
-    definition.group === '' ? version : `${definition.group}/${version}`,
-  )
+  const supported = definition.versions.map(version => apiVersionOf({ ...definition, versions: [version] }))
   if (!supported.includes(apiVersion)) {
     return report.fail(
       'unknown-kind',
@@ -129,23 +218,49 @@ function findDefinition(apiVersion: string, kind: string, report: Reporter): Kin
   return definition
 }
 
+/** Kinds of the mesh's own groups that Seine does not have. */
+const UNKNOWN_KINDS: ReadonlySet<string> = new Set([
+  'gateway.networking.k8s.io/UDPRoute',
+  'extensions.istio.io/TrafficExtension',
+  'install.istio.io/IstioOperator',
+])
+
+/** What to say of a kind that the mesh does not know, and whether that is as it should be: kinds of others. */
+function unknownKind(apiVersion: string, kind: string): [message: string, isOther: boolean] {
+  const group = groupOf(apiVersion)
+  const isMesh = group === 'gateway.networking.k8s.io' || group.endsWith('.istio.io')
+  const isKubernetes = group.endsWith('.k8s.io') || !group.includes('.')
+  const leftAlone: [string, boolean] = [`the mesh does not use ${kind}; it is left alone`, true]
+  if (OTHER_KINDS.has(kind) || (!isMesh && !isKubernetes)) return leftAlone
+  if (UNKNOWN_KINDS.has(`${group}/${kind}`)) return [`${kind} is not supported`, false]
+  const elsewhere = kindDefinitions.find(one => one.kind === kind)
+  if (elsewhere)
+    return [`${kind} is not known in ${apiVersion}; supported: ${apiVersionOf(elsewhere)}`, false]
+  const near = suggest(
+    kind,
+    kindDefinitions.map(one => one.kind),
+  )
+  if (!near && !isMesh) return leftAlone
+  return [`there is no kind ${kind}${near ? `: did you mean ${near}?` : ''}`, false]
+}
+
 function readMetadata(input: unknown, definition: KindDefinition, report: Reporter): ObjectMeta | undefined {
   if (!isObject(input) || typeof input['name'] !== 'string')
-    return report.fail('schema', 'metadata.name', 'a name is needed')
+    return report.fail(INVALID, 'metadata.name', 'a name is needed')
   const name = input['name']
   const isLabel = NAMED_BY_LABELS.has(definition.kind)
   if (isLabel ? !LABEL.test(name) : !NAME.test(name) || name.length > 253) {
-    return report.fail(
-      'schema',
+    report.fail(
+      INVALID,
       'metadata.name',
       `"${name}" is no valid name: lower-case letters, digits${isLabel ? ' and "-"' : ', "-" and "."'}`,
     )
   }
   const namespace = definition.namespaced ? (input['namespace'] ?? 'default') : ''
-  if (typeof namespace !== 'string') return report.fail('schema', 'metadata.namespace', 'must be a string')
+  if (typeof namespace !== 'string') return report.fail(INVALID, 'metadata.namespace', 'must be a string')
   if (definition.namespaced && !LABEL.test(namespace)) {
-    return report.fail(
-      'schema',
+    report.fail(
+      INVALID,
       'metadata.namespace',
       `"${namespace}" is no valid namespace: lower-case letters, digits and "-"`,
     )
@@ -171,11 +286,11 @@ function readMetadata(input: unknown, definition: KindDefinition, report: Report
 
 function stringMap(input: unknown, path: string, report: Reporter): Record<string, string> | undefined {
   if (input === undefined || input === null) return {}
-  if (!isObject(input)) return report.fail('schema', path, 'must be a map of strings')
+  if (!isObject(input)) return report.fail(INVALID, path, 'must be a map of strings')
   for (const [key, value] of Object.entries(input)) {
     if (typeof value !== 'string')
       return report.fail(
-        'schema',
+        INVALID,
         `${path}${formatPath(['', key])}`,
         `must be a string: write "${String(value)}" in quotes`,
       )
@@ -209,7 +324,7 @@ class Reporter {
   fail(code: string, path: string, message: string, severity: Problem['severity'] = 'error'): undefined {
     this.problems.push({
       severity,
-      code: code === 'schema' ? 'IST0106' : code,
+      code,
       message,
       ...(this.resource ? { resource: this.resource } : {}),
       ...(path === '' ? {} : { path }),
@@ -222,7 +337,7 @@ class Reporter {
     for (const key of Object.keys(object)) {
       if (!known.includes(key))
         this.fail(
-          'schema',
+          INVALID,
           formatPath([key]),
           `${definition.kind} has no field ${key}${didYouMean(key, known)}`,
         )
@@ -232,14 +347,14 @@ class Reporter {
   issues(issues: readonly z.core.$ZodIssue[], prefix: readonly PropertyKey[]): void {
     for (const issue of issues) {
       if (issue.code === 'unrecognized_keys') this.#unrecognized(issue, prefix)
-      else this.fail('schema', formatPath([...prefix, ...issue.path]), describe(issue))
+      else this.fail(INVALID, formatPath([...prefix, ...issue.path]), describeIssue(issue))
     }
   }
 
   #unrecognized(issue: z.core.$ZodIssueUnrecognizedKeys, prefix: readonly PropertyKey[]): void {
     for (const key of issue.keys)
       this.fail(
-        'schema',
+        INVALID,
         formatPath([...prefix, ...issue.path, key]),
         `there is no field "${key}" here${didYouMean(key, knownFields)}`,
       )
@@ -268,17 +383,4 @@ function collectFields(schema: unknown, seen: Set<unknown>): void {
 function didYouMean(key: string, candidates: Iterable<string>): string {
   const near = suggest(key, candidates)
   return near && near !== key ? `: did you mean "${near}"?` : ''
-}
-
-function describe(issue: z.core.$ZodIssue): string {
-  if (issue.code === 'invalid_type')
-    return issue.input === undefined && issue.message.includes('undefined')
-      ? 'is needed'
-      : `must be ${article(issue.expected)}`
-  if (issue.code === 'invalid_value') return `must be one of ${issue.values.map(String).join(', ')}`
-  return issue.message
-}
-
-function article(expected: string): string {
-  return /^[aeiou]/.test(expected) ? `an ${expected}` : `a ${expected}`
 }

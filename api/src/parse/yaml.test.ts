@@ -71,7 +71,9 @@ describe('parseYaml', () => {
     [
       'unknown version',
       'apiVersion: networking.istio.io/v9\nkind: Sidecar\nmetadata: {name: a}\n',
-      ['2:1 unknown-kind kind: there is no kind Sidecar'],
+      [
+        '1:1 unknown-kind apiVersion: Sidecar is not known in networking.istio.io/v9; supported: networking.istio.io/v1, networking.istio.io/v1beta1, networking.istio.io/v1alpha3',
+      ],
     ],
     [
       'broken YAML',
@@ -85,8 +87,8 @@ describe('parseYaml', () => {
     ['duplicate key', 'a: 1\na: 2\n', ['2:1 yaml-syntax : Map keys must be unique']],
     [
       'ignored kind',
-      'apiVersion: v1\nkind: Secret\nmetadata: {name: a}\n',
-      ['2:1 ignored-kind kind: the mesh does not use Secret; it is left alone'],
+      'apiVersion: v1\nkind: Role\nmetadata: {name: a}\n',
+      ['2:1 ignored-kind kind: the mesh does not use Role; it is left alone'],
     ],
   ])('reports %s with its place', (_name, text, expected) => {
     const lines = only(text)

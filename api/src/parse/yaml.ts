@@ -1,18 +1,31 @@
 import { err, errorMessage, ok, type Position, type Problem, type Result } from '@seine/kit'
 import { type Document, isMap, isScalar, isSeq, LineCounter, type Node, parseAllDocuments } from 'yaml'
-import type { MeshResource } from '../kinds.ts'
 import { defaultMeshConfig, type MeshConfig, meshConfigSchema } from '../mesh/mesh-config.ts'
+import type { MeshResource } from '../mesh-resource.ts'
 import type { Origin } from '../resource.ts'
 import { formatPath, parentPath } from './field-path.ts'
-import { parseObject } from './object.ts'
+import { type CheckedObject, checkObject } from './object.ts'
 
 /** The largest file that is read, in bytes. */
 export const MAX_FILE_BYTES = 16 << 20
 
-/** What a file of YAML documents held: the resources that are valid, and the problems of those that are not. */
+/** What a file of YAML documents held. */
 export interface ParsedFile {
+  /** What can be taken: all objects without errors. */
   readonly resources: readonly MeshResource[]
+  /** What is wrong with all of it. */
   readonly problems: readonly Problem[]
+  /** Every object, taken or not, and each document that is no YAML, in their order. */
+  readonly objects: readonly CheckedObject[]
+}
+
+function fileOf(objects: readonly CheckedObject[]): ParsedFile {
+  const isGood = ({ problems }: CheckedObject) => !problems.some(({ severity }) => severity === 'error')
+  return {
+    resources: objects.filter(isGood).flatMap(({ resource }) => resource ?? []),
+    problems: objects.flatMap(({ problems }) => problems),
+    objects,
+  }
 }
 
 /**
@@ -21,31 +34,21 @@ export interface ParsedFile {
  */
 export function parseYaml(text: string, file: string): ParsedFile {
   if (text.length > MAX_FILE_BYTES) {
-    return {
-      resources: [],
-      problems: [
-        {
-          severity: 'error',
-          code: 'yaml-syntax',
-          message: 'the file is larger than 16 MiB: split it',
-          position: { file, line: 1 },
-        },
-      ],
-    }
+    const message = 'the file is larger than 16 MiB: split it'
+    return fileOf([unreadable(message, { file, line: 1 })])
   }
   const lines = new LineCounter()
-  const resources: MeshResource[] = []
-  const problems: Problem[] = []
   const documents = parseAllDocuments(text, { lineCounter: lines, uniqueKeys: true, merge: true })
-  for (const document of Array.isArray(documents) ? documents : []) {
-    const read = readDocument(document, lines, file)
-    resources.push(...read.resources)
-    problems.push(...read.problems)
-  }
-  return { resources, problems }
+  return fileOf(
+    (Array.isArray(documents) ? documents : []).flatMap(document => readDocument(document, lines, file)),
+  )
 }
 
-function readDocument(document: Document.Parsed, lines: LineCounter, file: string): ParsedFile {
+function unreadable(message: string, position: Position): CheckedObject {
+  return { problems: [{ severity: 'error', code: 'yaml-syntax', message, position }] }
+}
+
+function readDocument(document: Document.Parsed, lines: LineCounter, file: string): CheckedObject[] {
   const problems: Problem[] = document.errors.map(error => {
     const at = lines.linePos(error.pos[0])
     return {
@@ -55,36 +58,22 @@ function readDocument(document: Document.Parsed, lines: LineCounter, file: strin
       position: { file, line: at.line, column: at.col },
     }
   })
-  if (problems.length > 0) return { resources: [], problems }
+  if (problems.length > 0) return [{ problems }]
   let value: unknown
   try {
     value = document.toJS({ maxAliasCount: 1000 })
   } catch (failure) {
-    return {
-      resources: [],
-      problems: [
-        {
-          severity: 'error',
-          code: 'yaml-syntax',
-          message: errorMessage(failure),
-          position: { file, line: lines.linePos(document.range[0]).line },
-        },
-      ],
-    }
+    return [unreadable(errorMessage(failure), { file, line: lines.linePos(document.range[0]).line })]
   }
-  if (value === null || value === undefined) return { resources: [], problems: [] }
+  if (value === null || value === undefined) return []
   const positions = positionsOf(document.contents, lines)
   return readObject(value, originIn(positions, file, ''), path => originIn(positions, file, path))
 }
 
-function readObject(value: unknown, origin: Origin, originAt: (path: string) => Origin): ParsedFile {
+function readObject(value: unknown, origin: Origin, originAt: (path: string) => Origin): CheckedObject[] {
   const items = listItems(value)
-  if (!items) {
-    const parsed = parseObject(value, origin)
-    return parsed.ok ? { resources: [parsed.value], problems: [] } : { resources: [], problems: parsed.error }
-  }
-  const parts = items.map((item, index) => readObject(item, originAt(`items[${index}]`), originAt))
-  return { resources: parts.flatMap(part => part.resources), problems: parts.flatMap(part => part.problems) }
+  if (!items) return [checkObject(value, origin)]
+  return items.flatMap((item, index) => readObject(item, originAt(`items[${index}]`), originAt))
 }
 
 /** The items of a `kind: List`. */

@@ -1,6 +1,7 @@
 import { z } from 'zod'
-import { workloadSelectorField } from '../fields.ts'
+import { workloadSelectorField } from '../fields/selectors.ts'
 import type { Resource } from '../resource.ts'
+import { type Rules, warnEmptySelector } from '../rules.ts'
 
 const mtls = z.strictObject({
   mode: z
@@ -8,6 +9,10 @@ const mtls = z.strictObject({
     .optional()
     .describe('What is taken; `UNSET` is what the wider policy says'),
 })
+
+const portNumber = z
+  .string()
+  .refine(text => /^\d+$/.test(text) && Number(text) >= 1 && Number(text) <= 65535, 'must be a port number')
 
 /** Istio `PeerAuthentication`: whether a workload takes plaintext. */
 export const peerAuthenticationSpec = z
@@ -19,7 +24,8 @@ export const peerAuthenticationSpec = z
       ),
     mtls: mtls.optional().describe('For all ports'),
     portLevelMtls: z
-      .record(z.string().regex(/^\d+$/, 'must be a port number'), mtls)
+      .record(portNumber, mtls)
+      .refine(ports => Object.keys(ports).length > 0, 'must not be empty: leave the field out instead')
       .optional()
       .describe('For single ports of the workload, by number'),
   })
@@ -36,3 +42,8 @@ export const peerAuthenticationSpec = z
 export type PeerAuthenticationSpec = z.infer<typeof peerAuthenticationSpec>
 export type PeerAuthentication = Resource<'PeerAuthentication', PeerAuthenticationSpec>
 export type MtlsMode = 'DISABLE' | 'PERMISSIVE' | 'STRICT'
+
+/** What Istio's validation warns of in a PeerAuthentication. */
+export const peerAuthenticationRules: Rules<PeerAuthenticationSpec> = (spec, findings) => {
+  if (spec.selector) warnEmptySelector(spec.selector.matchLabels, ['selector'], findings)
+}

@@ -19,12 +19,20 @@ export interface FileText {
   readonly text: string
 }
 
+/** What files hold, and what kept some of it from being read. */
+export interface LoadedFiles extends ParsedFile {
+  /** Files and folders that can't be read; among `problems` too. */
+  readonly fileProblems: readonly Problem[]
+  /** Objects that are there twice; among `problems` too. */
+  readonly duplicates: readonly Problem[]
+}
+
 /**
  * Reads files, folders (with the folders in them) and standard input (`-`). Files of a folder are those
  * that end in .yaml, .yml or .json; a file that is named itself may be called anything. The same object
  * twice is a problem, and the first one counts.
  */
-export async function loadFiles(paths: readonly string[], options: LoadOptions = {}): Promise<ParsedFile> {
+export async function loadFiles(paths: readonly string[], options: LoadOptions = {}): Promise<LoadedFiles> {
   const { texts, problems } = await readTexts(paths, options)
   const parsed = texts.map(({ path, text }) => parseYaml(text, path))
   const all: MeshResource[] = parsed.flatMap(file => file.resources)
@@ -32,6 +40,9 @@ export async function loadFiles(paths: readonly string[], options: LoadOptions =
   return {
     resources: [...resources.values()],
     problems: [...problems, ...parsed.flatMap(file => file.problems), ...duplicates],
+    objects: parsed.flatMap(file => file.objects),
+    fileProblems: problems,
+    duplicates,
   }
 }
 

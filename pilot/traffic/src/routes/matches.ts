@@ -19,12 +19,15 @@ export const MATCH_ALL: MatchInit = { pathSpecifier: { case: 'prefix', value: '/
 export function routeMatch(match: HttpMatchRequest): MatchInit {
   const headers: HeaderInit[] = []
   for (const [name, value] of Object.entries(match.headers ?? {})) headers.push(headerMatch(name, value))
-  for (const [name, value] of Object.entries(match.withoutHeaders ?? {}))
+  for (const [name, written] of Object.entries(match.withoutHeaders ?? {})) {
+    // Istio's way of asking for absence; it is no regular expression.
+    const value = written.regex === '*' ? {} : written
     headers.push({
       ...headerMatch(name, value),
       invertMatch: true,
       ...(isPresence(value) ? {} : { treatMissingHeaderAsEmpty: true }),
     })
+  }
   if (match.method) headers.push(headerMatch(':method', match.method))
   if (match.authority) headers.push(headerMatch(':authority', match.authority))
   if (match.scheme) headers.push(headerMatch(':scheme', match.scheme))
