@@ -17,6 +17,7 @@ const MAY_IMPORT = {
   envoy: ['kit', 'envoy-binary'],
   'envoy-binary': ['kit'],
   model: ['api', 'kit'],
+  analysis: ['model', 'api', 'kit'],
   'source-files': ['model', 'api', 'kit'],
   injector: ['model', 'api', 'kit'],
   'pilot-traffic': ['model', 'api', 'envoy', 'kit'],
@@ -41,7 +42,17 @@ const MAY_IMPORT = {
     'injector',
     'insights',
   ],
-  seinectl: ['api', 'kit', 'envoy', 'model', 'source-files', 'pilot-traffic', 'mixer-plugins', 'injector'],
+  seinectl: [
+    'api',
+    'kit',
+    'envoy',
+    'model',
+    'analysis',
+    'source-files',
+    'pilot-traffic',
+    'mixer-plugins',
+    'injector',
+  ],
   dashboard: ['insights'],
   demo: ['kit', 'api', 'injector', 'envoy-binary'],
   testing: ['api', 'kit', 'envoy', 'envoy-binary', 'model', 'source-files', 'pilot-traffic', 'mixer-plugins'],
@@ -49,7 +60,7 @@ const MAY_IMPORT = {
   bench: ['envoy-binary', 'kit', 'envoy', 'model', 'seined'],
 }
 /** Translation is pure: these may not reach for the outside world. */
-const PURE = ['pilot-traffic', 'mixer-policy', 'model', 'api', 'injector']
+const PURE = ['pilot-traffic', 'mixer-policy', 'model', 'analysis', 'api', 'injector']
 /** Modules of the outside, of the clock and of chance. */
 const IMPURE = [
   /from 'node:/,

@@ -1,0 +1,6 @@
+export { type AnalysisInput, analyzeObjects, ContinuousAnalysis } from './analyze.ts'
+export type { Analyzer } from './analyzer.ts'
+export { analyzers } from './analyzers.ts'
+export { type Code, type CodeDefinition, codes, type Level } from './codes.ts'
+export type { AnalysisOptions } from './context.ts'
+export { type Finding, findingOf, problemOf } from './finding.ts'
