@@ -1,4 +1,5 @@
 import { Command, InvalidArgumentError, Option } from 'commander'
+import type { AnalyzeFlags } from './commands/analyze.ts'
 import type { ApplyFlags } from './commands/apply.ts'
 import type { DashboardFlags } from './commands/dashboard.ts'
 import type { DeleteFlags } from './commands/delete.ts'
@@ -8,6 +9,7 @@ import type { GetFlags } from './commands/get.ts'
 import type { ProxyConfigFlags } from './commands/proxy-config.ts'
 import type { ProxyStatusFlags } from './commands/proxy-status.ts'
 import type { RenderFlags } from './commands/render.ts'
+import type { ValidateFlags } from './commands/validate.ts'
 import type { VersionFlags } from './commands/version.ts'
 import type { ExitCode, Terminal } from './terminal.ts'
 
@@ -26,6 +28,7 @@ export function buildProgram(terminal: Terminal, exit: (code: ExitCode) => void)
     )
   const commands = [
     configurationCommands(terminal, exit),
+    checkCommands(terminal, exit),
     proxyCommands(terminal, exit),
     otherCommands(terminal, exit),
   ].flat()
@@ -108,6 +111,40 @@ function configurationCommands(terminal: Terminal, exit: (code: ExitCode) => voi
       exit(await (await import('./commands/diff.ts')).diffCommand(terminal, flags)),
     )
   return [apply, get, remove, diff]
+}
+
+function checkCommands(terminal: Terminal, exit: (code: ExitCode) => void): Command[] {
+  const validate = new Command('validate')
+    .description('Check objects by their APIs, each by itself')
+    .requiredOption('-f, --filename <path>', 'a file, a folder, or - for standard input; repeatable', collect)
+    .addOption(output(['table', 'json', 'yaml']))
+    .addHelpText(
+      'after',
+      examples('seinectl validate -f config/', 'seinectl validate -f reviews.yaml -o json'),
+    )
+    .action(async (flags: ValidateFlags) =>
+      exit(await (await import('./commands/validate.ts')).validate(terminal, flags)),
+    )
+  const analyze = withServer(new Command('analyze'))
+    .description("Look for what is probably wrong between objects, with Istio's codes")
+    .option(
+      '-f, --filename <path>',
+      'a file, a folder, or - for standard input; repeatable (default: the running mesh)',
+      collect,
+    )
+    .addOption(output(['table', 'json', 'yaml']))
+    .addHelpText(
+      'after',
+      examples(
+        'seinectl analyze -f app/ -f config/',
+        'seinectl analyze -f config/ -o json',
+        'seinectl analyze',
+      ),
+    )
+    .action(async (flags: AnalyzeFlags) =>
+      exit(await (await import('./commands/analyze.ts')).analyze(terminal, flags)),
+    )
+  return [validate, analyze]
 }
 
 function proxyCommands(terminal: Terminal, exit: (code: ExitCode) => void): Command[] {

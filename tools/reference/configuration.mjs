@@ -12,7 +12,27 @@ const ABOUT = {
     "Whether workloads take plaintext. The workload's own policy counts before its namespace's, and that before the mesh's, which stands in the root namespace; without any, PERMISSIVE holds.",
   AuthorizationPolicy:
     'Who may do what at a workload. A DENY policy that matches refuses; where an ALLOW policy applies to the workload, what none of them matches is refused; else all is allowed.',
+  Gateway: 'The ports at which a gateway takes connections from outside, for which hosts, and their TLS.',
+  WorkloadGroup: 'What the WorkloadEntries of several workloads that are no pods have in common.',
+  Sidecar: 'What a sidecar knows: the ports it takes requests at, and the services its workload calls.',
+  EnvoyFilter: "Changes to the configuration of Envoy itself, below Istio's API.",
+  ProxyConfig: "Settings of workloads' proxies.",
+  RequestAuthentication: 'Which tokens (JWT) requests to a workload may carry, and who issues them.',
+  Telemetry: 'What proxies record: metrics, traces and access logs, and where to.',
+  WasmPlugin: 'A WebAssembly module in the chain of filters of proxies.',
+  GatewayClass: 'Who runs the Gateways that name it.',
+  'Gateway.gateway.networking.k8s.io':
+    'The ports at which a gateway takes connections from outside, and which routes may be attached to them.',
+  ListenerSet: 'Further listeners of a Gateway, in the hands of somebody else.',
+  HTTPRoute: 'How HTTP requests of a Gateway, or to a Service, are routed.',
+  GRPCRoute: 'How gRPC calls are routed.',
+  TLSRoute: 'How TLS connections are routed, by the name that the client asks for.',
+  TCPRoute: 'How TCP connections are routed.',
+  ReferenceGrant: 'Which objects of other namespaces may refer to objects of this one.',
+  BackendTLSPolicy: 'How a gateway speaks TLS to a Service.',
 }
+
+const LIKE_DEPLOYMENT = ['StatefulSet', 'DaemonSet', 'ReplicaSet', 'Job']
 
 const KUBERNETES = {
   Service: "A service of the mesh's registry. Ports other than TCP are left out.",
@@ -24,29 +44,58 @@ const KUBERNETES = {
   ServiceAccount: 'Accepted and not read: an identity follows from the name of the account in the pod.',
   ConfigMap:
     'The one called `istio` or `seine` in `istio-system` or `seine-system` holds the [settings of the mesh](mesh-config.md).',
+  ...Object.fromEntries(
+    LIKE_DEPLOYMENT.map(kind => [
+      kind,
+      'Pods to run. Only `seinectl analyze` reads it: the fields of `spec.template`, as in a Deployment.',
+    ]),
+  ),
+  Secret: 'Only `seinectl analyze` reads it: whether it is there, and whether its certificates are valid.',
+  Node: 'Only `seinectl analyze` reads it: the labels that say in which region and zone it is.',
+  CustomResourceDefinition:
+    "Only `seinectl analyze` reads it: versions of Istio's and the Gateway API's kinds.",
+  MutatingWebhookConfiguration:
+    "Only `seinectl analyze` reads it: whether an injector's webhook leads anywhere.",
+}
+
+/** The name of a kind among ours: two groups have a Gateway. */
+function nameOf({ kind, group }) {
+  const longer = `${kind}.${group}`
+  return longer in ABOUT ? longer : kind
+}
+
+/** The address of a kind's page. */
+function pageOf(definition) {
+  const { plural, group } = definition
+  return nameOf(definition).includes('.') ? `${plural}.${group}.md` : `${plural}.md`
 }
 
 export async function configurationPages(root) {
   const { apiVersionOf, kindDefinitions } = await import(`${root}/api/dist/kinds.js`)
   const { meshConfigSchema } = await import(`${root}/api/dist/mesh/mesh-config.js`)
-  const { UNSUPPORTED, UNSUPPORTED_VALUES } = await import(`${root}/api/dist/parse/unsupported.js`)
-  const ours = kindDefinitions.filter(({ kind }) => kind in ABOUT)
+  const { UNSUPPORTED, UNSUPPORTED_KINDS, UNSUPPORTED_VALUES } = await import(
+    `${root}/api/dist/parse/unsupported.js`
+  )
+  const ours = kindDefinitions.filter(one => nameOf(one) in ABOUT)
   const theirs = kindDefinitions.filter(({ kind }) => kind in KUBERNETES)
   const missing = kindDefinitions.filter(one => !ours.includes(one) && !theirs.includes(one))
   if (missing.length > 0)
     throw new Error(`tools/reference/configuration.mjs does not describe ${missing.map(({ kind }) => kind)}`)
-  const pages = [['configuration.md', indexPage(ours, theirs, apiVersionOf)]]
+  const isRefused = ({ group, kind }) => UNSUPPORTED_KINDS.has(`${group}/${kind}`)
+  const pages = [['configuration.md', indexPage(ours, theirs, apiVersionOf, isRefused)]]
   for (const definition of ours)
     pages.push([
-      `configuration/${definition.plural}.md`,
-      kindPage(definition, UNSUPPORTED[definition.kind] ?? [], UNSUPPORTED_VALUES[definition.kind] ?? []),
+      `configuration/${pageOf(definition)}`,
+      isRefused(definition)
+        ? refusedPage(definition)
+        : kindPage(definition, UNSUPPORTED[definition.kind] ?? [], UNSUPPORTED_VALUES[definition.kind] ?? []),
     ])
   pages.push(['configuration/kubernetes.md', kubernetesPage(theirs)])
   pages.push(['configuration/mesh-config.md', meshConfigPage(meshConfigSchema)])
   return pages
 }
 
-function indexPage(ours, theirs, apiVersionOf) {
+function indexPage(ours, theirs, apiVersionOf, isRefused) {
   const row = page => definition => [
     `[${definition.kind}](configuration/${page(definition)})`,
     code(apiVersionOf(definition)),
@@ -66,10 +115,15 @@ the mesh reads the fields listed and leaves the rest alone.
 ${table(
   ['Kind', 'API version', 'Other versions', 'Plural', 'Short'],
   [
-    ...ours.map(row(({ plural }) => `${plural}.md`)),
+    ...ours.filter(one => !isRefused(one)).map(row(pageOf)),
     ...theirs.map(row(({ kind }) => `kubernetes.md#${anchor(kind)}`)),
   ],
 )}
+
+These belong to the APIs and are not translated yet. \`seinectl validate\` checks them, says so, and \`seinectl
+analyze\` reads them; the mesh refuses them.
+
+${table(['Kind', 'API version', 'Other versions', 'Plural', 'Short'], ours.filter(isRefused).map(row(pageOf)))}
 
 [Settings of the mesh as a whole](configuration/mesh-config.md) stand in a ConfigMap.`
 }
@@ -104,6 +158,26 @@ not translated yet: an object that uses it is refused.
 ${table(['Field', 'Type', 'Meaning', 'Supported'], rows)}`
 }
 
+function refusedPage(definition) {
+  const { group, versions } = definition
+  const rows = fieldsOf(definition.schema, 'spec').map(field => [
+    code(field.path),
+    field.type,
+    meaningOf(field),
+  ])
+  return `# ${nameOf(definition)}
+
+${NOTICE}
+
+${ABOUT[nameOf(definition)]} API versions: ${list(versions.map(version => code(`${group}/${version}`)))}.
+
+**Not translated yet**: \`seinectl validate\` checks objects of this kind, and the mesh refuses them.
+
+\`[]\` stands for an item of a list, \`{}\` for a value of a map.
+
+${table(['Field', 'Type', 'Meaning'], rows)}`
+}
+
 function kubernetesPage(definitions) {
   const sections = definitions.map(({ kind, schema, body }) => {
     const rows = fieldsOf(schema, body === 'spec' ? 'spec' : '').map(field => [
@@ -111,7 +185,10 @@ function kubernetesPage(definitions) {
       field.type,
       meaningOf(field),
     ])
-    const fields = rows.length > 0 ? `\n\n${table(['Field', 'Type', 'Meaning'], rows)}` : ''
+    const fields =
+      rows.length > 0 && !LIKE_DEPLOYMENT.includes(kind)
+        ? `\n\n${table(['Field', 'Type', 'Meaning'], rows)}`
+        : ''
     return `## ${kind}\n\n${KUBERNETES[kind]}${fields}`
   })
   return `# Kubernetes' kinds

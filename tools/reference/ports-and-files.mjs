@@ -114,6 +114,9 @@ const METADATA = {
     'Annotation of a Service: the namespaces it is visible in, separated by commas',
   'kubernetes.io/service-name': 'Label of an EndpointSlice: its Service',
   'pod-template-hash': "Label of a pod: what to take off its ReplicaSet's name to get its Deployment's",
+  'topology.kubernetes.io/region': 'Label of a node, read by analysis only',
+  'topology.kubernetes.io/zone': 'The same',
+  'topology.istio.io/subzone': 'The same',
   'prometheus.io/scrape':
     "Annotation that the injector writes: `true`. Where the pod says so itself, its metrics are served with the sidecar's",
   'prometheus.io/port': "Annotation that the injector writes: `15020`, in place of the application's own",
@@ -294,7 +297,7 @@ async function metadataOf(root) {
   const annotations = new Proxy({}, { get: (_, name) => void found.add(name) })
   readAnnotations({ name: 'pod', namespace: 'default', labels: {}, annotations })
   const NAMES =
-    /['"[]((?:[a-z.-]+\.(?:istio|kubernetes)|prometheus|kubernetes)\.io\/[A-Za-z-]+|istio-injection|pod-template-hash)['"\]]/g
+    /['"[]((?:[a-z.-]+\.(?:istio|kubernetes)|prometheus|kubernetes)\.io\/[a-z][A-Za-z-]*|istio-injection|pod-template-hash)['"\]]/g
   for (const text of productSources(root).values())
     for (const [, name] of text.matchAll(NAMES))
       if (!name.startsWith('kubernetes.io/') || name === 'kubernetes.io/service-name') found.add(name)

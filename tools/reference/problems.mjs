@@ -24,6 +24,10 @@ const CODES = {
     'An annotation of a pod can not be read. The pod gets no sidecar.',
     'The message says what is wanted; several values are separated by commas.',
   ],
+  IST0133: [
+    "An object fits its schema, and Istio's validation warns of something in it: a field without effect, or a deprecated one.",
+    'The message says what.',
+  ],
   'certificate-expired': [
     "A workload's certificate has ended. Its calls by mutual TLS fail.",
     "The agent's log says why it got no new one: most often its token, or citadel does not answer.",
@@ -123,13 +127,16 @@ const CODES = {
 /** Codes of something else: why citadel refuses a request. */
 const OTHER = new Set(['not-allowed'])
 
-export function problemPages(root) {
+export async function problemPages(root) {
+  const { codes } = await import(`${root}/analysis/dist/codes.js`)
   const CODE = /'(IST\d{4}|unsupported|[a-z]+(?:-[a-z]+)+)'/g
   const FORMS = [
     // code: 'yaml-syntax', or one of several
     /\bcode: [^\n]*/g,
     // fail('unknown-kind', …), problem('warning', 'not-ready', …), problemAt(rule, 'spec.host', 'host-collision', …)
     /\b(?:fail|problem|problemAt)\([\s\S]{0,120}/g,
+    // const INVALID = 'IST0106'
+    /^const [A-Z_]+ = 'IST\d{4}'$/gm,
   ]
   const found = new Set()
   for (const text of productSources(root).values())
@@ -153,6 +160,18 @@ An *error* keeps its object, or the part named, out of the mesh; a *warning* doe
 Codes that begin with \`IST\` are those of Istio's analysis.
 
 ${table(['Code', 'Meaning', 'What to do'], rows)}
+
+## Findings of analysis
+
+\`seinectl analyze -f\` looks at files, \`seinectl analyze\` asks the running mesh, which looks at its configuration
+whenever that changes. Findings keep nothing out of the mesh. An object with the annotation
+\`galley.istio.io/analyze-suppress: IST0118,IST0132\` (or \`*\`) has none of these.
+
+${table(['Code', 'Level', 'What is found'], Object.entries(codes).map(finding))}
 `
   return [['problems.md', text]]
+}
+
+function finding([name, { level, explains }]) {
+  return [code(name), level, explains]
 }
