@@ -288,7 +288,7 @@ export const codes = {
   },
   IST0171: {
     level: 'Warning',
-    template: 'its status says {type}: {reason} {message}',
+    template: 'its status says {type}={status}, {reason}: {message}',
     explains: 'A controller reports that it could not do what the object asks for.',
   },
   IST0173: {

@@ -28,6 +28,7 @@ export const negativeConditions: Analyzer = {
           if (isNegative || isPartial)
             report(resource, 'IST0171', path, {
               type,
+              status: textOf(at(condition, 'status')) ?? '',
               reason,
               message: textOf(at(condition, 'message')) ?? '',
             })

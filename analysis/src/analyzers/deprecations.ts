@@ -66,7 +66,7 @@ export const gatewayApiVersions: Analyzer = {
         report(definition, 'IST0176', ['metadata', 'annotations', annotation], {
           crd: name,
           installed,
-          minimum: `${minimum.join('.')}.0`,
+          minimum: `v${minimum.join('.')}.0`,
         })
     }
   },

@@ -86,7 +86,7 @@ export function overlaps(a: string, b: string): boolean {
 /** Routes by JWT claims at gateways where no token is checked (IST0149). */
 export const claimRoutes: Analyzer = {
   name: 'claim-routes',
-  inputs: ['VirtualService', 'RequestAuthentication', 'Gateway', ...WORKLOAD_KINDS],
+  inputs: ['VirtualService', 'RequestAuthentication', 'Gateway', 'ConfigMap', ...WORKLOAD_KINDS],
   analyze(context, report) {
     const authentications = context.all('RequestAuthentication')
     for (const service of context.all('VirtualService')) {
