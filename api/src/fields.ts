@@ -26,10 +26,12 @@ export function durationMs(duration: string): number {
 
 // The titles below are what the reference documentation calls the types.
 
+const NO_DURATION = 'must be a duration such as 1s, 250ms or 1h30m'
+
 /** A duration in Go's notation, as Istio takes it: whole milliseconds. */
 export const durationField = z
-  .string()
-  .regex(DURATION, 'must be a duration such as 1s, 250ms or 1h30m')
+  .string({ error: ({ input }) => (input === undefined ? undefined : NO_DURATION) })
+  .regex(DURATION, NO_DURATION)
   .refine(value => Number.isInteger(durationMs(value)), 'must be whole milliseconds')
   .refine(value => durationMs(value) <= MAX_DURATION_MS, 'must be at most a hundred years')
   .meta({ title: 'duration' })

@@ -37,7 +37,9 @@ export const serviceSpec = z
     const seen = new Set<string>()
     for (const [index, { port, name = '', protocol = 'TCP' }] of (ports ?? []).entries()) {
       if (seen.has(`${protocol} ${port}`)) issue(['ports', index, 'port'], `there is already a port ${port}`)
-      if (seen.has(name)) issue(['ports', index, 'name'], `there is already a port named "${name}"`)
+      if (name === '' && (ports?.length ?? 0) > 1)
+        issue(['ports', index, 'name'], 'is needed where there are several ports')
+      else if (seen.has(name)) issue(['ports', index, 'name'], `there is already a port named ${name}`)
       seen.add(`${protocol} ${port}`).add(name)
     }
   })

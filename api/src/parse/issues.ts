@@ -6,11 +6,12 @@ type Issue = z.core.$ZodIssue
 export function describeIssue(issue: Issue): string {
   switch (issue.code) {
     case 'invalid_type':
+      if (!issue.message.startsWith('Invalid input')) return issue.message
       return issue.input === undefined && issue.message.includes('undefined')
         ? 'is needed'
         : `must be ${article(issue.expected)}`
     case 'invalid_value':
-      return `must be one of ${issue.values.map(String).join(', ')}`
+      return `must be one of ${issue.values.map(String).filter(Boolean).join(', ')}`
     case 'too_big':
       return issue.message.startsWith('Too big')
         ? limit(issue.origin, 'at most', issue.maximum)
@@ -28,10 +29,15 @@ export function describeIssue(issue: Issue): string {
   }
 }
 
+const EMPTY: Readonly<Record<string, string>> = {
+  array: 'needs at least one entry',
+  string: 'must not be empty',
+}
 const UNITS: Readonly<Record<string, string>> = { array: 'entries', string: 'characters' }
 
 function limit(origin: string, how: string, bound: number | bigint): string {
   const unit = UNITS[origin]
+  if (unit && how === 'at least' && Number(bound) === 1) return EMPTY[origin] ?? ''
   return unit ? `must have ${how} ${bound} ${unit}` : `must be ${how} ${bound}`
 }
 

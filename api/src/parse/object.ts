@@ -5,9 +5,11 @@ import { apiVersionOf, definitionOf, kindDefinitions } from '../kinds.ts'
 import { podStatus } from '../kubernetes/workload.ts'
 import type { MeshResource } from '../mesh-resource.ts'
 import { groupOf, type ObjectMeta, type Origin, refOf } from '../resource.ts'
-import type { Findings } from '../rules.ts'
+import type { FieldPath, Findings } from '../rules.ts'
 import { formatPath } from './field-path.ts'
 import { describeIssue } from './issues.ts'
+import { nearestField } from './known-fields.ts'
+import { fieldsAt, type Schema, withDefaults } from './schema-walk.ts'
 import { suggest } from './suggest.ts'
 import { unsupported } from './unsupported.ts'
 
@@ -47,8 +49,8 @@ const OTHER_KINDS = new Set([
 export interface CheckedObject {
   readonly ref?: ResourceRef
   /**
-   * The typed object, if its fields could be read. Where there are errors, it may break rules, lack defaults,
-   * and use what is not supported yet: something to analyse, not to translate.
+   * The typed object, if its fields could be read. Where there are errors, it may break rules, and
+   * use what is not supported yet: something to analyse, not to translate.
    */
   readonly resource?: MeshResource
   readonly problems: readonly Problem[]
@@ -60,7 +62,8 @@ export function checkObject(input: unknown, origin?: Origin): CheckedObject {
   const head = readHead(input, report)
   const ref = report.resource ?? namedBy(input)
   const resource = head && readBody(head, report, origin)
-  return { ...(ref ? { ref } : {}), ...(resource ? { resource } : {}), problems: report.problems }
+  const problems = report.problems.sort(byPlace)
+  return { ...(ref ? { ref } : {}), ...(resource ? { resource } : {}), problems }
 }
 
 /**
@@ -71,6 +74,11 @@ export function checkObject(input: unknown, origin?: Origin): CheckedObject {
 export function parseObject(input: unknown, origin?: Origin): Result<MeshResource, readonly Problem[]> {
   const { resource, problems } = checkObject(input, origin)
   return resource && !problems.some(({ severity }) => severity === 'error') ? ok(resource) : err(problems)
+}
+
+/** As they stand in the file; what has no place stays where it is found. */
+function byPlace({ position: a }: Problem, { position: b }: Problem): number {
+  return (a?.line ?? 0) - (b?.line ?? 0) || (a?.column ?? 0) - (b?.column ?? 0)
 }
 
 function readBody(
@@ -86,21 +94,29 @@ function readBody(
     AS_WRITTEN[definition.kind],
   )
   const parsed = definition.schema.safeParse(body)
-  if (!parsed.success) report.issues(parsed.error.issues, prefix)
-  const read = parsed.success
-    ? { spec: parsed.data, valid: true }
-    : salvage(definition, body, parsed.error.issues)
+  if (!parsed.success) report.issues(parsed.error.issues, prefix, definition.schema)
+  const read: Salvaged | undefined = parsed.success
+    ? { spec: parsed.data, issues: [] }
+    : salvage(definition.schema, body, parsed.error.issues)
   const status = definition.kind === 'Pod' ? podStatus.optional().safeParse(object['status']) : undefined
-  if (status && !status.success) report.issues(status.error.issues, ['status'])
+  if (status && !status.success) report.issues(status.error.issues, ['status'], podStatus)
   if (!read) return undefined
-  const { spec } = read
+  const { spec, issues } = read
   const apiVersion = String(object['apiVersion'])
+  const isTold = (path: FieldPath) =>
+    issues.some(issue => issue.path.length > 0 && issue.path.every((step, at) => step === path[at]))
   const findings: Findings = {
-    error: (path, message) => report.fail(INVALID, formatPath([...prefix, ...path]), message),
-    warn: (path, message) => report.fail(DOUBTFUL, formatPath([...prefix, ...path]), message, 'warning'),
+    error: (path, message) => {
+      if (!isTold(path)) report.fail(INVALID, formatPath([...prefix, ...path]), message)
+    },
+    warn: (path, message) => {
+      if (!isTold(path)) report.fail(DOUBTFUL, formatPath([...prefix, ...path]), message, 'warning')
+    },
   }
-  // The schema of the kind has just been checked, which is what ties `kind` to the type of `spec`.
-  if (read.valid) definition.rules?.(spec as never, findings, { ...metadata, apiVersion })
+  // The types of the schema have just been checked, which is what ties `kind` to the type of `spec`. A value that
+  // is none of those there are is no case that rules know.
+  if (issues.every(({ code }) => code !== 'invalid_value'))
+    definition.rules?.(spec as never, findings, { ...metadata, apiVersion })
   for (const { path, message } of unsupported(definition, spec))
     report.fail('unsupported', path.length === 0 ? '' : formatPath([...prefix, ...path]), message)
   return {
@@ -124,15 +140,21 @@ const OF_VALUES: ReadonlySet<string> = new Set([
   'invalid_key',
 ])
 
+interface Salvaged {
+  readonly spec: unknown
+  /** What is still wrong with it. */
+  readonly issues: readonly z.core.$ZodIssue[]
+}
+
 /**
  * What can be read of a body that its schema refuses: without its unknown fields, and with values that are
  * wrong; undefined where the types are wrong. So the rest of the object is checked too, and analysis knows it.
  */
 function salvage(
-  { schema }: KindDefinition,
+  schema: z.ZodType,
   body: unknown,
   issues: readonly z.core.$ZodIssue[],
-): { spec: unknown; valid: boolean } | undefined {
+): Salvaged | undefined {
   const known = structuredClone(body)
   for (const issue of issues) {
     if (issue.code !== 'unrecognized_keys') continue
@@ -141,9 +163,10 @@ function salvage(
     for (const key of issue.keys) delete (at as Record<string, unknown>)[key]
   }
   const parsed = schema.safeParse(known)
-  if (parsed.success) return { spec: parsed.data, valid: true }
-  return parsed.error.issues.every(({ code }) => OF_VALUES.has(code))
-    ? { spec: known, valid: false }
+  if (parsed.success) return { spec: parsed.data, issues: [] }
+  const { issues: left } = parsed.error
+  return left.every(({ code }) => OF_VALUES.has(code))
+    ? { spec: withDefaults(schema, known), issues: left }
     : undefined
 }
 
@@ -291,7 +314,7 @@ function stringMap(input: unknown, path: string, report: Reporter): Record<strin
     if (typeof value !== 'string')
       return report.fail(
         INVALID,
-        `${path}${formatPath(['', key])}`,
+        formatPath([...path.split('.'), key]),
         `must be a string: write "${String(value)}" in quotes`,
       )
   }
@@ -339,48 +362,39 @@ class Reporter {
         this.fail(
           INVALID,
           formatPath([key]),
-          `${definition.kind} has no field ${key}${didYouMean(key, known)}`,
+          `${definition.kind} has no field ${key}${didYouMean(suggest(key, known))}`,
         )
     }
   }
 
-  issues(issues: readonly z.core.$ZodIssue[], prefix: readonly PropertyKey[]): void {
+  issues(issues: readonly z.core.$ZodIssue[], prefix: readonly PropertyKey[], schema: Schema): void {
+    // What else is wrong with one value mostly follows from the first.
+    const told = new Set<string>()
     for (const issue of issues) {
-      if (issue.code === 'unrecognized_keys') this.#unrecognized(issue, prefix)
-      else this.fail(INVALID, formatPath([...prefix, ...issue.path]), describeIssue(issue))
+      const path = formatPath([...prefix, ...issue.path])
+      if (issue.code === 'unrecognized_keys') this.#unrecognized(issue, prefix, schema)
+      else if (!told.has(path)) {
+        told.add(path)
+        this.fail(INVALID, path, describeIssue(issue))
+      }
     }
   }
 
-  #unrecognized(issue: z.core.$ZodIssueUnrecognizedKeys, prefix: readonly PropertyKey[]): void {
+  #unrecognized(
+    issue: z.core.$ZodIssueUnrecognizedKeys,
+    prefix: readonly PropertyKey[],
+    schema: Schema,
+  ): void {
+    const known = fieldsAt(schema, issue.path)
     for (const key of issue.keys)
       this.fail(
         INVALID,
         formatPath([...prefix, ...issue.path, key]),
-        `there is no field "${key}" here${didYouMean(key, knownFields)}`,
+        `there is no field "${key}" here${didYouMean(nearestField(key, known))}`,
       )
   }
 }
 
-/** The names of all fields of all kinds, for suggestions: a misplaced or misspelt field is nearly always one of them. */
-const knownFields = new Set<string>()
-for (const definition of kindDefinitions) collectFields(definition.schema, new Set())
-
-function collectFields(schema: unknown, seen: Set<unknown>): void {
-  if (typeof schema !== 'object' || schema === null || seen.has(schema)) return
-  seen.add(schema)
-  const definition = (schema as { _zod?: { def?: Record<string, unknown> } })._zod?.def
-  if (!definition) return
-  if (isObject(definition['shape'])) {
-    for (const [name, field] of Object.entries(definition['shape'])) {
-      knownFields.add(name)
-      collectFields(field, seen)
-    }
-  }
-  for (const inner of ['innerType', 'element', 'valueType', 'in', 'out'])
-    collectFields(definition[inner], seen)
-}
-
-function didYouMean(key: string, candidates: Iterable<string>): string {
-  const near = suggest(key, candidates)
-  return near && near !== key ? `: did you mean "${near}"?` : ''
+function didYouMean(near: string | undefined): string {
+  return near ? `: did you mean "${near}"?` : ''
 }

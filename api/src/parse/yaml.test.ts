@@ -61,7 +61,7 @@ describe('parseYaml', () => {
     [
       'bad duration',
       route('  - {timeout: 5, route: [{destination: {host: a}}]}'),
-      ['8:6 IST0106 spec.http[0].timeout: must be a string'],
+      ['8:6 IST0106 spec.http[0].timeout: must be a duration such as 1s, 250ms or 1h30m'],
     ],
     [
       'unknown kind',
