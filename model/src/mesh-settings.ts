@@ -53,6 +53,12 @@ function parse(resource: ConfigMap): ReturnType<typeof parseMeshConfig> {
   return { ok: false, error: parsed.error.map(problem => ({ ...problem, resource: refOf(resource) })) }
 }
 
+/** What is wrong with the settings that a ConfigMap holds; nothing where it holds none. */
+export function meshConfigProblems(resource: ConfigMap): readonly Problem[] {
+  const parsed = isMeshConfig(resource) ? parse(resource) : undefined
+  return parsed && !parsed.ok ? parsed.error : []
+}
+
 function collision(other: ConfigMap, winner: ConfigMap): Problem {
   return {
     severity: 'error',

@@ -1,5 +1,6 @@
 import type { CheckedObject } from '@seine/api'
 import { formatPosition, formatRef, type Problem } from '@seine/kit'
+import { meshConfigProblems } from '@seine/model'
 import { loadFiles } from '@seine/source-files'
 import { printData } from '../output/data.ts'
 import { printProblems } from '../output/errors.ts'
@@ -33,10 +34,16 @@ interface ValidatedObject {
 export async function validate(terminal: Terminal, flags: ValidateFlags): Promise<ExitCode> {
   const { objects, fileProblems, duplicates } = await loadFiles(flags.filename, { stdin: terminal.stdin })
   const unreadable = printProblems(terminal, fileProblems)
-  const checked = objects.map(object => withDuplicates(object, duplicates))
+  const checked = objects.map(object => withDuplicates(withSettings(object), duplicates))
   if (flags.output === 'table') printTable(terminal, checked)
   else await printData(terminal, checked.map(validated), flags.output)
   return unreadable || checked.some(isInvalid) ? ExitCode.failed : ExitCode.ok
+}
+
+/** The settings of the mesh are a text in a ConfigMap, which its schema knows nothing of. */
+function withSettings(object: CheckedObject): CheckedObject {
+  const found = object.resource?.kind === 'ConfigMap' ? meshConfigProblems(object.resource) : []
+  return found.length > 0 ? { ...object, problems: [...object.problems, ...found] } : object
 }
 
 /** An object that is written down twice is not invalid by itself, and only one of the two is used. */
