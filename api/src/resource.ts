@@ -38,8 +38,16 @@ export interface Resource<K extends string, S> {
 
 /** The object's name for people and for problems. */
 export function refOf({ kind, metadata, apiVersion }: Resource<string, unknown>): ResourceRef {
-  const ref = { kind, namespace: metadata.namespace, name: metadata.name }
-  const group = groupOf(apiVersion)
+  return refTo({ kind, group: groupOf(apiVersion) }, metadata.namespace, metadata.name)
+}
+
+/** The same for an object that may not be there. */
+export function refTo(
+  { kind, group }: { readonly kind: string; readonly group: string },
+  namespace: string,
+  name: string,
+): ResourceRef {
+  const ref = { kind, namespace, name }
   return group === AMBIGUOUS[kind] ? { ...ref, group } : ref
 }
 

@@ -154,13 +154,7 @@ describe('validate', () => {
         'STATIC without endpoints and workloadSelector leads nowhere',
       ],
       ['bad.yaml:15:1', 'error', 'Gateway default/public', 'Gateway is not supported yet'],
-      [
-        'bad.yaml:23:1',
-        'warning',
-        'Role reader',
-        'kind',
-        'the mesh does not use Role; it is left alone',
-      ],
+      ['bad.yaml:23:1', 'warning', 'Role reader', 'kind', 'the mesh does not use Role; it is left alone'],
       ['4 objects, 2 invalid'],
       [''],
     ])

@@ -1,4 +1,4 @@
-import { findKind, type KindDefinition } from '@seine/api'
+import { definitionOf, type KindDefinition } from '@seine/api'
 import { err, ok, type Result } from '@seine/kit'
 import { ConfigStore } from '../config/config-store.ts'
 import { configFolders, type FolderFlags } from '../config/folders.ts'
@@ -85,8 +85,9 @@ async function fromFiles(
   const { objects, problems } = await readInput(flags.filename ?? [], terminal, flags.namespace)
   if (printProblems(terminal, problems)) return undefined
   return ok(
-    objects.flatMap(({ resource: { kind, metadata } }) => {
-      const definition = findKind(kind)
+    objects.flatMap(({ resource }) => {
+      const { metadata } = resource
+      const definition = definitionOf(resource)
       return definition ? [{ definition, namespace: metadata.namespace, name: metadata.name }] : []
     }),
   )

@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs'
-import type { KindDefinition, MeshResource } from '@seine/api'
+import { definitionOf, groupOf, type KindDefinition, type MeshResource } from '@seine/api'
 import { err, ok, type Result } from '@seine/kit'
 import { ConfigStore } from '../config/config-store.ts'
 import { configFolders, type FolderFlags } from '../config/folders.ts'
@@ -78,8 +78,9 @@ function select(all: readonly MeshResource[], query: Query, flags: GetFlags): Me
   const namespace = flags.namespace ?? 'default'
   return all
     .filter(
-      ({ kind }) =>
-        query.definitions.length === 0 || query.definitions.some(definition => definition.kind === kind),
+      resource =>
+        query.definitions.length === 0 ||
+        query.definitions.some(definition => definition === definitionOf(resource)),
     )
     .filter(
       ({ metadata }) => flags.allNamespaces || metadata.namespace === '' || metadata.namespace === namespace,
@@ -107,16 +108,21 @@ async function print(
     for (const resource of found) terminal.out(`${qualifiedName(resource)}\n`)
     return
   }
-  const kinds = [...new Set(found.map(resource => resource.kind))].sort()
+  const kinds = [...new Set(found.map(kindKey))].sort()
   const tables = kinds.map(kind =>
     tableOf(
-      found.filter(resource => resource.kind === kind),
+      found.filter(resource => kindKey(resource) === kind),
       kinds.length > 1,
       flags,
       terminal.colour.out,
     ),
   )
   terminal.out(tables.join('\n'))
+}
+
+/** What makes kinds differ: two groups may have one of the same name. */
+function kindKey({ apiVersion, kind }: MeshResource): string {
+  return `${kind}.${groupOf(apiVersion)}`
 }
 
 async function printObjects(

@@ -1,9 +1,9 @@
-import { type MeshResource, parseYaml } from '@seine/api'
+import { definitionOf, findKind, type KindDefinition, type MeshResource, parseYaml } from '@seine/api'
 import type { Problem } from '@seine/kit'
 import { hasContent, identify, type SourceDocument, splitDocuments } from '@seine/source-files'
 import { parseDocument } from 'yaml'
 import { asList, at, textAt } from '../hub/json.ts'
-import { keyFor, keyOfResource, kindOf } from './names.ts'
+import { keyFor, keyOfResource } from './names.ts'
 
 /** Where in a file one object stands. */
 interface Place {
@@ -128,10 +128,10 @@ export class ConfigFile {
 function placesIn(document: SourceDocument, resources: readonly MeshResource[]): (Place & { key: string })[] {
   const [only] = resources
   if (!only) {
-    const { kind, namespace, name } = identify(document.text)
-    const definition = kind === undefined ? undefined : kindOf(kind)
-    if (name === undefined || !definition?.ok || definition.value.kind !== kind) return []
-    return [{ key: keyFor(definition.value, namespace ?? 'default', name), document }]
+    const { apiVersion, kind, namespace, name } = identify(document.text)
+    const definition = kind === undefined ? undefined : definitionNamed(apiVersion, kind)
+    if (name === undefined || !definition) return []
+    return [{ key: keyFor(definition, namespace ?? 'default', name), document }]
   }
   const list: unknown = isList(document.text) ? parseDocument(document.text).toJS() : undefined
   if (list === undefined) return [{ key: keyOfResource(only), document, resource: only }]
@@ -143,18 +143,20 @@ function placesIn(document: SourceDocument, resources: readonly MeshResource[]):
   })
 }
 
+/** The kind that an object says it is of; one that is broken need not say its API's group. */
+function definitionNamed(apiVersion = '', kind: string): KindDefinition | undefined {
+  const known = findKind(kind)
+  return definitionOf({ apiVersion, kind }) ?? (known?.kind === kind ? known : undefined)
+}
+
 function isList(text: string): boolean {
   return identify(text).kind === 'List'
 }
 
 function itemKey(item: unknown): string | undefined {
-  const definition = kindOf(textAt(item, 'kind'))
-  return definition.ok
-    ? keyFor(
-        definition.value,
-        textAt(item, 'metadata', 'namespace') || 'default',
-        textAt(item, 'metadata', 'name'),
-      )
+  const definition = definitionNamed(textAt(item, 'apiVersion'), textAt(item, 'kind'))
+  return definition
+    ? keyFor(definition, textAt(item, 'metadata', 'namespace') || 'default', textAt(item, 'metadata', 'name'))
     : undefined
 }
 

@@ -1,10 +1,12 @@
 import {
+  definitionOf,
   findKind,
   type KindDefinition,
   keyOf,
   kindDefinitions,
   type MeshResource,
   refOf,
+  refTo,
   suggest,
 } from '@seine/api'
 import { err, ok, type Result } from '@seine/kit'
@@ -17,14 +19,14 @@ export function qualifiedKind(definition: KindDefinition): string {
 
 /** `virtualservice.networking.istio.io/reviews`, as `kubectl` names an object. */
 export function qualifiedName(resource: MeshResource): string {
-  const definition = findKind(resource.kind)
+  const definition = definitionOf(resource)
   return `${definition ? qualifiedKind(definition) : resource.kind.toLowerCase()}/${resource.metadata.name}`
 }
 
 /** `virtualservice-default-reviews.yaml`: the file that a new object goes to. */
 export function fileNameOf(resource: MeshResource): string {
-  const { namespace, name } = resource.metadata
-  return `${[resource.kind.toLowerCase(), namespace, name].filter(part => part !== '').join('-')}.yaml`
+  const { kind, group, namespace, name } = refOf(resource)
+  return `${[group === undefined ? kind.toLowerCase() : `${kind.toLowerCase()}.${group}`, namespace, name].filter(part => part !== '').join('-')}.yaml`
 }
 
 /** The kind that a word means (`vs`, `virtualservices`, `virtualservice.networking.istio.io`), or what to say about it. */
@@ -43,7 +45,7 @@ export function kindOf(word: string): Result<KindDefinition, string> {
 
 /** A key for an object that may not be there. */
 export function keyFor(definition: KindDefinition, namespace: string, name: string): string {
-  return keyOf({ kind: definition.kind, namespace: definition.namespaced ? namespace : '', name })
+  return keyOf(refTo(definition, definition.namespaced ? namespace : '', name))
 }
 
 /** The key of a resource. */

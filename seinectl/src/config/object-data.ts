@@ -1,4 +1,4 @@
-import { findKind, type MeshResource } from '@seine/api'
+import { definitionOf, type MeshResource } from '@seine/api'
 
 /** The object as it would stand in a file: no empty maps, and the body where Kubernetes has it. */
 export function toObject(resource: MeshResource): Record<string, unknown> {
@@ -10,7 +10,7 @@ export function toObject(resource: MeshResource): Record<string, unknown> {
     ...(Object.keys(annotations).length > 0 ? { annotations } : {}),
     ...others,
   }
-  const body = findKind(resource.kind)?.body === 'object' ? resource.spec : { spec: resource.spec }
+  const body = definitionOf(resource)?.body === 'object' ? resource.spec : { spec: resource.spec }
   const status = resource.status === undefined ? {} : { status: resource.status }
   return { apiVersion: resource.apiVersion, kind: resource.kind, metadata, ...body, ...status }
 }

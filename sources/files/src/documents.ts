@@ -13,6 +13,7 @@ export interface SourceDocument {
 
 /** What a document says it is, as far as that can be read. */
 export interface DocumentIdentity {
+  readonly apiVersion?: string
   readonly kind?: string
   readonly namespace?: string
   readonly name?: string
@@ -52,13 +53,19 @@ export function identify(text: string): DocumentIdentity {
     return typeof value === 'string' ? value : undefined
   }
   const kind = read(['kind']) ?? lineValue(body, /^kind:[ \t]*["']?([\w.-]+)/m)
+  const apiVersion = read(['apiVersion']) ?? lineValue(body, /^apiVersion:[ \t]*["']?([\w./-]+)/m)
   const name =
     read(['metadata', 'name']) ??
     lineValue(body, /^metadata:[^\n]*\n(?:[ \t]+[^\n]*\n)*?[ \t]+name:[ \t]*["']?([\w.-]+)/m)
   const namespace =
     read(['metadata', 'namespace']) ??
     lineValue(body, /^metadata:[^\n]*\n(?:[ \t]+[^\n]*\n)*?[ \t]+namespace:[ \t]*["']?([\w.-]+)/m)
-  return { ...(kind ? { kind } : {}), ...(name ? { name } : {}), ...(namespace ? { namespace } : {}) }
+  return {
+    ...(apiVersion ? { apiVersion } : {}),
+    ...(kind ? { kind } : {}),
+    ...(name ? { name } : {}),
+    ...(namespace ? { namespace } : {}),
+  }
 }
 
 function lineValue(text: string, pattern: RegExp): string | undefined {
