@@ -173,6 +173,12 @@ function isRefused(kind: string, path: Path): boolean {
   return patterns.some(pattern => pattern.every((step, index) => path[index] === step))
 }
 
+/** Fields that Istio's validation refuses whatever they hold: nothing ever implemented them. */
+const NEVER_VALID = new Set([
+  'VirtualService http.*.fault.delay.exponentialDelay',
+  'VirtualService http.*.fault.abort.http2Error',
+])
+
 /** Fields that take one value only, so that there is no other to compare with. */
 const ONE_VALUE = new Set([
   'VirtualService gateways.*', // "mesh", which is what a virtual service without gateways is for
@@ -194,7 +200,8 @@ function fieldsToShow(kind: string): [name: string, ways: Path[]][] {
   const found = new Map<string, Path[]>()
   for (const path of fieldsOf(schema)) {
     const name = nameOf(path)
-    if (isRefused(kind, path) || ONE_VALUE.has(`${kind} ${name}`)) continue
+    if (isRefused(kind, path) || NEVER_VALID.has(`${kind} ${name}`) || ONE_VALUE.has(`${kind} ${name}`))
+      continue
     found.set(name, [...(found.get(name) ?? []), path])
   }
   return [...found]
