@@ -106,10 +106,16 @@ export const addressRangeField = z
     'must be an IP address or a range such as 10.0.0.0/8',
   )
 
-/** The name of a header, as RFC 9110 has it. */
-export const headerNameField = z
-  .string()
-  .regex(/^[0-9a-zA-Z!#$%&'*+.^_|~`-]+$/, 'must be the name of a header')
+/** Whether a text is the name of a header, as RFC 9110 has it. */
+export function isHeaderName(text: string): boolean {
+  return /^[0-9a-zA-Z!#$%&'*+.^_|~`-]+$/.test(text)
+}
+
+/** What is said of a text that is not. */
+export const NO_HEADER_NAME = 'must be the name of a header'
+
+/** The name of a header. */
+export const headerNameField = z.string().refine(isHeaderName, NO_HEADER_NAME)
 
 /** Requires that at most one (or, with `required`, exactly one) of the named fields is set. */
 export function oneOf(

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { addressRangeField, exportToField, hostField, ipField, labelsField, portField } from '../fields.ts'
+import { addressRangeField, exportToField, hostField, labelsField, portField } from '../fields.ts'
 import { canonicalIp } from '../ip.ts'
 import type { Resource } from '../resource.ts'
 
@@ -10,7 +10,7 @@ export const workloadEntrySpec = z.strictObject({
   address: z
     .string()
     .refine(text => !text.startsWith(UNIX_SOCKET), 'Unix sockets are not supported yet')
-    .pipe(z.union([ipField, hostField], 'must be an IP address or a host name'))
+    .pipe(hostField)
     .describe('An IP address, or a host name where the ServiceEntry resolves by DNS'),
   ports: z
     .record(z.string(), portField)

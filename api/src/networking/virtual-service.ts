@@ -5,7 +5,9 @@ import {
   headerNameField,
   headerTextField,
   hostField,
+  isHeaderName,
   labelsField,
+  NO_HEADER_NAME,
   oneOf,
   pathMatchField,
   percentField,
@@ -44,7 +46,10 @@ const headerOperations = z.strictObject({
 
 const requestHeaderOperations = headerOperations.extend({
   set: z
-    .record(z.union([headerNameField, z.literal(':authority')]), headerValue)
+    .record(
+      z.string().refine(name => name === ':authority' || isHeaderName(name), NO_HEADER_NAME),
+      headerValue,
+    )
     .optional()
     .describe('Headers to set, over what is there; `host` and `:authority` rewrite the host'),
 })
@@ -82,10 +87,12 @@ const l4RouteDestination = z.strictObject({
 })
 
 /** Headers, and the parts of a request that HTTP/2 sends as such. */
-const matchedHeader = z.union([
-  headerNameField,
-  z.enum([':method', ':scheme', ':authority', ':path'], 'must be the name of a header'),
-])
+const matchedHeader = z
+  .string()
+  .refine(
+    name => [':method', ':scheme', ':authority', ':path'].includes(name) || isHeaderName(name),
+    NO_HEADER_NAME,
+  )
 
 const httpMatch = z.strictObject({
   name: z.string().optional().describe("Part of the route's name in Envoy and in access logs"),

@@ -4,6 +4,7 @@ import { findKind, type KindDefinition, kindDefinitions, type MeshResource } fro
 import { podStatus } from '../kubernetes/workload.ts'
 import type { ObjectMeta, Origin } from '../resource.ts'
 import { formatPath } from './field-path.ts'
+import { fieldsAt, leafFields } from './schema-fields.ts'
 import { suggest } from './suggest.ts'
 import { unsupportedFields } from './unsupported.ts'
 
@@ -59,12 +60,12 @@ export function parseObject(input: unknown, origin?: Origin): Result<MeshResourc
   if (definition.body === 'spec')
     report.unknownKeys(object, ['apiVersion', 'kind', 'metadata', 'spec', 'status'], definition)
   const spec = definition.schema.safeParse(body)
-  if (!spec.success) report.issues(spec.error.issues, prefix)
+  if (!spec.success) report.issues(spec.error.issues, definition.schema, prefix)
   else
     for (const { path, message } of unsupportedFields(definition.kind, spec.data))
       report.fail('unsupported', formatPath([...prefix, ...path]), message)
   const status = definition.kind === 'Pod' ? podStatus.optional().safeParse(object['status']) : undefined
-  if (status && !status.success) report.issues(status.error.issues, ['status'])
+  if (status && !status.success) report.issues(status.error.issues, podStatus, ['status'])
   if (report.problems.length > 0 || !spec.success) return err(report.problems)
   // The schema of the kind has just been checked, which is what ties `kind` to the type of `spec`.
   const resource = {
@@ -150,8 +151,8 @@ function readMetadata(input: unknown, definition: KindDefinition, report: Report
       `"${namespace}" is no valid namespace: lower-case letters, digits and "-"`,
     )
   }
-  const labels = stringMap(input['labels'], 'metadata.labels', report)
-  const annotations = stringMap(input['annotations'], 'metadata.annotations', report)
+  const labels = stringMap(input['labels'], ['metadata', 'labels'], report)
+  const annotations = stringMap(input['annotations'], ['metadata', 'annotations'], report)
   if (!labels || !annotations) return undefined
   return {
     name,
@@ -169,14 +170,18 @@ function readMetadata(input: unknown, definition: KindDefinition, report: Report
   }
 }
 
-function stringMap(input: unknown, path: string, report: Reporter): Record<string, string> | undefined {
+function stringMap(
+  input: unknown,
+  path: readonly string[],
+  report: Reporter,
+): Record<string, string> | undefined {
   if (input === undefined || input === null) return {}
-  if (!isObject(input)) return report.fail('schema', path, 'must be a map of strings')
+  if (!isObject(input)) return report.fail('schema', formatPath(path), 'must be a map of strings')
   for (const [key, value] of Object.entries(input)) {
     if (typeof value !== 'string')
       return report.fail(
         'schema',
-        `${path}${formatPath(['', key])}`,
+        formatPath([...path, key]),
         `must be a string: write "${String(value)}" in quotes`,
       )
   }
@@ -229,45 +234,34 @@ class Reporter {
     }
   }
 
-  issues(issues: readonly z.core.$ZodIssue[], prefix: readonly PropertyKey[]): void {
+  issues(issues: readonly z.core.$ZodIssue[], schema: z.ZodType, prefix: readonly PropertyKey[]): void {
     for (const issue of issues) {
-      if (issue.code === 'unrecognized_keys') this.#unrecognized(issue, prefix)
+      if (issue.code === 'unrecognized_keys') this.#unrecognized(issue, fieldsAt(schema, issue.path), prefix)
       else this.fail('schema', formatPath([...prefix, ...issue.path]), describe(issue))
     }
   }
 
-  #unrecognized(issue: z.core.$ZodIssueUnrecognizedKeys, prefix: readonly PropertyKey[]): void {
+  #unrecognized(
+    issue: z.core.$ZodIssueUnrecognizedKeys,
+    fitting: readonly string[],
+    prefix: readonly PropertyKey[],
+  ): void {
     for (const key of issue.keys)
       this.fail(
         'schema',
         formatPath([...prefix, ...issue.path, key]),
-        `there is no field "${key}" here${didYouMean(key, knownFields)}`,
+        `there is no field "${key}" here${didYouMean(key, fitting)}`,
       )
   }
 }
 
-/** The names of all fields of all kinds, for suggestions: a misplaced or misspelt field is nearly always one of them. */
-const knownFields = new Set<string>()
-for (const definition of kindDefinitions) collectFields(definition.schema, new Set())
+/** The names of all fields of all kinds: a misplaced field is nearly always one of them. */
+const knownFields = new Set(kindDefinitions.flatMap(({ schema }) => leafFields(schema).flat()))
 
-function collectFields(schema: unknown, seen: Set<unknown>): void {
-  if (typeof schema !== 'object' || schema === null || seen.has(schema)) return
-  seen.add(schema)
-  const definition = (schema as { _zod?: { def?: Record<string, unknown> } })._zod?.def
-  if (!definition) return
-  if (isObject(definition['shape'])) {
-    for (const [name, field] of Object.entries(definition['shape'])) {
-      knownFields.add(name)
-      collectFields(field, seen)
-    }
-  }
-  for (const inner of ['innerType', 'element', 'valueType', 'in', 'out'])
-    collectFields(definition[inner], seen)
-}
-
-function didYouMean(key: string, candidates: Iterable<string>): string {
-  const near = suggest(key, candidates)
-  return near && near !== key ? `: did you mean "${near}"?` : ''
+/** The nearest of the names that fit here, else of all. */
+function didYouMean(key: string, fitting: readonly string[]): string {
+  const near = suggest(key, fitting) ?? (knownFields.has(key) ? undefined : suggest(key, knownFields))
+  return near ? `: did you mean "${near}"?` : ''
 }
 
 function describe(issue: z.core.$ZodIssue): string {
@@ -275,6 +269,7 @@ function describe(issue: z.core.$ZodIssue): string {
     return issue.input === undefined && issue.message.includes('undefined')
       ? 'is needed'
       : `must be ${article(issue.expected)}`
+  if (issue.code === 'invalid_key') return issue.issues[0]?.message ?? issue.message
   if (issue.code === 'invalid_value') return `must be one of ${issue.values.map(String).join(', ')}`
   return issue.message
 }
