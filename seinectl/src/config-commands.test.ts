@@ -133,7 +133,7 @@ describe('apply', () => {
     const { code, out, err } = await seinectl('apply', '-f', file)
     expect({ code, out }).toEqual({ code: 1, out: '' })
     expect(err).toContain(
-      `error: ${file}:13:3: DestinationRule default/b: spec.hots: there is no field "hots" here: did you mean "hosts"? [IST0106]\n`,
+      `error: ${file}:13:3: DestinationRule default/b: spec.hots: there is no field "hots" here: did you mean "host"? [IST0106]\n`,
     )
     expect(readdirSync(config)).toEqual([])
   })
