@@ -1,4 +1,4 @@
-import type { JsonObject, JsonValue } from '@bufbuild/protobuf'
+import type { JsonObject } from '@bufbuild/protobuf'
 import { meshOf, podYaml, renderJson, serviceYaml, sidecar } from '@seine/testing/unit'
 import { describe, expect, it } from 'vitest'
 import { accessLogPlugin } from './access-log.ts'
