@@ -292,7 +292,10 @@ describe('other names', () => {
       ]) {
         const before = elsewhere.asked.length
         const answer = ask()
-        await vi.waitFor(() => expect(elsewhere.asked.length).toBe(before + 1), { interval: 2 })
+        await vi.waitFor(() => expect(elsewhere.asked.length).toBe(before + 1), {
+          interval: 2,
+          timeout: 20_000,
+        })
         clock.advance(3000)
         expect((await answer)?.answers).toMatchObject([{ data: '192.0.2.1' }])
       }
@@ -304,7 +307,7 @@ describe('other names', () => {
   it('fail when no resolver answers, or none is known', async () => {
     elsewhere.isSilent = true
     const answer = overUdp(query({ type: 'A', name: 'example.com' }))
-    await vi.waitFor(() => expect(elsewhere.asked.length).toBe(1), { interval: 2 })
+    await vi.waitFor(() => expect(elsewhere.asked.length).toBe(1), { interval: 2, timeout: 20_000 })
     clock.advance(3000)
     expect((await answer).rcode).toBe('SERVFAIL')
     await server.close()
@@ -333,7 +336,7 @@ describe('other names', () => {
           expect((await overUdp(query({ type: 'A', name: 'example.com' }))).answers).toMatchObject([
             { data: '192.0.2.1' },
           ]),
-        { interval: 10 },
+        { interval: 10, timeout: 20_000 },
       )
     } finally {
       socket.close()

@@ -100,7 +100,10 @@ class Subscription {
 
   /** The response with that number, once it is there. */
   async response(number: number) {
-    await vi.waitFor(() => expect(this.arrived.length).toBeGreaterThanOrEqual(number), { interval: 2 })
+    await vi.waitFor(() => expect(this.arrived.length).toBeGreaterThanOrEqual(number), {
+      interval: 2,
+      timeout: 20_000,
+    })
     return this.arrived[number - 1] as (typeof this.arrived)[number]
   }
 }
@@ -115,7 +118,7 @@ async function othersAreAnswered(): Promise<void> {
 function renewed(): Promise<void> {
   const before = keeper.current
   clock.advance(clock.pending[0] ?? 0)
-  return vi.waitFor(() => expect(keeper.current).not.toBe(before), { interval: 2 })
+  return vi.waitFor(() => expect(keeper.current).not.toBe(before), { interval: 2, timeout: 20_000 })
 }
 
 describe('the secret service', () => {
@@ -176,10 +179,13 @@ describe('the secret service', () => {
       responseNonce: nonce,
       errorDetail: { code: 3, message: 'key does not match' },
     })
-    await vi.waitFor(() => expect(error.mock.calls.length).toBe(1), { interval: 2 })
+    await vi.waitFor(() => expect(error.mock.calls.length).toBe(1), { interval: 2, timeout: 20_000 })
     expect(error.mock.calls[0]?.[0]).toMatchObject({ reason: 'key does not match' })
     await renewed()
-    await vi.waitFor(() => expect(subscription.arrived.at(-1)?.version).toBe(keeper.current?.serial))
+    await vi.waitFor(() => expect(subscription.arrived.at(-1)?.version).toBe(keeper.current?.serial), {
+      interval: 2,
+      timeout: 20_000,
+    })
   })
 
   it('ends a stream that sends no request, and only that', async () => {

@@ -7,6 +7,7 @@ import { parse, parseAllDocuments, stringify } from 'yaml'
 import { kindDefinitions } from './kinds.ts'
 import { meshConfigSchema } from './mesh/mesh-config.ts'
 import { parseObject } from './parse/object.ts'
+import { leafFields } from './parse/schema-walk.ts'
 import { UNSUPPORTED } from './parse/unsupported.ts'
 
 /**
@@ -28,25 +29,6 @@ const KINDS = [
 ] as const
 
 type Path = readonly string[]
-
-/** The paths of all fields that hold no fields themselves; `*` stands for an index or a key. */
-function fieldsOf(schema: unknown, at: Path = []): Path[] {
-  const definition = (schema as { _zod?: { def?: Record<string, unknown> } })._zod?.def
-  if (!definition) return []
-  const { shape, element, valueType, innerType, in: input, options } = definition
-  if (shape)
-    return Object.entries(shape as Record<string, unknown>).flatMap(([name, field]) =>
-      fieldsOf(field, [...at, name]),
-    )
-  if (element) return fieldsOf(element, [...at, '*'])
-  if (valueType) return fieldsOf(valueType, [...at, '*'])
-  if (innerType ?? input) return fieldsOf(innerType ?? input, at)
-  if (Array.isArray(options))
-    return [...new Set(options.flatMap(option => fieldsOf(option, at).map(path => path.join('.'))))].map(
-      path => path.split('.'),
-    )
-  return [at]
-}
 
 interface Case {
   readonly name: string
@@ -198,7 +180,7 @@ function nameOf(path: Path): string {
 function fieldsToShow(kind: string): [name: string, ways: Path[]][] {
   const schema = kindDefinitions.find(one => one.kind === kind)?.schema
   const found = new Map<string, Path[]>()
-  for (const path of fieldsOf(schema)) {
+  for (const path of leafFields(schema)) {
     const name = nameOf(path)
     if (isRefused(kind, path) || NEVER_VALID.has(`${kind} ${name}`) || ONE_VALUE.has(`${kind} ${name}`))
       continue
@@ -219,7 +201,7 @@ describe.each(KINDS)('%s', kind => {
 
 describe('the mesh’s settings', () => {
   it.each(
-    fieldsOf(meshConfigSchema).map(path => [path.join('.'), path] as const),
+    leafFields(meshConfigSchema).map(path => [path.join('.'), path] as const),
   )('%s matters in a golden case', (_name, path) => {
     expect(isShown('ConfigMap', path, SETTINGS)).toBe(true)
   })

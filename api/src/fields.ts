@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { HEADER_NAME } from './fields/headers.ts'
 import { canonicalCidr, canonicalIp } from './ip.ts'
 import { re2Problem } from './re2.ts'
 
@@ -110,10 +111,11 @@ export const addressRangeField = z
     'must be an IP address or a range such as 10.0.0.0/8',
   )
 
-/** The name of a header, as RFC 9110 has it. */
-export const headerNameField = z
-  .string()
-  .regex(/^[0-9a-zA-Z!#$%&'*+.^_|~`-]+$/, 'must be the name of a header')
+/** What is said of a text that is no {@link HEADER_NAME}. */
+export const NO_HEADER_NAME = 'must be the name of a header'
+
+/** The name of a header. */
+export const headerNameField = z.string().regex(HEADER_NAME, NO_HEADER_NAME)
 
 /** Requires that at most one (or, with `required`, exactly one) of the named fields is set. */
 export function oneOf(

@@ -20,7 +20,7 @@ try {
 async function run(settings: Settings): Promise<number> {
   const sizes: SizeFigures[] = []
   for (const size of settings.sizes) {
-    const name = `${size.services} services × ${size.proxies} sidecars`
+    const name = `${size.services} services × ${size.proxies} sidecars, ${size.sidecars}`
     const figures = await measure(size, settings, text => console.error(`${name}: ${text}`))
     sizes.push(figures)
     console.error(`\n${table(figures)}`)

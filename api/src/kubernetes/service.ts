@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { labelsField } from '../fields/selectors.ts'
-import { hostField, ipField, portField } from '../fields.ts'
+import { hostField, portField } from '../fields.ts'
+import { canonicalIp } from '../ip.ts'
 import type { Resource } from '../resource.ts'
 
 const servicePort = z.looseObject({
@@ -14,7 +15,9 @@ const servicePort = z.looseObject({
   appProtocol: z.string().optional().describe("The protocol; counts before the name's prefix"),
 })
 
-const clusterIp = z.union([ipField, z.literal(['None', ''])], 'must be an IP address or None')
+const clusterIp = z
+  .string()
+  .refine(text => ['None', ''].includes(text) || canonicalIp(text), 'must be an IP address or None')
 
 /** Kubernetes `Service`: what the mesh reads of it. */
 export const serviceSpec = z

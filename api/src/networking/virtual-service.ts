@@ -8,6 +8,7 @@ import {
   durationField,
   headerNameField,
   hostField,
+  NO_HEADER_NAME,
   oneOf,
   pathMatchField,
   percentField,
@@ -43,7 +44,10 @@ const headerOperations = z.strictObject({
 
 const requestHeaderOperations = headerOperations.extend({
   set: z
-    .record(z.union([headerNameField, z.literal(':authority')]), headerValue)
+    .record(
+      z.string().refine(name => name === ':authority' || HEADER_NAME.test(name), NO_HEADER_NAME),
+      headerValue,
+    )
     .optional()
     .describe('Headers to set, over what is there; `host` and `:authority` rewrite the host'),
 })
@@ -88,7 +92,7 @@ const matchedHeader = z
   .string()
   .refine(
     name => HEADER_NAME.test(name) || /^:(method|scheme|authority|path)$/.test(name) || isClaimRoute(name),
-    'must be the name of a header',
+    NO_HEADER_NAME,
   )
 
 /** A match of which `regex: "*"` stands for a header that is there at all. */

@@ -288,8 +288,8 @@ function readMetadata(input: unknown, definition: KindDefinition, report: Report
       `"${namespace}" is no valid namespace: lower-case letters, digits and "-"`,
     )
   }
-  const labels = stringMap(input['labels'], 'metadata.labels', report)
-  const annotations = stringMap(input['annotations'], 'metadata.annotations', report)
+  const labels = stringMap(input['labels'], ['metadata', 'labels'], report)
+  const annotations = stringMap(input['annotations'], ['metadata', 'annotations'], report)
   if (!labels || !annotations) return undefined
   return {
     name,
@@ -307,14 +307,18 @@ function readMetadata(input: unknown, definition: KindDefinition, report: Report
   }
 }
 
-function stringMap(input: unknown, path: string, report: Reporter): Record<string, string> | undefined {
+function stringMap(
+  input: unknown,
+  path: readonly string[],
+  report: Reporter,
+): Record<string, string> | undefined {
   if (input === undefined || input === null) return {}
-  if (!isObject(input)) return report.fail(INVALID, path, 'must be a map of strings')
+  if (!isObject(input)) return report.fail(INVALID, formatPath(path), 'must be a map of strings')
   for (const [key, value] of Object.entries(input)) {
     if (typeof value !== 'string')
       return report.fail(
         INVALID,
-        formatPath([...path.split('.'), key]),
+        formatPath([...path, key]),
         `must be a string: write "${String(value)}" in quotes`,
       )
   }

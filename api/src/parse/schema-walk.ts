@@ -71,3 +71,12 @@ export function fieldNames(schemas: Iterable<Schema>): ReadonlySet<string> {
   for (const schema of schemas) collect(schema)
   return found
 }
+
+/** The paths of all fields of a schema that hold no fields themselves; `*` stands for an index or a key. */
+export function leafFields(schema: Schema, at: readonly string[] = []): readonly (readonly string[])[] {
+  const { def } = unwrap(schema)
+  if (def.type === 'array') return leafFields(def.element, [...at, '*'])
+  if (def.type === 'record') return leafFields(def.valueType, [...at, '*'])
+  if (def.type !== 'object') return [at]
+  return Object.entries(def.shape).flatMap(([name, field]) => leafFields(field, [...at, name]))
+}

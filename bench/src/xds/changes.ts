@@ -3,13 +3,17 @@ import { TypeUrl } from '@seine/envoy'
 import { ClusterSchema } from '@seine/envoy/envoy/config/cluster/v3/cluster'
 import { ClusterLoadAssignmentSchema } from '@seine/envoy/envoy/config/endpoint/v3/endpoint'
 import { VirtualHostSchema } from '@seine/envoy/envoy/config/route/v3/route_components'
+import type { Fleet } from './fleet.ts'
 import { type BenchService, type MeshFolder, ROUTED_SERVICES } from './mesh-folder.ts'
 import { NAME_TABLE_TYPE } from './simulated-proxy.ts'
 
 export const CHANGE_KINDS = ['endpoint', 'route', 'service'] as const
 export type ChangeKind = (typeof CHANGE_KINDS)[number]
-/** What is measured of a change: a new service is removed again, and that is a change too. */
-export type MeasuredKind = ChangeKind | 'removal'
+/** What is measured of a change: a new service is called, where it comes on demand, and removed again. */
+export type MeasuredKind = ChangeKind | 'call' | 'removal'
+/** What sidecars get: what their workloads call, as those with our agent do, or everything. */
+export const SIDECAR_KINDS = ['on-demand', 'everything'] as const
+export type SidecarKind = (typeof SIDECAR_KINDS)[number]
 
 /** What every sidecar must receive of a change before it counts as received. */
 export interface Expectation {
@@ -22,13 +26,28 @@ export interface Expectation {
 /** One change of the mesh. */
 export interface Change {
   readonly kind: MeasuredKind
-  /** Makes it; resolves when the control plane can see it. */
+  /** Makes it; resolves when the control plane can see it, or was asked. */
   make(): Promise<void>
   readonly expected: readonly Expectation[]
 }
 
-/** The changes of one round: one, or a new service and its removal. Rounds differ in content, so that none is mistaken for another. */
-export function changesOf(kind: ChangeKind, round: number, mesh: MeshFolder, services: number): Change[] {
+/** The mesh that changes, and the sidecars that are to receive it. */
+export interface Scene {
+  readonly mesh: MeshFolder
+  readonly services: number
+  readonly fleet: Fleet
+  readonly sidecars: SidecarKind
+}
+
+/**
+ * The changes of one round: one, or a new service, the first calls to it and its removal. Rounds differ in
+ * content, so that none is mistaken for another.
+ */
+export function changesOf(
+  kind: ChangeKind,
+  round: number,
+  { mesh, services, fleet, sidecars }: Scene,
+): Change[] {
   const index = round % Math.min(ROUTED_SERVICES, services)
   switch (kind) {
     case 'endpoint':
@@ -37,7 +56,15 @@ export function changesOf(kind: ChangeKind, round: number, mesh: MeshFolder, ser
       return [routeChange(mesh, index, 1 + (round % 49))]
     case 'service': {
       const fresh = mesh.service(services + round)
-      return [newService(mesh, fresh), removal(mesh, fresh)]
+      const make = () => mesh.add(fresh)
+      const steps: Change[] =
+        sidecars === 'everything'
+          ? [{ kind: 'service', make, expected: [...usable(fresh), nameIsKnown(fresh)] }]
+          : [
+              { kind: 'service', make, expected: [nameIsKnown(fresh)] },
+              { kind: 'call', make: async () => fleet.call(fresh.hostname), expected: usable(fresh) },
+            ]
+      return [...steps, removal(mesh, fresh)]
     }
   }
 }
@@ -74,27 +101,25 @@ function routeChange(mesh: MeshFolder, index: number, weight: number): Change {
   }
 }
 
-/** All that a client needs to call it: cluster, endpoints, virtual host, and the name for its DNS. */
-function newService(mesh: MeshFolder, service: BenchService): Change {
+/** All that Envoy needs to send requests to it. */
+function usable(service: BenchService): Expectation[] {
   const cluster = clusterOf(service)
-  return {
-    kind: 'service',
-    make: () => mesh.add(service),
-    expected: [
-      expect(TypeUrl.cluster, cluster, ClusterSchema, ({ name }) => name === cluster),
-      endpointsAre(service),
-      expect(TypeUrl.virtualHost, `80/${service.hostname}`, VirtualHostSchema, ({ domains, routes }) => {
-        const action = routes[0]?.action
-        const target = action?.case === 'route' ? action.value.clusterSpecifier : undefined
-        return domains.includes(service.hostname) && target?.case === 'cluster' && target.value === cluster
-      }),
-      {
-        type: NAME_TABLE_TYPE,
-        name: service.hostname,
-        holds: value => value !== undefined && new TextDecoder().decode(value).includes(service.clusterIp),
-      },
-    ],
-  }
+  return [
+    expect(TypeUrl.cluster, cluster, ClusterSchema, ({ name }) => name === cluster),
+    endpointsAre(service),
+    expect(TypeUrl.virtualHost, `80/${service.hostname}`, VirtualHostSchema, ({ domains, routes }) => {
+      const action = routes[0]?.action
+      const target = action?.case === 'route' ? action.value.clusterSpecifier : undefined
+      return domains.includes(service.hostname) && target?.case === 'cluster' && target.value === cluster
+    }),
+  ]
+}
+
+/** The agent answers its workload's DNS. */
+function nameIsKnown({ hostname, clusterIp }: BenchService): Expectation {
+  const holds = (value: Uint8Array | undefined) =>
+    value !== undefined && new TextDecoder().decode(value).includes(clusterIp)
+  return { type: NAME_TABLE_TYPE, name: hostname, holds }
 }
 
 function removal(mesh: MeshFolder, service: BenchService): Change {

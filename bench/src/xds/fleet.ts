@@ -31,6 +31,11 @@ export class Fleet implements ReceiptObserver {
       this.#proxies.push(new SimulatedProxy(index, address, identity, this))
   }
 
+  /** All workloads send first requests to a host. */
+  call(host: string): void {
+    for (const proxy of this.#proxies) proxy.call([host])
+  }
+
   /** Bytes of all responses that all sidecars have received. */
   get bytes(): number {
     return this.#proxies.reduce((sum, { bytes }) => sum + bytes, 0)

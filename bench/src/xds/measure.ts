@@ -2,10 +2,10 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { TypeUrl } from '@seine/envoy'
-import { type Change, changesOf, type MeasuredKind } from './changes.ts'
+import { type Change, changesOf, type MeasuredKind, type Scene } from './changes.ts'
 import { ControlPlane } from './control-plane.ts'
 import { Fleet, pause, type Receipt } from './fleet.ts'
-import { MeshFolder } from './mesh-folder.ts'
+import { MeshFolder, ROUTED_SERVICES } from './mesh-folder.ts'
 import type { MeshSize, Settings } from './settings.ts'
 import { NAME_TABLE_TYPE, type ProxyIdentity } from './simulated-proxy.ts'
 
@@ -61,9 +61,8 @@ export async function measure(
       const changes: Partial<Record<MeasuredKind, ChangeFigures>> = {}
       for (const kind of settings.kinds) {
         progress(`${settings.changes} × ${kind}`)
-        const rounds = Array.from({ length: settings.changes }, (_, round) =>
-          changesOf(kind, round, mesh, size.services),
-        )
+        const scene: Scene = { ...size, mesh, fleet }
+        const rounds = Array.from({ length: settings.changes }, (_, round) => changesOf(kind, round, scene))
         Object.assign(changes, await figuresOf(server, fleet, rounds))
       }
       return { ...size, first, changes, peakRssMb: Math.round((await server.usage()).peakRssMb) }
@@ -83,11 +82,12 @@ async function firstConfiguration(
   mesh: MeshFolder,
 ): Promise<FirstConfiguration> {
   const before = await server.usage()
-  fleet.connect(server.address, identities(size.proxies, mesh))
+  const called = calledServices(size)
+  fleet.connect(server.address, identities(size, mesh))
   const counts = new Map<string, number>([
-    [TypeUrl.cluster, size.services],
-    [TypeUrl.endpoint, size.services],
-    [TypeUrl.virtualHost, size.services],
+    [TypeUrl.cluster, called],
+    [TypeUrl.endpoint, called],
+    [TypeUrl.virtualHost, called],
     [NAME_TABLE_TYPE, size.services],
   ])
   const { latenciesMs, missing } = await fleet.configured(counts, FIRST_WITHIN_MS)
@@ -150,11 +150,20 @@ function quantile(values: readonly number[], share: number): number {
   return sorted[Math.max(0, Math.ceil(share * sorted.length) - 1)] ?? Number.NaN
 }
 
-function identities(count: number, mesh: MeshFolder): ProxyIdentity[] {
-  return Array.from({ length: count }, (_, index) => ({
+/** How many services a sidecar has to know. On demand it is those that change, so that each change concerns everybody. */
+function calledServices({ services, sidecars }: MeshSize): number {
+  return sidecars === 'everything' ? services : Math.min(ROUTED_SERVICES, services)
+}
+
+function identities(size: MeshSize, mesh: MeshFolder): ProxyIdentity[] {
+  const called = Array.from({ length: calledServices(size) }, (_, index) => mesh.service(index))
+  const calls =
+    size.sidecars === 'on-demand' ? called.map(({ name, namespace }) => `${name}.${namespace}`) : undefined
+  return Array.from({ length: size.proxies }, (_, index) => ({
     name: `client-${index}`,
     namespace: mesh.namespaceOf(index),
     ip: `10.200.${index >> 8}.${index & 255}`,
+    calls,
   }))
 }
 

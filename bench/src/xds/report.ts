@@ -16,6 +16,7 @@ const NAMES: Readonly<Record<MeasuredKind, string>> = {
   endpoint: 'endpoint change',
   route: 'route change',
   service: 'new service',
+  call: 'first call of all',
   removal: 'service removed',
 }
 

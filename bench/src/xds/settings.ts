@@ -1,10 +1,11 @@
 import { parseArgs } from 'node:util'
-import { CHANGE_KINDS, type ChangeKind } from './changes.ts'
+import { CHANGE_KINDS, type ChangeKind, SIDECAR_KINDS, type SidecarKind } from './changes.ts'
 
 /** One mesh to measure. */
 export interface MeshSize {
   readonly services: number
   readonly proxies: number
+  readonly sidecars: SidecarKind
 }
 
 /** What to measure, and how. */
@@ -23,8 +24,8 @@ export interface Settings {
   readonly profile: string | undefined
 }
 
-/** What is measured without flags: the peer's size, and one smaller and one larger in each direction. */
-const DEFAULT_SIZES: readonly MeshSize[] = [
+/** What is measured without flags: the peer's size, one smaller, and one larger in each direction. */
+const DEFAULT_SIZES: readonly Omit<MeshSize, 'sidecars'>[] = [
   { services: 100, proxies: 10 },
   { services: 1000, proxies: 100 },
   { services: 1000, proxies: 500 },
@@ -34,6 +35,7 @@ const DEFAULT_SIZES: readonly MeshSize[] = [
 export const USAGE = `npm run bench:xds -- [flags]
   --services <n,…>    services, two endpoints each; with --proxies every combination is measured
   --proxies <n,…>     simulated sidecars
+  --sidecars <kind,…> ${SIDECAR_KINDS.join(': get what their workloads call; ')}: get the whole mesh (both)
   --changes <n>       changes of each kind (20)
   --kinds <kind,…>    ${CHANGE_KINDS.join(', ')} (all)
   --namespaces <n>    namespaces that services and sidecars are spread over (1)
@@ -49,6 +51,7 @@ export function readSettings(args: readonly string[]): Settings | 'help' {
     options: {
       services: { type: 'string' },
       proxies: { type: 'string' },
+      sidecars: { type: 'string', default: SIDECAR_KINDS.join(',') },
       changes: { type: 'string', default: '20' },
       kinds: { type: 'string', default: CHANGE_KINDS.join(',') },
       namespaces: { type: 'string', default: '1' },
@@ -60,9 +63,11 @@ export function readSettings(args: readonly string[]): Settings | 'help' {
   })
   if (values.help) return 'help'
   return {
-    sizes: sizesOf(values.services, values.proxies),
+    sizes: sizesOf(values.services, values.proxies).flatMap(size =>
+      values.sidecars.split(',').map(kind => ({ ...size, sidecars: named('sidecars', SIDECAR_KINDS, kind) })),
+    ),
     changes: count('changes', values.changes),
-    kinds: values.kinds.split(',').map(kindNamed),
+    kinds: values.kinds.split(',').map(kind => named('kinds', CHANGE_KINDS, kind)),
     namespaces: count('namespaces', values.namespaces),
     pods: values.pods,
     json: values.json,
@@ -70,7 +75,10 @@ export function readSettings(args: readonly string[]): Settings | 'help' {
   }
 }
 
-function sizesOf(services: string | undefined, proxies: string | undefined): readonly MeshSize[] {
+function sizesOf(
+  services: string | undefined,
+  proxies: string | undefined,
+): readonly Omit<MeshSize, 'sidecars'>[] {
   if (services === undefined && proxies === undefined) return DEFAULT_SIZES
   const all = (flag: string, text: string) => text.split(',').map(one => count(flag, one))
   return all('services', services ?? '1000').flatMap(service =>
@@ -85,8 +93,8 @@ function count(flag: string, text: string): number {
   return value
 }
 
-function kindNamed(text: string): ChangeKind {
-  const found = CHANGE_KINDS.find(kind => kind === text)
-  if (!found) throw new Error(`--kinds takes ${CHANGE_KINDS.join(', ')}, not "${text}"`)
+function named<K extends string>(flag: string, known: readonly K[], text: string): K {
+  const found = known.find(one => one === text)
+  if (!found) throw new Error(`--${flag} takes ${known.join(', ')}, not "${text}"`)
   return found
 }

@@ -20,6 +20,8 @@ export interface ProxyIdentity {
   readonly name: string
   readonly namespace: string
   readonly ip: string
+  /** Hosts that its workload calls from the start; undefined for a sidecar that gets everything, called or not. */
+  readonly calls: readonly string[] | undefined
 }
 
 type Stream = ClientDuplexStream<Buffer, Buffer>
@@ -28,12 +30,14 @@ type Stream = ClientDuplexStream<Buffer, Buffer>
  * A sidecar as the control plane sees it: one connection with two delta streams, Envoy's and the agent's.
  * Envoy's subscribes as Envoy 1.40 was seen to do: all clusters; the endpoints of those that are discovered
  * by EDS, before it acknowledges the clusters; listeners once the first clusters are warm; the route
- * configurations that listeners name; and virtual hosts. Everything is acknowledged.
+ * configurations that listeners name; and virtual hosts: all, or those that its workload calls, each with its
+ * first request. Everything is acknowledged.
  */
 export class SimulatedProxy {
   readonly index: number
   /** Bytes of all responses so far. */
   bytes = 0
+  readonly #identity: ProxyIdentity
   readonly #observer: ReceiptObserver
   readonly #client: Client
   readonly #xds: Stream
@@ -43,11 +47,13 @@ export class SimulatedProxy {
   readonly #endpointsWanted = new Set<string>()
   readonly #tablesWanted = new Set<string>()
   #hostsWanted = false
+  #calling = false
   #listening = false
   #closed = false
 
   constructor(index: number, address: string, identity: ProxyIdentity, observer: ReceiptObserver) {
     this.index = index
+    this.#identity = identity
     this.#observer = observer
     this.#client = new Client(address, credentials.createInsecure(), {
       'grpc.max_receive_message_length': -1,
@@ -58,6 +64,12 @@ export class SimulatedProxy {
     const node = nodeOf(identity)
     this.#xds.write(deltaRequest({ node, typeUrl: TypeUrl.cluster }))
     this.#nds.write(deltaRequest({ node, typeUrl: NAME_TABLE_TYPE, resourceNamesSubscribe: ['*'] }))
+  }
+
+  /** Its workload sends first requests to these hosts. */
+  call(hosts: readonly string[]): void {
+    const resourceNamesSubscribe = hosts.map(host => `80/${host}`)
+    this.#xds.write(deltaRequest({ typeUrl: TypeUrl.virtualHost, resourceNamesSubscribe }))
   }
 
   /** How many resources of a type it holds. */
@@ -107,6 +119,7 @@ export class SimulatedProxy {
     else if (type === TypeUrl.endpoint) this.#listenOnceWarm()
     else if (type === TypeUrl.listener) this.#followListeners(resources.map(({ value }) => value))
     else if (type === TypeUrl.route) this.#askForVirtualHosts()
+    else if (type === TypeUrl.virtualHost) this.#beginCalls()
   }
 
   /** Envoy's VHDS over a delta ADS stream begins with a request that names nothing, and gets all. */
@@ -114,6 +127,13 @@ export class SimulatedProxy {
     if (this.#hostsWanted) return
     this.#hostsWanted = true
     this.#xds.write(deltaRequest({ typeUrl: TypeUrl.virtualHost }))
+  }
+
+  /** A workload is started once its sidecar takes traffic. */
+  #beginCalls(): void {
+    if (this.#calling) return
+    this.#calling = true
+    if (this.#identity.calls) this.call(this.#identity.calls)
   }
 
   #listenOnceWarm(): void {
@@ -128,7 +148,10 @@ export class SimulatedProxy {
     const gone = removed.filter(name => this.#endpointsWanted.delete(name))
     for (const name of fresh) this.#endpointsWanted.add(name)
     for (const name of gone) this.#held.get(TypeUrl.endpoint)?.delete(name)
-    if (fresh.length === 0 && gone.length === 0) return
+    if (fresh.length === 0 && gone.length === 0) {
+      this.#listenOnceWarm()
+      return
+    }
     this.#xds.write(
       deltaRequest({
         typeUrl: TypeUrl.endpoint,
@@ -161,7 +184,7 @@ function routeConfigurationsOf(listener: Uint8Array): string[] {
 }
 
 /** What our agent puts into its Envoy's bootstrap. */
-function nodeOf({ name, namespace, ip }: ProxyIdentity) {
+function nodeOf({ name, namespace, ip, calls }: ProxyIdentity) {
   return {
     id: `sidecar~${ip}~${name}.${namespace}~${namespace}.svc.cluster.local`,
     cluster: `${name}.${namespace}`,
@@ -173,6 +196,7 @@ function nodeOf({ name, namespace, ip }: ProxyIdentity) {
       INSTANCE_IPS: ip,
       CLUSTER_ID: 'Kubernetes',
       MESH_ID: 'cluster.local',
+      ...(calls ? { ON_DEMAND: 'true' } : {}),
       LABELS: { app: name },
     },
   }

@@ -63,6 +63,24 @@ describeMesh('services of every kind', mesh => {
     )
   })
 
+  test('an ExternalName stands for a host outside', async () => {
+    const dns = await startDnsServer({ 'outside.example.com': external().ip })
+    try {
+      const ports = [{ ...HTTP, targetPort: undefined, port: PeerPort.http }, TCP]
+      const spec = { type: 'ExternalName', externalName: 'outside.example.com', ports }
+      await mesh().apply('services', service('alias', spec))
+      await eventually(async () => {
+        const answer = await client().get(`http://alias:${PeerPort.http}/`)
+        expect([answer.status, answer.echo?.app]).toEqual([200, 'external'])
+      })
+      await eventually(async () =>
+        expect(workloads(await client().tcp('alias', PeerPort.tcp))).toEqual(['external-v1']),
+      )
+    } finally {
+      await dns.close()
+    }
+  })
+
   test('a wildcard entry lets its hosts out where only known ones may go', async () => {
     const dns = await startDnsServer({
       'a.wild.example.org': external().ip,

@@ -28,6 +28,11 @@ export class SteadyLoad {
     return this.#total
   }
 
+  /** The calls that have failed so far. */
+  get failures(): readonly string[] {
+    return this.#failures
+  }
+
   async stop(): Promise<LoadResult> {
     this.#stopping = true
     await this.#done

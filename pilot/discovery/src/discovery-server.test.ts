@@ -440,7 +440,7 @@ describe('what a client has acknowledged', () => {
     await client.soFar()
     expect(served.discovery.statuses().map(({ id }) => id)).toEqual(['p'])
     client.close()
-    await vi.waitFor(() => expect(source.closed).toBe(1), { interval: 1 })
+    await vi.waitFor(() => expect(source.closed).toBe(1), { interval: 1, timeout: 20_000 })
     expect(served.discovery.statuses()).toEqual([])
     expect(await served.metrics.getSingleMetricAsString('pilot_xds')).toContain('pilot_xds 0')
   })
@@ -595,7 +595,7 @@ describe('callers that are turned away', () => {
     const client = connect()
     act(client)
     expect(await client.ended).toEqual({ code, details: expect.stringMatching(details) })
-    await vi.waitFor(() => expect(served.discovery.statuses()).toEqual([]), { interval: 1 })
+    await vi.waitFor(() => expect(served.discovery.statuses()).toEqual([]), { interval: 1, timeout: 20_000 })
   })
 
   it('does not let one of them disturb the others', async () => {

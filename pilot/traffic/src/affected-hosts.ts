@@ -1,4 +1,11 @@
-import { type ChangeSet, destinationsOf, hostCovers, resolveHost, virtualServiceHosts } from '@seine/model'
+import {
+  type ChangeSet,
+  destinationsOf,
+  hostCovers,
+  resolveHost,
+  serviceHostname,
+  virtualServiceHosts,
+} from '@seine/model'
 import { allHosts, type IndexedSnapshot } from './indexed-snapshot.ts'
 
 /** The hosts whose clusters, endpoints, virtual hosts, names or listeners a change can touch. */
@@ -64,15 +71,12 @@ function* namesakes(host: string, before: IndexedSnapshot, after: IndexedSnapsho
   }
 }
 
-/** The Kubernetes services of which a host is a short form: `web.a` is one of `web.a.svc.cluster.local`. */
-function* calledBy(
-  host: string,
-  services: ReadonlyMap<string, { readonly hostname: string; readonly name: string }>,
-): Iterable<string> {
+/** The services of the cluster's domain of which a host is a short form: `web.a` is one of `web.a.svc.cluster.local`. */
+function* calledBy(host: string, services: ReadonlyMap<string, unknown>): Iterable<string> {
   const [name = '', namespace, svc, ...rest] = host.replace(/^\*\./, '').split('.')
   if (rest.length > 0 || (svc !== undefined && svc !== 'svc')) return
-  if (namespace !== undefined) yield `${name}.${namespace}.svc.cluster.local`
-  else for (const service of services.values()) if (service.name === name) yield service.hostname
+  if (namespace !== undefined) yield serviceHostname(name, namespace)
+  else for (const full of services.keys()) if (full.startsWith(`${name}.`)) yield full
 }
 
 /** The hosts of virtual services that send to a host: routes name its ports and its hash policies. */

@@ -123,6 +123,17 @@ describe('a host that the mesh does not know', () => {
     expect(demand.virtualHosts('80')).toEqual(['80/_', '80/new.a.svc'])
   })
 
+  it('may have been known before', () => {
+    const { demand, remove } = mesh()
+    demand.ask(TypeUrl.virtualHost, ['80/web'])
+    remove('web.a.svc')
+    demand.follow(new Map([[TypeUrl.virtualHost, new Set(['80/web.a.svc'])]]))
+    expect(lists(demand.ask(TypeUrl.virtualHost, ['80/web.a.svc']))).toEqual({
+      [TypeUrl.virtualHost]: ['80/web.a.svc'],
+    })
+    expect(domainsOf(demand.virtualHost('80/web.a.svc'))).toContain('web.a.svc')
+  })
+
   it('makes room for the next when there are many, the longest unused first', () => {
     const { demand } = mesh()
     const name = (at: number) => `80/host-${at}.example`

@@ -139,6 +139,8 @@ export class Demand {
   #addUnknown(name: string): string[] {
     const isNew = !this.#unknown.delete(name)
     this.#unknown.add(name)
+    // It may have been the mesh's before.
+    this.#hosts.delete(name)
     const [oldest] = this.#unknown
     if (this.#unknown.size <= MAX_UNKNOWN || oldest === undefined) return isNew ? [name] : []
     this.#unknown.delete(oldest)

@@ -1,0 +1,247 @@
+import { refOf } from '@seine/api'
+import { shortTypeName, TypeUrl } from '@seine/envoy'
+import { MeshModel } from '@seine/model'
+import { mixerPlugins, objectYaml, podYaml, resourcesOf, serviceYaml, sidecar } from '@seine/testing/unit'
+import { describe, expect, it } from 'vitest'
+import { type ChangedNames, TrafficGenerator } from './generator.ts'
+import { NAME_TABLE_TYPE } from './name-table.ts'
+
+const NETWORKING = 'networking.istio.io/v1'
+const SECURITY = 'security.istio.io/v1'
+
+const web = serviceYaml('web', { clusterIP: '10.96.0.1' })
+const api = serviceYaml('api', { clusterIP: '10.96.0.2' })
+const database = serviceYaml('db', { clusterIP: '10.96.0.3', ports: [{ name: 'tcp', port: 5432 }] })
+const rule = (host: string, spec: object = {}) =>
+  objectYaml(NETWORKING, 'DestinationRule', host, { host, ...spec })
+const route = (host: string, to: object, name = host) =>
+  objectYaml(NETWORKING, 'VirtualService', name, { hosts: [host], http: [{ route: [{ destination: to }] }] })
+const full = (name: string) => `${name}.default.svc.cluster.local`
+
+/** A mesh of three services and its proxies: one that serves `web`, and clients in two namespaces. */
+function mesh(...more: string[]) {
+  const model = new MeshModel()
+  const pods = [podYaml('web', '10.1.0.1'), podYaml('api', '10.1.0.2'), podYaml('db', '10.1.0.3')]
+  const { snapshot } = model.apply({
+    upserts: resourcesOf(web, api, database, ...pods, ...more),
+    deletes: [],
+  })
+  const generator = new TrafficGenerator(snapshot, mixerPlugins)
+  const proxies = [
+    sidecar('web', { address: '10.1.0.1', labels: { app: 'web' } }),
+    sidecar('client', { labels: { app: 'client' } }),
+    sidecar('client.shop', { address: '10.1.0.98' }),
+  ].map(proxy => generator.configurationOf(proxy))
+  const update = (upserts: string[], deletes: string[] = []) => {
+    const change = {
+      upserts: resourcesOf(...upserts),
+      deletes: deletes.flatMap(text => resourcesOf(text)).map(refOf),
+    }
+    const after = model.apply(change)
+    return shown(generator.update(after.snapshot, after.changes))
+  }
+  return {
+    generator,
+    proxies,
+    write: (...texts: string[]) => update(texts),
+    remove: (...texts: string[]) => update([], texts),
+  }
+}
+
+/** Announced names by the short names of their types. */
+function shown(changed: ChangedNames): Record<string, string[] | 'all'> {
+  return Object.fromEntries(
+    [...changed].map(([type, names]) => [
+      type === NAME_TABLE_TYPE ? 'NDS' : shortTypeName[type as TypeUrl],
+      names === 'all' ? names : [...names].sort(),
+    ]),
+  )
+}
+
+describe('what an update announces', () => {
+  it('of a new endpoint: the assignment of each of its service’s clusters', () => {
+    const { write, generator } = mesh()
+    expect(write(podYaml('web-2', '10.1.0.9', { labels: { app: 'web' }, serviceAccount: 'web' }))).toEqual({
+      EDS: [`outbound|80||${full('web')}`],
+    })
+    expect(generator.lastRefreshed).toEqual([full('web')])
+  })
+
+  it('of an endpoint with another identity: the cluster too, which checks identities', () => {
+    expect(
+      mesh().write(podYaml('web-2', '10.1.0.9', { labels: { app: 'web' }, serviceAccount: 'other' })),
+    ).toEqual({
+      CDS: [`outbound|80||${full('web')}`],
+      EDS: [`outbound|80||${full('web')}`],
+    })
+  })
+
+  it('of a TCP service’s endpoint: its assignment, and no listener', () => {
+    expect(
+      mesh().write(podYaml('db-2', '10.1.0.9', { labels: { app: 'db' }, serviceAccount: 'db' })),
+    ).toEqual({
+      EDS: [`outbound|5432||${full('db')}`],
+    })
+  })
+
+  it('of a route: one virtual host, and its table for who takes tables whole', () => {
+    const { write, generator } = mesh()
+    expect(write(route('web', { host: 'api' }))).toEqual({ VHDS: [`80/${full('web')}`], RDS: ['80'] })
+    expect(generator.lastRefreshed).toEqual([full('web')])
+  })
+
+  it('of a route written anew with the same meaning: nothing', () => {
+    const { write } = mesh(route('web', { host: 'api' }))
+    expect(write(route('web', { host: full('api') }))).toEqual({})
+  })
+
+  it('of a TCP route: the listener of its service', () => {
+    const text = objectYaml(NETWORKING, 'VirtualService', 'db', {
+      hosts: ['db'],
+      tcp: [{ route: [{ destination: { host: 'api', port: { number: 80 } } }] }],
+    })
+    expect(mesh().write(text)).toEqual({ LDS: ['10.96.0.3_5432'] })
+  })
+
+  it('of a rule: the clusters of its host', () => {
+    const { write, generator } = mesh()
+    expect(write(rule('web', { trafficPolicy: { loadBalancer: { simple: 'RANDOM' } } }))).toEqual({
+      CDS: [`outbound|80||${full('web')}`],
+    })
+    expect(generator.lastRefreshed).toEqual([full('web')])
+  })
+
+  it('of a rule with subsets: the clusters of those, with their endpoints', () => {
+    expect(mesh().write(rule('web', { subsets: [{ name: 'v1', labels: { version: 'v1' } }] }))).toEqual({
+      CDS: [`outbound|80|v1|${full('web')}`],
+      EDS: [`outbound|80|v1|${full('web')}`],
+    })
+  })
+
+  it('of a rule that hashes: the routes that lead to its host too', () => {
+    const hashing = { loadBalancer: { consistentHash: { httpHeaderName: 'x-user' } } }
+    expect(mesh(route('web', { host: 'api' })).write(rule('api', { trafficPolicy: hashing }))).toEqual({
+      CDS: [`outbound|80||${full('api')}`],
+      VHDS: [`80/${full('api')}`, `80/${full('web')}`],
+      RDS: ['80'],
+    })
+  })
+
+  it('of a rule for a TCP service: its listener where the rule is about connections', () => {
+    expect(
+      mesh().write(rule('db', { trafficPolicy: { connectionPool: { tcp: { idleTimeout: '1m' } } } })),
+    ).toEqual({
+      // The cluster names the rule as its cause.
+      CDS: [`outbound|5432||${full('db')}`],
+      LDS: ['10.96.0.3_5432'],
+    })
+  })
+
+  it('of a new service: what is its own', () => {
+    const { write, generator } = mesh()
+    expect(write(serviceYaml('new', { clusterIP: '10.96.0.9' }))).toEqual({
+      CDS: [`outbound|80||${full('new')}`],
+      EDS: [`outbound|80||${full('new')}`],
+      VHDS: [`80/${full('new')}`],
+      RDS: ['80'],
+      NDS: [full('new')],
+    })
+    expect(generator.lastRefreshed).toEqual([full('new')])
+  })
+
+  it('of a new service on a new port: its listener too', () => {
+    const text = serviceYaml('new', { clusterIP: '10.96.0.9', ports: [{ name: 'http', port: 8080 }] })
+    expect(mesh().write(text)).toMatchObject({ LDS: ['0.0.0.0_8080'], RDS: ['8080'] })
+  })
+
+  it('of a service that goes: what was its own', () => {
+    expect(mesh().remove(api)).toEqual({
+      CDS: [`outbound|80||${full('api')}`],
+      EDS: [`outbound|80||${full('api')}`],
+      VHDS: [`80/${full('api')}`],
+      RDS: ['80'],
+      NDS: [full('api')],
+    })
+  })
+
+  it('of a policy: the listener of the workload that it is for', () => {
+    const allow = (app: string) =>
+      objectYaml(SECURITY, 'AuthorizationPolicy', 'allow', {
+        selector: { matchLabels: { app } },
+        rules: [{}],
+      })
+    expect(mesh().write(allow('web'))).toEqual({ LDS: ['virtualInbound'] })
+    expect(mesh().write(allow('nobody'))).toEqual({})
+  })
+
+  it('of a policy that turns mutual TLS off: what clients must know too', () => {
+    const off = objectYaml(SECURITY, 'PeerAuthentication', 'web', {
+      selector: { matchLabels: { app: 'web' } },
+      mtls: { mode: 'DISABLE' },
+    })
+    expect(mesh().write(off)).toEqual({
+      CDS: [`outbound|80||${full('web')}`],
+      EDS: [`outbound|80||${full('web')}`],
+      LDS: ['virtualInbound'],
+    })
+  })
+
+  it('of a setting of the mesh: everything', () => {
+    const settings = {
+      apiVersion: 'v1',
+      kind: 'ConfigMap',
+      metadata: { name: 'istio', namespace: 'istio-system' },
+      data: { mesh: 'connectTimeout: 1s' },
+    }
+    const { write, generator } = mesh()
+    expect(new Set(Object.values(write(JSON.stringify(settings))))).toEqual(new Set(['all']))
+    expect(generator.lastRefreshed).toEqual(['*'])
+  })
+
+  it('of labels of a namespace, on which nothing depends: nothing', () => {
+    const text = JSON.stringify({
+      apiVersion: 'v1',
+      kind: 'Namespace',
+      metadata: { name: 'shop', labels: { a: 'b' } },
+    })
+    expect(mesh().write(text)).toEqual({})
+  })
+})
+
+describe('resources', () => {
+  it('are one object for all proxies that get the same', () => {
+    const { proxies } = mesh()
+    const [server, client, elsewhere] = proxies.map(proxy => ({
+      cluster: proxy.get(TypeUrl.cluster, `outbound|80||${full('web')}`),
+      endpoints: proxy.get(TypeUrl.endpoint, `outbound|80||${full('web')}`),
+      host: proxy.get(TypeUrl.virtualHost, `80/${full('web')}`),
+    }))
+    expect(client?.cluster).toBe(server?.cluster)
+    expect(elsewhere?.cluster).toBe(server?.cluster)
+    expect(elsewhere?.endpoints).toBe(server?.endpoints)
+    expect(client?.host).toBe(server?.host)
+    expect(elsewhere?.host).not.toBe(server?.host)
+  })
+
+  it('that an update leaves alone stay the same object', () => {
+    const { proxies, write } = mesh()
+    const [proxy] = proxies
+    const names = [...(proxy?.names(TypeUrl.cluster) ?? [])]
+    const before = names.map(name => proxy?.get(TypeUrl.cluster, name))
+    write(
+      route('web', { host: 'api' }),
+      podYaml('web-2', '10.1.0.9', { labels: { app: 'web' }, serviceAccount: 'web' }),
+    )
+    expect(names.map(name => proxy?.get(TypeUrl.cluster, name))).toEqual(before)
+    for (const [index, name] of names.entries()) expect(proxy?.get(TypeUrl.cluster, name)).toBe(before[index])
+  })
+
+  it('of a proxy that is forgotten are not kept up to date any more', () => {
+    const { generator, proxies, write } = mesh()
+    generator.forget('sidecar~10.1.0.98~client.shop~shop.svc.cluster.local')
+    write(serviceYaml('new', { clusterIP: '10.96.0.9' }))
+    const cluster = `outbound|80||${full('new')}`
+    expect(proxies[1]?.get(TypeUrl.cluster, cluster)).toBeDefined()
+    expect(proxies[2]?.get(TypeUrl.cluster, cluster)).toBeUndefined()
+  })
+})
