@@ -26,6 +26,7 @@ const KINDS = [
   'WorkloadEntry',
   'PeerAuthentication',
   'AuthorizationPolicy',
+  'Sidecar',
 ] as const
 
 type Path = readonly string[]
@@ -159,6 +160,8 @@ function isRefused(kind: string, path: Path): boolean {
 const NEVER_VALID = new Set([
   'VirtualService http.*.fault.delay.exponentialDelay',
   'VirtualService http.*.fault.abort.http2Error',
+  'Sidecar egress.*.port.targetPort',
+  'Sidecar ingress.*.port.targetPort',
 ])
 
 /** Fields that take one value only, so that there is no other to compare with. */
@@ -166,6 +169,9 @@ const ONE_VALUE = new Set([
   'VirtualService gateways.*', // "mesh", which is what a virtual service without gateways is for
   'DestinationRule trafficPolicy.loadBalancer.consistentHash.useSourceIp', // true
 ])
+
+/** Names that people give to parts of an object, on which nothing depends. */
+const NAMES = new Set(['Sidecar egress.*.port.name', 'Sidecar ingress.*.port.name'])
 
 /** What a field is called wherever it stands: a policy is the same for all, for a subset and for a port. */
 function nameOf(path: Path): string {
@@ -176,14 +182,14 @@ function nameOf(path: Path): string {
     .replace(/\.(exact|prefix|regex)$/, '')
 }
 
-/** The ways to write each field of a kind that is neither refused nor left with one value. */
+/** The ways to write each field of a kind that is neither refused, nor left with one value, nor just a name. */
 function fieldsToShow(kind: string): [name: string, ways: Path[]][] {
   const schema = kindDefinitions.find(one => one.kind === kind)?.schema
   const found = new Map<string, Path[]>()
   for (const path of leafFields(schema)) {
     const name = nameOf(path)
-    if (isRefused(kind, path) || NEVER_VALID.has(`${kind} ${name}`) || ONE_VALUE.has(`${kind} ${name}`))
-      continue
+    const full = `${kind} ${name}`
+    if (isRefused(kind, path) || [NEVER_VALID, ONE_VALUE, NAMES].some(set => set.has(full))) continue
     found.set(name, [...(found.get(name) ?? []), path])
   }
   return [...found]

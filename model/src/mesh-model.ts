@@ -98,6 +98,7 @@ export class MeshModel {
         return
       case 'PeerAuthentication':
       case 'AuthorizationPolicy':
+      case 'Sidecar':
         update.set(PLAIN[resource.kind], key, resource)
         return
       case 'Service':
@@ -134,6 +135,7 @@ export class MeshModel {
         return
       case 'PeerAuthentication':
       case 'AuthorizationPolicy':
+      case 'Sidecar':
         update.delete(PLAIN[resource.kind], key)
         return
       case 'Service':

@@ -3,6 +3,7 @@ import type {
   DestinationRule,
   MeshConfig,
   PeerAuthentication,
+  Sidecar,
   VirtualService,
 } from '@seine/api'
 import type { Problem } from '@seine/kit'
@@ -34,6 +35,8 @@ export interface MeshSnapshot {
   readonly peerAuthentications: ReadonlyMap<string, PeerAuthentication>
   /** By `namespace/name`. */
   readonly authorizationPolicies: ReadonlyMap<string, AuthorizationPolicy>
+  /** By `namespace/name`. */
+  readonly sidecars: ReadonlyMap<string, Sidecar>
   /** What is wrong between resources, such as two that claim one host. */
   readonly problems: readonly Problem[]
 }
@@ -49,6 +52,7 @@ export interface ChangeSet {
   readonly destinationRules: ReadonlySet<string>
   readonly peerAuthentications: ReadonlySet<string>
   readonly authorizationPolicies: ReadonlySet<string>
+  readonly sidecars: ReadonlySet<string>
 }
 
 /** Whether anything changed at all. */

@@ -11,6 +11,7 @@ export const PLAIN = {
   DestinationRule: 'destinationRules',
   PeerAuthentication: 'peerAuthentications',
   AuthorizationPolicy: 'authorizationPolicies',
+  Sidecar: 'sidecars',
 } as const
 
 export type PlainMap = (typeof PLAIN)[keyof typeof PLAIN]
@@ -30,6 +31,7 @@ export class Update {
     destinationRules: new Set(),
     peerAuthentications: new Set(),
     authorizationPolicies: new Set(),
+    sidecars: new Set(),
   }
   readonly dirtyServices = new Set<string>()
   readonly dirtyEndpoints = new Set<string>()
@@ -133,6 +135,7 @@ export function emptySnapshot(): MeshSnapshot {
     destinationRules: none,
     peerAuthentications: none,
     authorizationPolicies: none,
+    sidecars: none,
     problems: [],
   }
 }

@@ -2,6 +2,7 @@ import { keyOf, type MeshResource, parseObject, refOf } from '@seine/api'
 import type { ResourceChange } from '@seine/model'
 import fc from 'fast-check'
 import { randomDestinationRule, randomVirtualService } from './random-routing.ts'
+import { randomSidecar } from './random-sidecar.ts'
 import {
   hosts,
   label,
@@ -323,6 +324,7 @@ export const randomObject: fc.Arbitrary<object> = fc.oneof(
     arbitrary: object('networking.istio.io/v1', 'DestinationRule', ['one', 'two'], randomDestinationRule),
     weight: 4,
   },
+  { arbitrary: object('networking.istio.io/v1', 'Sidecar', ['default', 'web'], randomSidecar), weight: 2 },
   { arbitrary: peerAuthentication, weight: 2 },
   { arbitrary: authorizationPolicy, weight: 2 },
   { arbitrary: namespace, weight: 1 },

@@ -21,7 +21,6 @@ const PORT_POLICIES = POLICIES.flatMap(policy => [policy, `${policy}.portLevelSe
 export const UNSUPPORTED_KINDS: ReadonlySet<string> = new Set([
   'networking.istio.io/Gateway',
   'networking.istio.io/WorkloadGroup',
-  'networking.istio.io/Sidecar',
   'networking.istio.io/EnvoyFilter',
   'networking.istio.io/ProxyConfig',
   'security.istio.io/RequestAuthentication',
@@ -68,6 +67,7 @@ export const UNSUPPORTED: Partial<Record<Kind, readonly Pattern[]>> = {
       path(`${policy}.tls.credentialName`),
     ]),
   ],
+  Sidecar: [path('ingress'), path('inboundConnectionPool')],
   ServiceEntry: [path('endpoints.*.network'), path('endpoints.*.locality')],
   WorkloadEntry: [path('network'), path('locality')],
   AuthorizationPolicy: [
@@ -87,6 +87,7 @@ export const UNSUPPORTED_VALUES: Partial<Record<Kind, readonly (readonly [Patter
     [path('resolution'), 'DYNAMIC_DNS'],
     [path('ports.*.protocol'), 'UDP'],
   ],
+  Sidecar: [[path('egress.*.port.protocol'), 'HTTP_PROXY']],
   AuthorizationPolicy: [
     [path('action'), 'CUSTOM'],
     [path('action'), 'AUDIT'],
@@ -139,6 +140,8 @@ function unsupportedValues(kind: Kind, spec: unknown): Unsupported[] {
   )
   if (kind === 'VirtualService') return [...found, ...unsupportedRouting(spec as VirtualServiceSpec)]
   if (kind === 'ServiceEntry') return [...found, ...unsupportedSockets(spec, path('endpoints.*.address'))]
+  if (kind === 'Sidecar')
+    return [...found, ...unsupportedSockets(spec, path('egress.*.bind')), ...ownPorts(spec)]
   if (kind === 'WorkloadEntry') return [...found, ...unsupportedSockets(spec, path('address'))]
   if (kind === 'AuthorizationPolicy')
     return [...found, ...unsupportedConditions(spec as AuthorizationPolicySpec)]
@@ -152,6 +155,16 @@ function unsupportedRouting({ gateways, hosts }: VirtualServiceSpec): Unsupporte
   if (!hosts?.length)
     found.push({ path: ['hosts'], message: 'a VirtualService without hosts is not supported yet' })
   return found
+}
+
+/** Ports that Envoy listens on for itself. */
+const OWN_PORTS: ReadonlySet<unknown> = new Set([15001, 15006, 15090])
+
+function ownPorts(spec: unknown): Unsupported[] {
+  return ['egress.*.port.number', 'ingress.*.port.number']
+    .flatMap(pattern => occurrences(spec, path(pattern), []))
+    .filter(at => OWN_PORTS.has(valueAt(spec, at)))
+    .map(at => ({ path: at, message: `the sidecar needs port ${valueAt(spec, at)} for itself` }))
 }
 
 function unsupportedSockets(spec: unknown, addresses: Pattern): Unsupported[] {

@@ -1,7 +1,9 @@
 import {
   type ChangeSet,
   destinationsOf,
+  findService,
   hostCovers,
+  type MeshSnapshot,
   resolveHost,
   serviceHostname,
   virtualServiceHosts,
@@ -35,6 +37,23 @@ export function affectedHosts(
   )
   found.add(routedTo(new Set([...changes.services, ...ruled, ...standIns]), before, after))
   return found.hosts
+}
+
+/** The hosts to which routes that changed lead, or led. */
+export function routedHosts(
+  before: MeshSnapshot,
+  after: MeshSnapshot,
+  changes: ChangeSet,
+): ReadonlySet<string> {
+  const found = new Set<string>()
+  for (const { virtualServices, services } of [before, after]) {
+    for (const key of changes.virtualServices) {
+      const changed = virtualServices.get(key)
+      for (const { host } of changed ? destinationsOf(changed) : [])
+        found.add(findService(services, host)?.hostname ?? host)
+    }
+  }
+  return found
 }
 
 /** Collects hosts; a wildcard stands for itself and for all the hosts that it covers. */

@@ -1,12 +1,9 @@
 import { fromBinary } from '@bufbuild/protobuf'
-import { defaultMeshConfig } from '@seine/api'
 import { type EncodedResource, TypeUrl } from '@seine/envoy'
 import { VirtualHostSchema } from '@seine/envoy/envoy/config/route/v3/route_components'
 import { describe, expect, it } from 'vitest'
 import { Demand, type Supply } from './demand.ts'
 import { encode } from './encode.ts'
-
-const CONFIG = defaultMeshConfig
 
 function host(name: string, ...clusters: string[]): EncodedResource {
   const routes = clusters.map(cluster => ({
@@ -30,7 +27,7 @@ function mesh() {
   add('web.a.svc', ['to-web'], 'web')
   add('api.a.svc', ['to-api', 'to-web'], 'api')
   const supply: Supply = {
-    config: CONFIG,
+    outside: () => ({ cluster: 'PassthroughCluster', causes: [] }),
     tables: [80],
     virtualHost: name => hosts.get(name),
     hosts: () => [...names.values()],

@@ -1,12 +1,13 @@
-import type { MeshConfig } from '@seine/api'
 import { type EncodedResource, TypeUrl } from '@seine/envoy'
 import { hostCovers } from '@seine/model'
+import type { Outside } from './outside.ts'
 import { clustersOfVirtualHost, wildcardsOfVirtualHost } from './references.ts'
 import { placeholderHost, unknownHost } from './routes/unknown-host.ts'
 
 /** Where a proxy's demands are met from: everything that its workload could call. */
 export interface Supply {
-  readonly config: MeshConfig
+  /** What happens to requests on a port for hosts that the mesh does not know. */
+  outside(port: number): Outside
   /** The ports that have a table of virtual hosts. */
   readonly tables: Iterable<number>
   virtualHost(name: string): EncodedResource | undefined
@@ -56,7 +57,7 @@ export class Demand {
     if (name.endsWith('/_')) return placeholderHost(tableOf(name))
     if (this.#hosts.has(name)) return this.#supply.virtualHost(name)
     if (!this.#unknown.has(name) || this.resourceName(name) !== name) return undefined
-    return this.#supply.virtualHost(name) ?? unknownHost(name, this.#supply.config)
+    return this.#supply.virtualHost(name) ?? unknownHost(name, this.#supply.outside(Number(tableOf(name))))
   }
 
   hasCluster(name: string): boolean {

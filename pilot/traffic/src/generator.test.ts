@@ -16,6 +16,8 @@ const rule = (host: string, spec: object = {}) =>
   objectYaml(NETWORKING, 'DestinationRule', host, { host, ...spec })
 const route = (host: string, to: object, name = host) =>
   objectYaml(NETWORKING, 'VirtualService', name, { hosts: [host], http: [{ route: [{ destination: to }] }] })
+const imports = (namespace: string, hosts: string[]) =>
+  objectYaml(NETWORKING, 'Sidecar', `default.${namespace}`, { egress: [{ hosts }] })
 const full = (name: string) => `${name}.default.svc.cluster.local`
 
 /** A mesh of three services and its proxies: one that serves `web`, and clients in two namespaces. */
@@ -184,6 +186,47 @@ describe('what an update announces', () => {
       EDS: [`outbound|80||${full('web')}`],
       LDS: ['virtualInbound'],
     })
+  })
+
+  it('of a Sidecar: what its clients lose or get, made anew for them alone', () => {
+    const { write, remove, generator, proxies } = mesh()
+    const text = imports('shop', ['*/web.default.svc.cluster.local'])
+    const lost = {
+      CDS: [`outbound|5432||${full('db')}`, `outbound|80||${full('api')}`],
+      EDS: [`outbound|5432||${full('db')}`, `outbound|80||${full('api')}`],
+      LDS: ['10.96.0.3_5432'],
+      VHDS: [`80/${full('api')}`],
+      RDS: ['80'],
+      NDS: [full('api'), full('db')],
+    }
+    expect(write(text)).toEqual(lost)
+    expect(generator.lastScopes.map(({ key }) => key.namespace)).toEqual(['shop'])
+    expect(generator.lastRefreshed).toEqual([])
+    expect([...(proxies[2]?.names(TypeUrl.virtualHost) ?? [])]).toEqual([`80/${full('web')}`])
+    expect([...(proxies[1]?.names(TypeUrl.virtualHost) ?? [])]).toHaveLength(2)
+    expect(remove(text)).toEqual(lost)
+    expect(generator.lastScopes.map(({ key }) => key.namespace)).toEqual(['shop'])
+  })
+
+  it('of a Sidecar that holds for no client: nothing, and nothing is made', () => {
+    const { write, generator } = mesh(imports('shop', ['*/*']))
+    expect(write(imports('elsewhere', ['./*']))).toEqual({})
+    expect(generator.lastScopes).toEqual([])
+  })
+
+  it('of a route: the clusters that it leads to, for clients that import no more than the route', () => {
+    const { write, generator, proxies } = mesh(imports('shop', ['default/web.default.svc.cluster.local']))
+    const cluster = `outbound|80||${full('api')}`
+    expect(proxies[2]?.get(TypeUrl.cluster, cluster)).toBeUndefined()
+    expect(write(route('web', { host: 'api' }))).toEqual({
+      CDS: [cluster],
+      EDS: [cluster],
+      VHDS: [`80/${full('web')}`],
+      RDS: ['80'],
+    })
+    expect(generator.lastRefreshed).toEqual([full('web')])
+    expect(proxies[2]?.get(TypeUrl.cluster, cluster)).toBeDefined()
+    expect(proxies[2]?.get(TypeUrl.virtualHost, `80/${full('api')}`)).toBeUndefined()
   })
 
   it('of a setting of the mesh: everything', () => {

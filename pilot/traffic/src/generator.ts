@@ -1,10 +1,17 @@
 import { type EncodedResource, TypeUrl } from '@seine/envoy'
-import type { ChangeSet, MeshSnapshot } from '@seine/model'
-import { affectedHosts } from './affected-hosts.ts'
+import { type ChangeSet, effectiveSidecar, type MeshSnapshot } from '@seine/model'
+import { affectedHosts, routedHosts } from './affected-hosts.ts'
 import { Demand } from './demand.ts'
 import { allHosts, type IndexedSnapshot, indexSnapshot } from './indexed-snapshot.ts'
 import { NAME_TABLE_TYPE } from './name-table.ts'
-import { noChanges, OutboundScope, type ScopeChanges, type ScopeKey } from './outbound-scope.ts'
+import {
+  addChanges,
+  differences,
+  noChanges,
+  OutboundScope,
+  type ScopeChanges,
+  type ScopeKey,
+} from './outbound-scope.ts'
 import type { TrafficPlugin } from './plugin.ts'
 import type { Proxy } from './proxy.ts'
 import { inboundResources, isServedBy, outboundListeners, routeConfiguration } from './proxy-resources.ts'
@@ -40,6 +47,8 @@ export class TrafficGenerator {
   #sourceLabelNames: readonly string[]
   /** What each update made again, by resource type: tests assert on it. */
   lastRefreshed: readonly string[] = []
+  /** The scopes that were made since the last update began, all of whose hosts are made anew. */
+  lastScopes: readonly OutboundScope[] = []
 
   constructor(snapshot: MeshSnapshot, plugins: readonly TrafficPlugin[]) {
     this.#plugins = plugins
@@ -53,6 +62,7 @@ export class TrafficGenerator {
 
   /** Takes a new snapshot in. @returns which resources proxies may have to be sent again. */
   update(snapshot: MeshSnapshot, changes: ChangeSet): ChangedNames {
+    this.lastScopes = []
     const before = this.#indexed
     this.#indexed = indexSnapshot(snapshot, before, changes)
     const labels = changes.virtualServices.size > 0 ? sourceLabelNames(snapshot) : this.#sourceLabelNames
@@ -60,11 +70,13 @@ export class TrafficGenerator {
     const hosts = affectedHosts(before, this.#indexed, changes)
     this.lastRefreshed = [...hosts].sort()
     const merged = noChanges()
-    const listenersOf = new Set<OutboundScope>()
+    const moved = changes.sidecars.size > 0 ? this.#moveProxies(merged) : new Set<ProxyState>()
+    const listenersOf = new Set([...moved].map(({ scope }) => scope))
+    const routed = routedHosts(before.snapshot, snapshot, changes)
     for (const scope of this.#scopes.values()) {
-      const changed = scope.refresh(this.#indexed, hosts)
-      for (const part of ['clusters', 'endpoints', 'virtualHosts', 'names'] as const)
-        for (const name of changed[part]) merged[part].add(name)
+      // Where a Sidecar restricts what is imported, routes bring along the services that they lead to.
+      const changed = scope.refresh(this.#indexed, scope.egress.restricts ? union(hosts, routed) : hosts)
+      addChanges(merged, changed)
       if (changed.listeners) listenersOf.add(scope)
     }
     const inbound = this.#refreshInbound(before.snapshot, changes)
@@ -80,11 +92,8 @@ export class TrafficGenerator {
       names: (type, prefix) => this.#names(state, type, prefix),
     }
     if (!proxy.onDemand) return whole
-    const generator = this
     const demand = new Demand({
-      get config() {
-        return generator.snapshot.config
-      },
+      outside: port => state.scope.outside(port),
       get tables() {
         return state.scope.httpPorts.keys()
       },
@@ -125,18 +134,35 @@ export class TrafficGenerator {
     return state
   }
 
+  /** Gives proxies for which another Sidecar holds now the scope of that. @returns those. */
+  #moveProxies(changes: ScopeChanges): Set<ProxyState> {
+    const moved = new Set<ProxyState>()
+    for (const state of this.#proxies.values()) {
+      const scope = this.#scopeFor(state.proxy)
+      if (scope === state.scope) continue
+      addChanges(changes, differences(state.scope, scope))
+      state.scope = scope
+      moved.add(state)
+    }
+    const used = new Set([...this.#proxies.values()].map(({ scope }) => scope))
+    for (const [name, scope] of this.#scopes) if (!used.has(scope)) this.#scopes.delete(name)
+    return moved
+  }
+
   #scopeFor(proxy: Proxy): OutboundScope {
     const sourceLabels = Object.fromEntries(
       this.#sourceLabelNames.flatMap(name =>
         proxy.labels[name] === undefined ? [] : [[name, proxy.labels[name]]],
       ),
     )
-    const key: ScopeKey = { namespace: proxy.namespace, sourceLabels }
+    const sidecar = proxy.type === 'sidecar' ? effectiveSidecar(this.snapshot, proxy) : undefined
+    const key: ScopeKey = { namespace: proxy.namespace, sourceLabels, sidecar }
     const found = this.#scopes.get(scopeName(key))
     if (found) return found
-    const scope = new OutboundScope(key, this.#cache)
+    const scope = new OutboundScope(key, this.#cache, this.#indexed)
     scope.refresh(this.#indexed, allHosts(this.#indexed))
     this.#scopes.set(scopeName(key), scope)
+    this.lastScopes = [...this.lastScopes, scope]
     return scope
   }
 
@@ -234,7 +260,7 @@ export class TrafficGenerator {
       case TypeUrl.listener:
         return name === state.inboundListener.name ? state.inboundListener : state.outboundListeners.get(name)
       case TypeUrl.route:
-        return routeConfiguration(this.#indexed, state.scope, name, state.proxy)
+        return routeConfiguration(state.scope, name, state.proxy)
       case TypeUrl.virtualHost:
         return state.scope.virtualHosts.get(name)
       case NAME_TABLE_TYPE:
@@ -317,6 +343,7 @@ function hints(
   put(TypeUrl.listener, new Set(listeners))
   put(TypeUrl.virtualHost, scope.virtualHosts)
   const tables = new Set([...scope.virtualHosts].map(name => name.slice(0, name.indexOf('/'))))
+  for (const table of scope.tables) tables.add(table)
   put(TypeUrl.route, tables)
   put(NAME_TABLE_TYPE, scope.names)
   return found
@@ -333,8 +360,19 @@ function sourceLabelNames(snapshot: MeshSnapshot): string[] {
   return [...names].sort()
 }
 
-function scopeName(key: ScopeKey): string {
-  return `${key.namespace} ${JSON.stringify(key.sourceLabels)}`
+/** Another version of a Sidecar is another one. */
+function scopeName({ namespace, sourceLabels, sidecar }: ScopeKey): string {
+  return `${namespace} ${JSON.stringify(sourceLabels)} ${sidecar ? versionOf(sidecar) : ''}`
+}
+
+const versions = new WeakMap<object, number>()
+let newest = 0
+
+/** A number that no other object has. */
+function versionOf(object: object): number {
+  const known = versions.get(object) ?? ++newest
+  versions.set(object, known)
+  return known
 }
 
 function workloadKey({
@@ -359,6 +397,10 @@ function workloadKey({
     labels,
     onDemand,
   ])
+}
+
+function union(a: ReadonlySet<string>, b: ReadonlySet<string>): ReadonlySet<string> {
+  return b.size === 0 ? a : new Set([...a, ...b])
 }
 
 function byName(resources: readonly EncodedResource[]): ReadonlyMap<string, EncodedResource> {

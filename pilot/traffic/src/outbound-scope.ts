@@ -1,20 +1,23 @@
-import type { DestinationRule } from '@seine/api'
+import type { DestinationRule, Sidecar, VirtualService } from '@seine/api'
 import type { EncodedResource } from '@seine/envoy'
 import {
   CLUSTER_DOMAIN,
   hostCovers,
   isHttp,
   type MeshService,
+  type MeshSnapshot,
   type ServiceEndpoints,
   visibleIn,
 } from '@seine/model'
 import { outboundClusters } from './clusters/outbound.ts'
 import { destinationRuleFor, effectivePolicy } from './destination-rules.ts'
+import { Egress } from './egress.ts'
 import { endpointAssignments } from './endpoints.ts'
 import type { IndexedSnapshot } from './indexed-snapshot.ts'
 import { type ListenerTarget, listenerTargets, sameTargets } from './listeners/targets.ts'
 import { tcpRouting } from './listeners/tcp-routing.ts'
 import { nameEntry } from './name-table.ts'
+import { closed, egressProxyOf, type Outside, outsideOf } from './outside.ts'
 import type { ResourceCache } from './resource-cache.ts'
 import { hasRoutes, virtualHost } from './routes/virtual-host.ts'
 
@@ -23,6 +26,8 @@ export interface ScopeKey {
   readonly namespace: string
   /** The client's labels that some virtual service asks for. */
   readonly sourceLabels: Readonly<Record<string, string>>
+  /** The Sidecar that holds for the client: what it does not import is not there. */
+  readonly sidecar: Sidecar | undefined
 }
 
 const NO_ENDPOINTS: ServiceEndpoints = { byPort: new Map(), meshed: 'all', identities: [] }
@@ -33,6 +38,7 @@ const NO_ENDPOINTS: ServiceEndpoints = { byPort: new Map(), meshed: 'all', ident
  */
 export class OutboundScope {
   readonly key: ScopeKey
+  readonly egress: Egress
   readonly clusters = new Map<string, EncodedResource>()
   readonly endpoints = new Map<string, EncodedResource>()
   /** By `<port>/<hostname>`. */
@@ -47,9 +53,15 @@ export class OutboundScope {
   /** Whole route tables by port, each kept until one of its hosts changes. */
   readonly #routeTables = new Map<number, EncodedResource>()
   readonly #cache: ResourceCache
+  #outside: Outside
+  /** For ports that have a socket of their own. */
+  #closed: Outside
 
-  constructor(key: ScopeKey, cache: ResourceCache) {
+  constructor(key: ScopeKey, cache: ResourceCache, { snapshot }: IndexedSnapshot) {
     this.key = key
+    this.egress = new Egress(key.sidecar, key.namespace)
+    this.#outside = outsideOf(snapshot, this.egress)
+    this.#closed = closed(this.#outside)
     this.#cache = cache
   }
 
@@ -83,9 +95,22 @@ export class OutboundScope {
     return [name, ...forms.map(rest => name + rest)].find(form => hosts.has(form))
   }
 
+  /** What happens to connections that nothing in the mesh is there for; on a port of its own where one is given. */
+  outside(port?: number): Outside {
+    const bound = port !== undefined && this.egress.listenerOf(port)?.place.bound
+    return bound ? this.#closed : this.#outside
+  }
+
   /** Makes the resources of these hosts again. */
   refresh(indexed: IndexedSnapshot, hostnames: Iterable<string>): ScopeChanges {
     const changes = noChanges()
+    const outside = outsideOf(indexed.snapshot, this.egress)
+    if (outside.cluster !== this.#outside.cluster) {
+      this.#outside = outside
+      this.#routeTables.clear()
+      changes.listeners = true
+      for (const port of this.httpPorts.keys()) changes.tables.add(String(port))
+    }
     for (const hostname of hostnames) this.#refreshHost(indexed, hostname, changes)
     return changes
   }
@@ -145,16 +170,44 @@ export class OutboundScope {
 
   /** The service of a host, where clients of this scope may see it. */
   #visible({ snapshot }: IndexedSnapshot, hostname: string): MeshService | undefined {
-    const service = snapshot.services.get(hostname)
+    const service = this.#exported(snapshot, hostname)
+    return service && this.egress.imports(service) ? service : undefined
+  }
+
+  #exported({ services }: MeshSnapshot, hostname: string): MeshService | undefined {
+    const service = services.get(hostname)
     return service && visibleIn(service.exportTo, service.namespace, this.key.namespace) ? service : undefined
+  }
+
+  /**
+   * The service of a host that is not imported, and that routes which are lead to all the same: it has clusters,
+   * and no name to call it by.
+   */
+  #routed({ snapshot, virtualServices }: IndexedSnapshot, hostname: string): MeshService | undefined {
+    const service = this.#exported(snapshot, hostname)
+    if (!service) return undefined
+    const { egress, key } = this
+    const isProxy = key.sidecar && egressProxyOf(snapshot.services, key.sidecar)?.host === hostname
+    return isProxy ||
+      virtualServices.sendingTo(hostname, key.namespace).some(one => egress.importsRoutesAnywhere(one))
+      ? service
+      : undefined
+  }
+
+  /** The virtual services whose routes hold for requests to a port. */
+  #importedAt(port: number): (service: VirtualService) => boolean {
+    return service => this.egress.importsRoutes(service, port)
   }
 
   /** The ports on which requests to a host are routed. A host that only a virtual service names has port 80. */
   #httpPortsOf(indexed: IndexedSnapshot, hostname: string): readonly number[] {
     const service = this.#visible(indexed, hostname)
-    if (service) return service.ports.filter(port => isHttp(port.protocol)).map(port => port.number)
+    if (service)
+      return this.egress
+        .portsOf(service)
+        .flatMap(({ port, protocol }) => (isHttp(protocol) ? [port.number] : []))
     const client = { ...this.key, port: 80 }
-    const virtualService = indexed.virtualServices.naming(hostname, client.namespace)
+    const virtualService = indexed.virtualServices.naming(hostname, client.namespace, this.#importedAt(80))
     if (!virtualService || !hasRoutes(virtualService, client)) return []
     return hostname.startsWith('*') && this.#coversService(indexed, hostname) ? [] : [80]
   }
@@ -178,8 +231,9 @@ export class OutboundScope {
     const { namespace, sourceLabels } = this.key
     const visible = this.#visible(indexed, hostname)
     const httpPorts = this.#httpPortsOf(indexed, hostname)
-    if (!visible && httpPorts.length === 0) return undefined
-    const virtualService = virtualServices.find(hostname, namespace)
+    const clustered = visible ?? this.#routed(indexed, hostname)
+    if (!clustered && httpPorts.length === 0) return undefined
+    const routesAt = (port: number) => virtualServices.find(hostname, namespace, this.#importedAt(port))
     const { rootNamespace } = snapshot.config
     const ruleFor = (host: string): DestinationRule | undefined =>
       destinationRuleFor(rules, host, snapshot.services.get(host)?.namespace ?? '', namespace, rootNamespace)
@@ -190,7 +244,7 @@ export class OutboundScope {
           hostname,
           service: visible,
           port,
-          virtualService,
+          virtualService: routesAt(port),
           namespace,
           sourceLabels,
           ruleFor,
@@ -198,45 +252,44 @@ export class OutboundScope {
         }),
       ),
     )
-    if (!visible) return { clusters: [], endpoints: [], virtualHosts, names: [], httpPorts, targets: [] }
+    if (!clustered) return { clusters: [], endpoints: [], virtualHosts, names: [], httpPorts, targets: [] }
     const rule = ruleFor(hostname)
     const endpoints = snapshot.endpoints.get(hostname) ?? NO_ENDPOINTS
-    const name = nameEntry(
-      visible,
-      endpoints,
-      namespace,
-      other => this.#visible(indexed, other) !== undefined,
-    )
+    const name =
+      visible &&
+      nameEntry(visible, endpoints, namespace, other => this.#visible(indexed, other) !== undefined)
     return {
       clusters: this.#cache.clusters(
-        visible,
+        clustered,
         [
           rule,
           endpoints.meshed,
           endpoints.identities.join(),
           snapshot.config,
-          staticEndpoints(visible, endpoints),
-          visible.externalName && snapshot.services.get(visible.externalName),
+          staticEndpoints(clustered, endpoints),
+          clustered.externalName && snapshot.services.get(clustered.externalName),
         ],
-        () => outboundClusters({ snapshot, service: visible, endpoints, rule }),
+        () => outboundClusters({ snapshot, service: clustered, endpoints, rule }),
       ),
-      endpoints: this.#cache.endpoints(endpoints, [visible, rule], () =>
-        endpointAssignments({ service: visible, endpoints, rule }),
+      endpoints: this.#cache.endpoints(endpoints, [clustered, rule], () =>
+        endpointAssignments({ service: clustered, endpoints, rule }),
       ),
       virtualHosts,
       names: name ? [this.#cache.once(name)] : [],
       httpPorts,
-      targets: listenerTargets(visible, endpoints, port =>
-        tcpRouting({
-          snapshot,
-          service: visible,
-          port,
-          policy: effectivePolicy(rule, undefined, port.number),
-          virtualService,
-          namespace,
-          sourceLabels,
-        }),
-      ),
+      targets: visible
+        ? listenerTargets(visible, this.egress.portsOf(visible), endpoints, port =>
+            tcpRouting({
+              snapshot,
+              service: visible,
+              port,
+              policy: effectivePolicy(rule, undefined, port.number),
+              virtualService: routesAt(port.number),
+              namespace,
+              sourceLabels,
+            }),
+          )
+        : [],
     }
   }
 }
@@ -261,6 +314,8 @@ export interface ScopeChanges {
   readonly endpoints: Set<string>
   readonly virtualHosts: Set<string>
   readonly names: Set<string>
+  /** Route tables that differ in what is none of their hosts'. */
+  readonly tables: Set<string>
   /** Whether the ports or addresses that listeners are made for may have changed. */
   listeners: boolean
 }
@@ -272,8 +327,28 @@ export function noChanges(): ScopeChanges {
     endpoints: new Set(),
     virtualHosts: new Set(),
     names: new Set(),
+    tables: new Set(),
     listeners: false,
   }
+}
+
+/** Takes the second record of changes into the first. */
+export function addChanges(all: ScopeChanges, more: ScopeChanges): void {
+  for (const part of ['clusters', 'endpoints', 'virtualHosts', 'names', 'tables'] as const)
+    for (const name of more[part]) all[part].add(name)
+  all.listeners ||= more.listeners
+}
+
+/** What is different for a client that moves from one scope to another. */
+export function differences(from: OutboundScope, to: OutboundScope): ScopeChanges {
+  const changes = noChanges()
+  for (const part of ['clusters', 'endpoints', 'virtualHosts', 'names'] as const)
+    for (const name of new Set([...from[part].keys(), ...to[part].keys()]))
+      if (from[part].get(name)?.version !== to[part].get(name)?.version) changes[part].add(name)
+  for (const port of new Set([...from.httpPorts.keys(), ...to.httpPorts.keys()]))
+    if (from.outside(port).cluster !== to.outside(port).cluster) changes.tables.add(String(port))
+  changes.listeners = true
+  return changes
 }
 
 function replace(

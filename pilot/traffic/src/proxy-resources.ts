@@ -23,7 +23,13 @@ export function outboundListeners(
   proxy: Proxy,
   plugins: readonly TrafficPlugin[],
 ): EncodedResource[] {
-  const context: OutboundListenerContext = { snapshot: indexed.snapshot, proxy, plugins }
+  const context: OutboundListenerContext = {
+    snapshot: indexed.snapshot,
+    proxy,
+    plugins,
+    egress: scope.egress,
+    outside: port => scope.outside(port),
+  }
   const byName = new Map<string, EncodedResource>()
   const add = (listener: EncodedResource) => {
     if (!byName.has(listener.name)) byName.set(listener.name, listener)
@@ -123,7 +129,6 @@ function ownEndpoints(
 
 /** A route configuration by name: with its hosts to come by VHDS, or as a whole table. */
 export function routeConfiguration(
-  { snapshot: { config } }: IndexedSnapshot,
   scope: OutboundScope,
   name: string,
   { virtualHostDiscovery, onDemand }: Proxy,
@@ -132,8 +137,8 @@ export function routeConfiguration(
   if (!scope.httpPorts.has(port)) return undefined
   const takesAnyHost = scope.virtualHosts.has(`${name}/*`)
   return virtualHostDiscovery
-    ? routeConfigurationShell(port, config, { takesAnyHost, onDemand })
-    : scope.routeTable(port, hosts => routeConfigurationTable(port, config, hosts))
+    ? routeConfigurationShell(port, scope.outside(port), { takesAnyHost, onDemand })
+    : scope.routeTable(port, hosts => routeConfigurationTable(port, scope.outside(port), hosts))
 }
 
 function sorted(byName: ReadonlyMap<string, EncodedResource>): EncodedResource[] {

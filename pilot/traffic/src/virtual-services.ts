@@ -2,6 +2,7 @@ import type { VirtualService } from '@seine/api'
 import {
   appliesToSidecars,
   byAge,
+  destinationsOf,
   exportScopes,
   hostCovers,
   type MeshSnapshot,
@@ -13,10 +14,12 @@ import {
 export class VirtualServiceIndex {
   readonly #exact = new Map<string, VirtualService[]>()
   readonly #wildcards: [host: string, service: VirtualService][] = []
+  readonly #all: readonly VirtualService[]
+  #senders: ReadonlyMap<string, readonly VirtualService[]> | undefined
 
   constructor(snapshot: MeshSnapshot) {
-    for (const service of [...snapshot.virtualServices.values()].sort(byAge)) {
-      if (!appliesToSidecars(service)) continue
+    this.#all = [...snapshot.virtualServices.values()].filter(appliesToSidecars).sort(byAge)
+    for (const service of this.#all) {
       for (const host of virtualServiceHosts(service)) {
         if (host.startsWith('*')) this.#wildcards.push([host, service])
         else this.#exact.set(host, [...(this.#exact.get(host) ?? []), service])
@@ -25,10 +28,16 @@ export class VirtualServiceIndex {
     this.#wildcards.sort((a, b) => b[0].length - a[0].length)
   }
 
-  /** The one that decides for the host as seen from the namespace: an exact host wins, then the longest wildcard. */
-  find(hostname: string, namespace: string): VirtualService | undefined {
-    const visible = (service: VirtualService) =>
-      visibleIn(exportScopes(service.spec.exportTo), service.metadata.namespace, namespace)
+  /**
+   * The one that decides for the host as seen from the namespace, of those that are imported there: an exact
+   * host wins, then the longest wildcard.
+   */
+  find(
+    hostname: string,
+    namespace: string,
+    isImported: (service: VirtualService) => boolean = () => true,
+  ): VirtualService | undefined {
+    const visible = (service: VirtualService) => isExportedTo(service, namespace) && isImported(service)
     const exact = this.#exact.get(hostname)?.find(visible)
     return (
       exact ?? this.#wildcards.find(([host, service]) => hostCovers(host, hostname) && visible(service))?.[1]
@@ -36,9 +45,35 @@ export class VirtualServiceIndex {
   }
 
   /** The one that names the very host, as seen from the namespace, where one does. */
-  naming(hostname: string, namespace: string): VirtualService | undefined {
-    const found = this.find(hostname, namespace)
+  naming(
+    hostname: string,
+    namespace: string,
+    isImported?: (service: VirtualService) => boolean,
+  ): VirtualService | undefined {
+    const found = this.find(hostname, namespace, isImported)
     return found && virtualServiceHosts(found).includes(hostname) ? found : undefined
+  }
+
+  /** Those with a destination that a service of this host serves, as seen from the namespace. */
+  sendingTo(hostname: string, namespace: string): VirtualService[] {
+    const senders = this.#indexSenders()
+    const found = new Set(senders.get(hostname))
+    if (hostname.startsWith('*'))
+      for (const [host, services] of senders)
+        if (hostCovers(hostname, host)) for (const service of services) found.add(service)
+    return [...found].filter(service => isExportedTo(service, namespace))
+  }
+
+  /** Made when first asked for: only clients with a Sidecar do. */
+  #indexSenders(): ReadonlyMap<string, readonly VirtualService[]> {
+    if (this.#senders) return this.#senders
+    const senders = new Map<string, VirtualService[]>()
+    for (const service of this.#all) {
+      for (const host of new Set(destinationsOf(service).map(destination => destination.host)))
+        senders.set(host, [...(senders.get(host) ?? []), service])
+    }
+    this.#senders = senders
+    return senders
   }
 
   /** The hosts that virtual services claim, wildcards among them. */
@@ -46,4 +81,8 @@ export class VirtualServiceIndex {
     yield* this.#exact.keys()
     for (const [host] of this.#wildcards) yield host
   }
+}
+
+function isExportedTo(service: VirtualService, namespace: string): boolean {
+  return visibleIn(exportScopes(service.spec.exportTo), service.metadata.namespace, namespace)
 }

@@ -7,9 +7,11 @@ import type {
   FilterChainSchema,
 } from '@seine/envoy/envoy/config/listener/v3/listener_components'
 import type { MeshSnapshot } from '@seine/model'
+import type { Egress } from '../egress.ts'
 import { encode } from '../encode.ts'
 import type { Init } from '../init.ts'
-import { BLACK_HOLE_CLUSTER, PASSTHROUGH_CLUSTER, SidecarPort, VIRTUAL_OUTBOUND } from '../names.ts'
+import { BLACK_HOLE_CLUSTER, SidecarPort, VIRTUAL_OUTBOUND } from '../names.ts'
+import type { Outside } from '../outside.ts'
 import type { FilterChainContext, TrafficPlugin } from '../plugin.ts'
 import type { Proxy } from '../proxy.ts'
 import { type BuiltFilters, httpChain, listenerFilters, meshTcp, tcpChain } from './filters.ts'
@@ -27,6 +29,9 @@ export interface OutboundListenerContext {
   readonly snapshot: MeshSnapshot
   readonly proxy: Proxy
   readonly plugins: readonly TrafficPlugin[]
+  readonly egress: Egress
+  /** What happens to connections that nothing in the mesh is there for; on a port of its own where one is given. */
+  outside(port?: number): Outside
 }
 
 /** Ports that Envoy listens on for itself: a listener of a service there would be refused. */
@@ -36,12 +41,15 @@ const RESERVED_PORTS: ReadonlySet<number> = new Set([
   SidecarPort.prometheus,
 ])
 
+/** A socket of its own: nothing is captured on its way to it. */
+const BOUND: ListenerInit = { bindToPort: true }
+
 /** What the HTTP inspector calls a plaintext connection that speaks HTTP. */
 export const PLAINTEXT_HTTP = ['http/1.0', 'http/1.1', 'h2c']
 
 /** The listener that takes all captured outbound connections and hands each to the one for its destination. */
 export function virtualOutbound(context: OutboundListenerContext): EncodedResource {
-  const rest = elsewhere(context, SidecarPort.outbound)
+  const rest = elsewhere(context, context.outside(), SidecarPort.outbound)
   // A connection that really goes to 15001 would be handed on to itself for ever.
   const loop = tcpChain(chainContext(context, 'tcp', SidecarPort.outbound, undefined), [], {
     statPrefix: BLACK_HOLE_CLUSTER,
@@ -64,7 +72,7 @@ export function virtualOutbound(context: OutboundListenerContext): EncodedResour
         { name: 'virtualOutbound-catchall-tcp', filters: rest.filters },
       ],
     },
-    rest.provenance,
+    [...rest.provenance, ...context.outside().causes],
   )
 }
 
@@ -104,6 +112,8 @@ export function addressedListeners(
  * services speak it on this port; what goes to a range of addresses, or asks for a name over TLS, goes to the
  * service of that; the rest to a service that is found by the port alone, or past the mesh.
  *
+ * A Sidecar can have connections taken at an address, captured or on a socket of its own: `127.0.0.1_80`.
+ *
  * @returns undefined for a port that Envoy needs for itself.
  */
 export function portListener(
@@ -113,9 +123,11 @@ export function portListener(
   targets: readonly ListenerTarget[],
 ): EncodedResource | undefined {
   if (RESERVED_PORTS.has(port)) return undefined
-  const name = `0.0.0.0_${port}`
+  const place = context.egress.listenerOf(port)?.place
+  const address = place?.address ?? '0.0.0.0'
+  const name = `${address}_${port}`
   const chains = new ChainList()
-  const provenance: Provenance[] = []
+  const provenance: Provenance[] = [...context.egress.causeOf(port)]
   const routed = http || targets.some(({ detected }) => detected)
   const table = routed ? routedChain(context, name, port) : undefined
   if (table) provenance.push(...table.provenance)
@@ -135,9 +147,10 @@ export function portListener(
       chains.add(`${chainName(target)}:http`, plaintextHttp(), table.filters, ranges)
   }
   if (!rest) {
-    const passed = elsewhere(context, port)
+    const outside = context.outside(port)
+    const passed = elsewhere(context, outside, port)
     rest = { name: 'PassthroughFilterChain', filters: passed.filters }
-    provenance.push(...passed.provenance)
+    provenance.push(...passed.provenance, ...outside.causes)
   }
   // Waiting for the first bytes would stall protocols in which the server speaks first.
   const inspected = routed || targets.some(({ serverName }) => serverName !== undefined)
@@ -147,7 +160,7 @@ export function portListener(
       ? { filterChains: [rest] }
       : { filterChains: chains.list, defaultFilterChain: rest }),
   }
-  return listener(name, '0.0.0.0', port, parts, provenance)
+  return listener(name, address, port, { ...parts, ...(place?.bound ? BOUND : {}) }, provenance)
 }
 
 /** Filter chains of which no two match the same, which Envoy refuses: what comes first has it. */
@@ -239,9 +252,7 @@ function targetChain(context: OutboundListenerContext, target: ListenerTarget): 
 }
 
 /** Connections that nothing in the mesh is there for: they pass, or they end. */
-function elsewhere(context: OutboundListenerContext, port: number): BuiltFilters {
-  const passes = context.snapshot.config.outboundTrafficPolicy.mode === 'ALLOW_ANY'
-  const cluster = passes ? PASSTHROUGH_CLUSTER : BLACK_HOLE_CLUSTER
+function elsewhere(context: OutboundListenerContext, { cluster }: Outside, port: number): BuiltFilters {
   return tcpChain(chainContext(context, 'tcp', port, undefined), context.plugins, {
     statPrefix: cluster,
     clusterSpecifier: { case: 'cluster', value: cluster },

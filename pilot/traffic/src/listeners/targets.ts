@@ -1,5 +1,6 @@
 import type { Provenance } from '@seine/envoy'
 import { isHttp, type MeshService, type ServiceEndpoints, type ServicePort } from '@seine/model'
+import type { Place, SeenPort } from '../egress.ts'
 import type { TcpRouting } from './tcp-routing.ts'
 
 /** A port of a service whose connections are not, or not all, known to be HTTP, and where a client finds it. */
@@ -10,6 +11,8 @@ export interface ListenerTarget {
   readonly detected: boolean
   /** Whether sidecars may be at the other end. */
   readonly meshed: boolean
+  /** Where a Sidecar says that connections are taken. */
+  readonly place: Place
   /** Addresses that are the service's alone. */
   readonly addresses: readonly string[]
   /** Ranges of addresses that lead to it. */
@@ -25,25 +28,30 @@ export interface ListenerTarget {
  */
 export function listenerTargets(
   service: MeshService,
+  ports: readonly SeenPort[],
   endpoints: ServiceEndpoints,
   routingOf: (port: ServicePort) => TcpRouting,
 ): ListenerTarget[] {
   const { hostname, name, namespace } = service
   return (
-    service.ports
-      .filter(port => port.protocol === 'auto' || !isHttp(port.protocol))
-      .map(port => {
-        const own = service.headless
-          ? (endpoints.byPort.get(port.number) ?? []).map(({ address }) => address)
-          : service.addresses
+    ports
+      .filter(({ protocol }) => protocol === 'auto' || !isHttp(protocol))
+      .map(({ port, protocol, place }) => {
+        const own =
+          place.address !== undefined
+            ? []
+            : service.headless
+              ? (endpoints.byPort.get(port.number) ?? []).map(({ address }) => address)
+              : service.addresses
         const addresses = [...new Set(own.filter(address => !address.includes('/')))]
         const ranges = own.filter(address => address.includes('/'))
-        const encrypted = port.protocol === 'tls' || port.protocol === 'https'
+        const encrypted = protocol === 'tls' || protocol === 'https'
         return {
           service: { hostname, name, namespace },
           port: port.number,
-          detected: port.protocol === 'auto',
+          detected: protocol === 'auto',
           meshed: !service.external,
+          place,
           addresses,
           ranges,
           serverName: encrypted && addresses.length === 0 && hostname !== '*' ? hostname : undefined,
@@ -52,8 +60,11 @@ export function listenerTargets(
       })
       // Where a port is found by nothing but its number, one that is detected has the route table's listener.
       .filter(
-        ({ addresses, ranges, detected }) =>
-          addresses.length > 0 || ranges.length > 0 || !(detected || service.headless),
+        ({ addresses, ranges, detected, place }) =>
+          place.address !== undefined ||
+          addresses.length > 0 ||
+          ranges.length > 0 ||
+          !(detected || service.headless),
       )
   )
 }

@@ -1,10 +1,10 @@
 import { fromBinary } from '@bufbuild/protobuf'
-import type { MeshConfig } from '@seine/api'
 import { duration, type EncodedResource } from '@seine/envoy'
 import { type RouteConfiguration, RouteConfigurationSchema } from '@seine/envoy/envoy/config/route/v3/route'
 import { VirtualHostSchema } from '@seine/envoy/envoy/config/route/v3/route_components'
 import { encode } from '../encode.ts'
 import type { Init } from '../init.ts'
+import type { Outside } from '../outside.ts'
 import { unknownHostRoute } from './unknown-host.ts'
 
 type VirtualHostInit = Init<typeof VirtualHostSchema>
@@ -23,23 +23,23 @@ interface ShellOptions {
  */
 export function routeConfigurationShell(
   port: number,
-  config: MeshConfig,
+  outside: Outside,
   options: ShellOptions,
 ): EncodedResource {
-  const known = shells.get(config) ?? new Map<string, EncodedResource>()
-  shells.set(config, known)
+  const known = shells.get(outside) ?? new Map<string, EncodedResource>()
+  shells.set(outside, known)
   const key = `${port} ${options.takesAnyHost} ${options.onDemand}`
-  const shell = known.get(key) ?? makeShell(port, config, options)
+  const shell = known.get(key) ?? makeShell(port, outside, options)
   known.set(key, shell)
   return shell
 }
 
 /** Shells are asked for at every push and differ by little. */
-const shells = new WeakMap<MeshConfig, Map<string, EncodedResource>>()
+const shells = new WeakMap<Outside, Map<string, EncodedResource>>()
 
 function makeShell(
   port: number,
-  config: MeshConfig,
+  outside: Outside,
   { takesAnyHost, onDemand }: ShellOptions,
 ): EncodedResource {
   const name = String(port)
@@ -48,7 +48,7 @@ function makeShell(
     name,
     {
       name,
-      virtualHosts: onDemand ? [] : fallback(config, takesAnyHost),
+      virtualHosts: onDemand ? [] : fallback(outside, takesAnyHost),
       vhds: {
         configSource: {
           resourceApiVersion: 2,
@@ -59,14 +59,14 @@ function makeShell(
       validateClusters: false,
       maxDirectResponseBodySizeBytes: 1 << 20,
     },
-    [],
+    onDemand ? [] : outside.causes,
   )
 }
 
 /** The same as one table, for clients that can't take virtual hosts one by one. */
 export function routeConfigurationTable(
   port: number,
-  config: MeshConfig,
+  outside: Outside,
   virtualHosts: Iterable<EncodedResource>,
 ): EncodedResource {
   const name = String(port)
@@ -79,28 +79,26 @@ export function routeConfigurationTable(
         name: `${part.name.slice(name.length + 1)}:${name}`,
       })),
       ...fallback(
-        config,
+        outside,
         parts.some(part => part.name === `${name}/*`),
       ),
     ],
     validateClusters: false,
     maxDirectResponseBodySizeBytes: 1 << 20,
   }
-  return encode(
-    RouteConfigurationSchema,
-    name,
-    init,
-    parts.flatMap(part => part.provenance),
-  )
+  return encode(RouteConfigurationSchema, name, init, [
+    ...parts.flatMap(part => part.provenance),
+    ...outside.causes,
+  ])
 }
 
 /**
  * What happens to hosts that nothing in the mesh has. Where something takes any host, nothing is left over, and
  * Envoy refuses a second virtual host for that.
  */
-function fallback(config: MeshConfig, takesAnyHost: boolean): VirtualHostInit[] {
+function fallback(outside: Outside, takesAnyHost: boolean): VirtualHostInit[] {
   if (takesAnyHost) return []
-  const route = unknownHostRoute(config)
+  const route = unknownHostRoute(outside)
   return [{ name: route.name ?? '', domains: ['*'], includeRequestAttemptCount: true, routes: [route] }]
 }
 

@@ -1,30 +1,31 @@
-import type { MeshConfig } from '@seine/api'
 import { duration, type EncodedResource } from '@seine/envoy'
 import { type RouteSchema, VirtualHostSchema } from '@seine/envoy/envoy/config/route/v3/route_components'
 import { encode } from '../encode.ts'
 import type { Init } from '../init.ts'
-import { BLACK_HOLE_CLUSTER, PASSTHROUGH_CLUSTER, TELEMETRY_METADATA } from '../names.ts'
+import { TELEMETRY_METADATA } from '../names.ts'
+import { type Outside, passes } from '../outside.ts'
+import { provenanceMetadata } from '../provenance-metadata.ts'
 
 /** What happens to requests for hosts that nothing in the mesh has: they pass, or they get a 502, as Istio answers. */
-export function unknownHostRoute(config: MeshConfig): Init<typeof RouteSchema> {
-  const passes = config.outboundTrafficPolicy.mode === 'ALLOW_ANY'
-  const destination = passes ? PASSTHROUGH_CLUSTER : BLACK_HOLE_CLUSTER
+export function unknownHostRoute(outside: Outside): Init<typeof RouteSchema> {
+  const destination = outside.cluster
   const common = {
-    name: passes ? 'allow_any' : 'block_all',
+    name: passes(outside) ? 'allow_any' : 'block_all',
     match: { pathSpecifier: { case: 'prefix' as const, value: '/' } },
     metadata: {
       filterMetadata: {
         [TELEMETRY_METADATA]: { destination_service: destination, destination_service_name: destination },
+        ...provenanceMetadata(outside.causes),
       },
     },
   }
-  if (!passes) return { ...common, action: { case: 'directResponse', value: { status: 502 } } }
-  const cluster = { case: 'cluster' as const, value: PASSTHROUGH_CLUSTER }
+  if (!passes(outside)) return { ...common, action: { case: 'directResponse', value: { status: 502 } } }
+  const cluster = { case: 'cluster' as const, value: destination }
   return { ...common, action: { case: 'route', value: { clusterSpecifier: cluster, timeout: duration(0) } } }
 }
 
 /** The virtual host for a host that the mesh does not know, by `<table>/<host>`. */
-export function unknownHost(name: string, config: MeshConfig): EncodedResource {
+export function unknownHost(name: string, outside: Outside): EncodedResource {
   const slash = name.indexOf('/')
   const [port, host] = [name.slice(0, slash), name.slice(slash + 1)]
   const hasPort = /^[^:]+:\d+$|\]:\d+$/.test(host)
@@ -33,9 +34,9 @@ export function unknownHost(name: string, config: MeshConfig): EncodedResource {
     name,
     domains: hasPort ? [host] : [authority, `${authority}:${port}`],
     includeRequestAttemptCount: true,
-    routes: [unknownHostRoute(config)],
+    routes: [unknownHostRoute(outside)],
   }
-  return encode(VirtualHostSchema, name, init, [])
+  return encode(VirtualHostSchema, name, init, outside.causes)
 }
 
 /** A virtual host that no request is for. Envoy waits for the first answer about a table before it takes traffic. */

@@ -1,0 +1,161 @@
+import type { IstioEgressListener, Sidecar, VirtualService } from '@seine/api'
+import type { Provenance } from '@seine/envoy'
+import {
+  hostCovers,
+  type MeshService,
+  type Protocol,
+  portProtocol,
+  type ServicePort,
+  virtualServiceHosts,
+} from '@seine/model'
+
+/** Where the connections to a port are taken. */
+export interface Place {
+  /** The address that listeners listen on, whatever addresses a service has; undefined to follow those. */
+  readonly address: string | undefined
+  /** A socket of its own, which clients call; else the connections are captured ones. */
+  readonly bound: boolean
+}
+
+/** A port of a service as clients see it. */
+export interface SeenPort {
+  readonly port: ServicePort
+  /** What the listener reads there: its own protocol where it names one, else the service's. */
+  readonly protocol: Protocol
+  readonly place: Place
+}
+
+const CAPTURED: Place = { address: undefined, bound: false }
+const LOOPBACK = '127.0.0.1'
+
+/**
+ * What clients may call, as their Sidecar says: services and routes are imported by listeners, some of which
+ * are for one port, and the last for all the rest. Without a Sidecar, or one without `egress`, everything is.
+ */
+export class Egress {
+  readonly sidecar: Sidecar | undefined
+  readonly #ports = new Map<number, EgressListener>()
+  readonly #rest: EgressListener | undefined
+
+  constructor(sidecar: Sidecar | undefined, namespace: string) {
+    this.sidecar = sidecar
+    const listeners = (sidecar?.spec.egress ?? []).map(
+      (listener, index) => new EgressListener(listener, namespace, index),
+    )
+    for (const listener of listeners)
+      if (listener.port !== undefined) this.#ports.set(listener.port, listener)
+    this.#rest =
+      listeners.length === 0
+        ? new EgressListener({ hosts: ['*/*'] }, namespace, undefined)
+        : listeners.find(({ port }) => port === undefined)
+  }
+
+  /** Whether there is anything that clients of the namespace would see without the Sidecar and do not see with it. */
+  get restricts(): boolean {
+    return (this.sidecar?.spec.egress ?? []).length > 0
+  }
+
+  /** The listener that takes connections to a port. */
+  listenerOf(port: number): EgressListener | undefined {
+    return this.#ports.get(port) ?? this.#rest
+  }
+
+  /** Whether a service is imported at all. */
+  imports(service: MeshService): boolean {
+    return service.ports.length === 0
+      ? this.#all().some(one => one.imports(service))
+      : this.portsOf(service).length > 0
+  }
+
+  /** The ports of a service that clients reach. */
+  portsOf(service: MeshService): readonly SeenPort[] {
+    return service.ports.flatMap(port => {
+      const listener = this.listenerOf(port.number)
+      if (!listener?.imports(service)) return []
+      return [{ port, protocol: listener.protocol ?? port.protocol, place: listener.place }]
+    })
+  }
+
+  /** Whether the routes of a virtual service hold for requests to a port. */
+  importsRoutes(virtualService: VirtualService, port: number): boolean {
+    return this.listenerOf(port)?.importsRoutes(virtualService) ?? false
+  }
+
+  /** Whether the routes of a virtual service hold on any port. */
+  importsRoutesAnywhere(virtualService: VirtualService): boolean {
+    return this.#all().some(one => one.importsRoutes(virtualService))
+  }
+
+  /** The field of the Sidecar that decides about a port. */
+  causeOf(port: number): readonly Provenance[] {
+    const index = this.listenerOf(port)?.index
+    return this.sidecar && index !== undefined ? [causeOf(this.sidecar, `spec.egress[${index}]`)] : []
+  }
+
+  #all(): EgressListener[] {
+    return [...this.#ports.values(), ...(this.#rest ? [this.#rest] : [])]
+  }
+}
+
+/** A place in a Sidecar as a cause. */
+export function causeOf({ kind, metadata }: Sidecar, path: string): Provenance {
+  return { kind, namespace: metadata.namespace, name: metadata.name, path }
+}
+
+/** The hosts of one namespace, or of all, that a listener names. */
+interface Hosts {
+  readonly imported: string[]
+  readonly excluded: string[]
+}
+
+/** One of the listeners of a Sidecar's `egress`. */
+export class EgressListener {
+  /** Undefined for the one that takes all the rest. */
+  readonly port: number | undefined
+  readonly protocol: Protocol | undefined
+  readonly place: Place
+  /** Its place in `spec.egress`; undefined where nothing is written. */
+  readonly index: number | undefined
+  readonly #hosts = new Map<string, Hosts>()
+
+  constructor(
+    { port, bind, captureMode, hosts }: IstioEgressListener,
+    namespace: string,
+    index: number | undefined,
+  ) {
+    this.port = port?.number
+    this.protocol = port?.protocol ? portProtocol(undefined, port.protocol, port.number) : undefined
+    this.index = index
+    const bound = captureMode === 'NONE'
+    const address = bind || (bound ? LOOPBACK : undefined)
+    this.place = address === undefined ? CAPTURED : { address, bound }
+    for (const text of hosts) this.#add(text, namespace)
+  }
+
+  #add(text: string, namespace: string): void {
+    const slash = text.indexOf('/')
+    const written = text.slice(0, slash)
+    const isExcluded = written.startsWith('~')
+    const named = isExcluded ? written.slice(1) || '*' : written
+    const scope = named === '.' ? namespace : named
+    const known = this.#hosts.get(scope) ?? { imported: [], excluded: [] }
+    known[isExcluded ? 'excluded' : 'imported'].push(text.slice(slash + 1).toLowerCase())
+    this.#hosts.set(scope, known)
+  }
+
+  imports({ hostname, namespace }: MeshService): boolean {
+    const scopes = [this.#hosts.get(namespace), this.#hosts.get('*')]
+    if (scopes.some(scope => scope?.excluded.some(host => hostCovers(host, hostname)))) return false
+    return scopes.some(scope => scope?.imported.some(host => hostCovers(host, hostname)))
+  }
+
+  /** A virtual service for a wildcard is imported by a host that the wildcard covers too, as in Istio. */
+  importsRoutes(virtualService: VirtualService): boolean {
+    const scopes = [this.#hosts.get(virtualService.metadata.namespace), this.#hosts.get('*')]
+    return virtualServiceHosts(virtualService).some(host =>
+      scopes.some(scope =>
+        scope?.imported.some(imported => hostCovers(imported, host) || hostCovers(host, imported)),
+      ),
+    )
+  }
+}

@@ -1,0 +1,43 @@
+import type { Provenance } from '@seine/envoy'
+import { type MeshSnapshot, resolveHost } from '@seine/model'
+import { clusterNameOf, type ResolvedDestination, resolveDestination } from './destination.ts'
+import { causeOf, type Egress } from './egress.ts'
+import { BLACK_HOLE_CLUSTER, PASSTHROUGH_CLUSTER } from './names.ts'
+
+/** What happens to calls that nothing in the mesh is there for. */
+export interface Outside {
+  /** Where they go: past the mesh, to nowhere, or to a proxy on the way out. */
+  readonly cluster: string
+  readonly causes: readonly Provenance[]
+}
+
+/** The policy of the clients' Sidecar, or the mesh's. A Sidecar's policy without a mode is REGISTRY_ONLY, as Istio's API has it. */
+export function outsideOf({ services, config }: MeshSnapshot, { sidecar }: Egress): Outside {
+  const own = sidecar?.spec.outboundTrafficPolicy
+  const mode = own ? (own.mode ?? 'REGISTRY_ONLY') : config.outboundTrafficPolicy.mode
+  const causes = own && sidecar ? [causeOf(sidecar, 'spec.outboundTrafficPolicy')] : []
+  const proxy = sidecar && egressProxyOf(services, sidecar)
+  if (proxy) return { cluster: clusterNameOf(proxy), causes }
+  return { cluster: mode === 'ALLOW_ANY' ? PASSTHROUGH_CLUSTER : BLACK_HOLE_CLUSTER, causes }
+}
+
+/** The proxy through which a Sidecar lets unknown calls out. */
+export function egressProxyOf(
+  services: MeshSnapshot['services'],
+  { spec, metadata }: NonNullable<Egress['sidecar']>,
+): ResolvedDestination | undefined {
+  const proxy = spec.outboundTrafficPolicy?.egressProxy
+  if (!proxy) return undefined
+  const host = resolveHost(proxy.host, metadata.namespace)
+  return resolveDestination(services, { ...proxy, host }, proxy.port?.number ?? 0)
+}
+
+/** On a socket of its own there is no address that clients meant: what is not known there ends. */
+export function closed({ causes }: Outside): Outside {
+  return { cluster: BLACK_HOLE_CLUSTER, causes }
+}
+
+/** Whether calls go on at all. */
+export function passes({ cluster }: Outside): boolean {
+  return cluster !== BLACK_HOLE_CLUSTER
+}
