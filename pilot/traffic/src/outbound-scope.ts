@@ -17,7 +17,7 @@ import type { IndexedSnapshot } from './indexed-snapshot.ts'
 import { type ListenerTarget, listenerTargets, sameTargets } from './listeners/targets.ts'
 import { tcpRouting } from './listeners/tcp-routing.ts'
 import { nameEntry } from './name-table.ts'
-import { closed, egressProxyOf, type Outside, outsideOf } from './outside.ts'
+import { closed, egressProxyOf, type Outside, outsideOf, sameOutside } from './outside.ts'
 import type { ResourceCache } from './resource-cache.ts'
 import { hasRoutes, virtualHost } from './routes/virtual-host.ts'
 
@@ -105,7 +105,7 @@ export class OutboundScope {
   refresh(indexed: IndexedSnapshot, hostnames: Iterable<string>): ScopeChanges {
     const changes = noChanges()
     const outside = outsideOf(indexed.snapshot, this.egress)
-    if (outside.cluster !== this.#outside.cluster) {
+    if (!sameOutside(outside, this.#outside)) {
       this.#outside = outside
       this.#routeTables.clear()
       changes.listeners = true
@@ -346,7 +346,7 @@ export function differences(from: OutboundScope, to: OutboundScope): ScopeChange
     for (const name of new Set([...from[part].keys(), ...to[part].keys()]))
       if (from[part].get(name)?.version !== to[part].get(name)?.version) changes[part].add(name)
   for (const port of new Set([...from.httpPorts.keys(), ...to.httpPorts.keys()]))
-    if (from.outside(port).cluster !== to.outside(port).cluster) changes.tables.add(String(port))
+    if (!sameOutside(from.outside(port), to.outside(port))) changes.tables.add(String(port))
   changes.listeners = true
   return changes
 }

@@ -41,3 +41,8 @@ export function closed({ causes }: Outside): Outside {
 export function passes({ cluster }: Outside): boolean {
   return cluster !== BLACK_HOLE_CLUSTER
 }
+
+/** Whether two policies lead to the same configuration, which names its causes. */
+export function sameOutside(a: Outside, b: Outside): boolean {
+  return JSON.stringify(a) === JSON.stringify(b)
+}
