@@ -17,7 +17,7 @@ import { type Clock, err, errorMessage, type Logger, ok, type Registry, type Res
 import type { ConfigSource, NodeInfo, ProxySession, PushHint } from './config-source.ts'
 import { DeltaStream, type StreamEvents } from './delta-stream.ts'
 import { HeldNames } from './holdings.ts'
-import { type Meters, meters, shortName, typeLabel } from './meters.ts'
+import { type Meters, meters, shortName } from './meters.ts'
 import type { ProxyStatus, TypeStatus } from './proxy-status.ts'
 import { StateStream } from './state-stream.ts'
 import type { Response } from './wire.ts'
@@ -239,8 +239,8 @@ export class DiscoveryServer {
       send: (type, response) => {
         // No more than one response of a type is on its way.
         if (version) connection().sent.set(shortName(type), version())
-        this.#meters.pushes.inc(typeLabel(type))
-        this.#meters.bytes.inc(response.byteLength)
+        this.#meters.pushes.add(type)
+        this.#meters.bytes.add(type, response.byteLength)
         // A full transport is waited for: what changes meanwhile goes out as its latest state.
         if (!call.write(response)) connection().protocol.setBlocked(true)
       },
@@ -253,7 +253,7 @@ export class DiscoveryServer {
         connection().changedAt = undefined
       },
       nacked: (type, names, message) => {
-        this.#meters.rejects.inc(typeLabel(type))
+        this.#meters.rejects.add(type)
         logger.error(
           { proxy: session.proxyId, type: shortName(type), resources: names, reason: message },
           'proxy rejected configuration',

@@ -32,7 +32,7 @@ function mesh() {
     virtualHost: name => hosts.get(name),
     hosts: () => [...names.values()],
     hostOf: (_port, name) => names.get(name) ?? (names.has('*') ? '*' : undefined),
-    standingClusters: () => ['inbound'],
+    standingClusters: new Set(['inbound']),
   }
   return { supply, add, demand: new Demand(supply), remove: (own: string) => hosts.delete(`80/${own}`) }
 }

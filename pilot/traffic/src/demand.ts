@@ -15,8 +15,8 @@ export interface Supply {
   hosts(port: number): Iterable<string>
   /** The host that a name or an address leads to on a port; undefined for what the mesh does not know. */
   hostOf(port: number, name: string): string | undefined
-  /** Clusters that the proxy needs whatever it calls: its own ports', and those that listeners lead to. */
-  standingClusters(): Iterable<string>
+  /** Clusters that the proxy needs whatever it calls: its own ports', and those that listeners lead to. Another set once they change. */
+  readonly standingClusters: ReadonlySet<string>
 }
 
 /** How many hosts that the mesh does not know are kept for one proxy; a crawler of the internet calls any number. */
@@ -36,12 +36,15 @@ export class Demand {
   readonly #hosts = new Set<string>()
   /** Hosts that the mesh does not know, the longest unused first. */
   readonly #unknown = new Set<string>()
+  /** Those of the virtual hosts that stand for many names. */
+  readonly #wildcards = new Set<string>()
   /** Clusters that a route has led to: they stay, for routes go to and fro, and a cluster that goes ends requests. */
   readonly #routed = new Set<string>()
-  #clusters: ReadonlySet<string> | undefined
+  #standing: ReadonlySet<string>
 
   constructor(supply: Supply) {
     this.#supply = supply
+    this.#standing = supply.standingClusters
   }
 
   /** The names of the virtual hosts of a table, or of all tables, that the proxy gets. */
@@ -61,13 +64,12 @@ export class Demand {
   }
 
   hasCluster(name: string): boolean {
-    return this.clusters().has(name)
+    return this.#routed.has(name) || this.#supply.standingClusters.has(name)
   }
 
   /** The names of all clusters that the proxy gets. */
   clusters(): ReadonlySet<string> {
-    this.#clusters ??= new Set([...this.#supply.standingClusters(), ...this.#routedClusters()])
-    return this.#clusters
+    return new Set([...this.#supply.standingClusters, ...this.#routed])
   }
 
   /** The virtual host that answers to a name of the form `<table>/<Host header>`. */
@@ -78,62 +80,94 @@ export class Demand {
 
   /** Takes note of virtual hosts that are asked for, or that the proxy holds, with their clusters, from before. */
   ask(type: string, names: Iterable<string>): Changed {
-    const before = this.clusters()
-    const hosts = new Set<string>()
+    const more = noMore()
     for (const name of names) {
       const wanted = type === TypeUrl.virtualHost ? name : hostOfCluster(type, name)
       if (!wanted?.includes('/') || wanted.endsWith('/_')) continue
       const own = this.resourceName(wanted)
       // A cluster that is held is no reason to take a host in that is not there any more.
-      if (this.#supply.virtualHost(own)) this.#add(own, hosts)
-      else if (type === TypeUrl.virtualHost) for (const gone of this.#addUnknown(own)) hosts.add(gone)
+      if (this.#supply.virtualHost(own)) this.#add(own, more)
+      else if (type === TypeUrl.virtualHost) for (const gone of this.#addUnknown(own)) more.hosts.add(gone)
     }
-    if (hosts.size === 0) return new Map()
-    return this.#changes(before, new Map([[TypeUrl.virtualHost, hosts]]))
+    return extended(new Map(), more)
   }
 
   /** Takes note of a change of the mesh, which may lead routes elsewhere and make unknown hosts known. */
   follow(hint: Changed): Changed {
-    const before = this.clusters()
+    const more = noMore()
+    this.#followStanding(more)
     const hosts = hint.get(TypeUrl.virtualHost)
-    if (!hosts && !hint.has(TypeUrl.listener) && !hint.has(TypeUrl.route)) return hint
-    const affected = this.#learn()
+    if (hosts === 'all') {
+      for (const name of this.#hosts) this.#take(name, more)
+      this.#learn(more)
+    } else if (hosts) {
+      let isNews = false
+      for (const name of hosts) {
+        if (this.#hosts.has(name)) this.#take(name, more)
+        else isNews = true
+      }
+      if (isNews) this.#learn(more)
+    }
     const tables = hint.get(TypeUrl.route)
-    if (tables !== 'all')
-      for (const table of tables ?? []) for (const name of this.virtualHosts(table)) affected.add(name)
-    if (hosts === 'all' || affected.size === 0) return this.#changes(before, hint)
-    for (const name of hosts ?? []) affected.add(name)
-    return this.#changes(before, new Map([...hint, [TypeUrl.virtualHost, affected]]))
+    if (tables && tables !== 'all') this.#followTables(tables, more)
+    return extended(hint, more)
   }
 
-  /** Hosts that the mesh has come to know move to the others, and those that a wildcard covers come along. @returns their names, old and new. */
-  #learn(): Set<string> {
-    const affected = new Set<string>()
-    for (const name of [...this.#hosts]) this.#addCovered(name, affected)
+  /** Envoy waits for a first answer about a table that is new; where requests for unknown hosts go may have changed. */
+  #followTables(tables: ReadonlySet<string>, { hosts }: More): void {
+    for (const table of tables) hosts.add(`${table}/_`)
+    for (const name of this.#unknown) if (tables.has(tableOf(name))) hosts.add(name)
+  }
+
+  #followStanding({ clusters }: More): void {
+    const [before, after] = [this.#standing, this.#supply.standingClusters]
+    if (before === after) return
+    this.#standing = after
+    for (const name of after) if (!before.has(name)) clusters.add(name)
+    for (const name of before) if (!after.has(name)) clusters.add(name)
+  }
+
+  /** Hosts that the mesh has come to know move to the others, and those that a wildcard covers come along. */
+  #learn(more: More): void {
+    for (const name of [...this.#wildcards]) this.#addCovered(name, more)
     for (const name of this.#unknown) {
       const own = this.resourceName(name)
       if (!this.#supply.virtualHost(own)) continue
       this.#unknown.delete(name)
-      affected.add(name)
-      this.#add(own, affected)
+      more.hosts.add(name)
+      this.#add(own, more)
     }
-    return affected
   }
 
-  #add(name: string, changed: Set<string>): void {
+  #add(name: string, more: More): void {
     if (this.#hosts.has(name)) return
     this.#hosts.add(name)
-    changed.add(name)
-    this.#addCovered(name, changed)
+    more.hosts.add(name)
+    this.#take(name, more)
+  }
+
+  /** Takes what a virtual host brings along, as it is now: the clusters of its routes, and the hosts that it covers. */
+  #take(name: string, more: More): void {
+    const resource = this.#supply.virtualHost(name)
+    for (const cluster of resource ? clustersOfVirtualHost(resource) : []) {
+      if (this.#routed.has(cluster)) continue
+      this.#routed.add(cluster)
+      if (!this.#supply.standingClusters.has(cluster)) more.clusters.add(cluster)
+    }
+    if (!resource || wildcardsOfVirtualHost(resource).length === 0) this.#wildcards.delete(name)
+    else {
+      this.#wildcards.add(name)
+      this.#addCovered(name, more)
+    }
   }
 
   /** With a virtual host for many names come those for single ones of them: Envoy asks no more where one fits. */
-  #addCovered(name: string, changed: Set<string>): void {
+  #addCovered(name: string, more: More): void {
     const resource = this.#supply.virtualHost(name)
     const table = tableOf(name)
     for (const wildcard of resource ? wildcardsOfVirtualHost(resource) : [])
       for (const host of this.#supply.hosts(Number(table)))
-        if (hostCovers(wildcard, host)) this.#add(`${table}/${host}`, changed)
+        if (hostCovers(wildcard, host)) this.#add(`${table}/${host}`, more)
   }
 
   /** @returns the names of those whose place it takes, and its own. */
@@ -142,30 +176,35 @@ export class Demand {
     this.#unknown.add(name)
     // It may have been the mesh's before.
     this.#hosts.delete(name)
+    this.#wildcards.delete(name)
     const [oldest] = this.#unknown
     if (this.#unknown.size <= MAX_UNKNOWN || oldest === undefined) return isNew ? [name] : []
     this.#unknown.delete(oldest)
     return [name, oldest]
   }
+}
 
-  #changes(before: ReadonlySet<string>, hint: Changed): Changed {
-    this.#clusters = undefined
-    const after = this.clusters()
-    const clusters = hint.get(TypeUrl.cluster)
-    if (clusters === 'all') return hint
-    const differing = new Set(clusters)
-    for (const name of after) if (!before.has(name)) differing.add(name)
-    for (const name of before) if (!after.has(name)) differing.add(name)
-    return differing.size === 0 ? hint : new Map([...hint, [TypeUrl.cluster, differing]])
-  }
+/** What a proxy gets besides what it asked for, or what changed. */
+interface More {
+  readonly hosts: Set<string>
+  readonly clusters: Set<string>
+}
 
-  #routedClusters(): Iterable<string> {
-    for (const name of this.#hosts) {
-      const host = this.#supply.virtualHost(name)
-      for (const cluster of host ? clustersOfVirtualHost(host) : []) this.#routed.add(cluster)
-    }
-    return this.#routed
+function noMore(): More {
+  return { hosts: new Set(), clusters: new Set() }
+}
+
+/** The hint with more names in it. */
+function extended(hint: Changed, { hosts, clusters }: More): Changed {
+  if (hosts.size + clusters.size === 0) return hint
+  const found = new Map(hint)
+  const add = (type: string, more: ReadonlySet<string>) => {
+    const names = found.get(type)
+    if (more.size > 0 && names !== 'all') found.set(type, new Set([...(names ?? []), ...more]))
   }
+  add(TypeUrl.virtualHost, hosts)
+  add(TypeUrl.cluster, clusters)
+  return found
 }
 
 function tableOf(name: string): string {

@@ -100,10 +100,10 @@ export class TrafficGenerator {
       virtualHost: name => state.scope.virtualHosts.get(name),
       hosts: port => state.scope.httpPorts.get(port) ?? [],
       hostOf: (port, name) => state.scope.hostOf(this.#indexed, port, name),
-      standingClusters: () => [
-        ...state.inboundClusters.keys(),
-        ...[...state.outboundListeners.values()].flatMap(clustersOfListener),
-      ],
+      get standingClusters() {
+        state.standingClusters ??= standingClusters(state)
+        return state.standingClusters
+      },
     })
     return demanded(whole, demand)
   }
@@ -129,6 +129,7 @@ export class TrafficGenerator {
       inboundListener: inbound.listener,
       inboundClusters: byName(inbound.clusters),
       outboundListeners: this.#outboundListenersOf(scope, proxy),
+      standingClusters: undefined,
     }
     this.#proxies.set(proxy.id, state)
     return state
@@ -229,6 +230,7 @@ export class TrafficGenerator {
       }
       state.inboundListener = inbound.listener
       state.inboundClusters = next
+      state.standingClusters = undefined
     }
     return { listeners, clusters }
   }
@@ -247,6 +249,7 @@ export class TrafficGenerator {
         if (next.get(name)?.version !== state.outboundListeners.get(name)?.version) changed.add(name)
       }
       state.outboundListeners = next
+      state.standingClusters = undefined
     }
     return changed
   }
@@ -320,6 +323,12 @@ interface ProxyState {
   inboundListener: EncodedResource
   inboundClusters: ReadonlyMap<string, EncodedResource>
   outboundListeners: ReadonlyMap<string, EncodedResource>
+  /** What it needs whatever it calls; made when it is asked for. */
+  standingClusters: ReadonlySet<string> | undefined
+}
+
+function standingClusters({ inboundClusters, outboundListeners }: ProxyState): ReadonlySet<string> {
+  return new Set([...inboundClusters.keys(), ...[...outboundListeners.values()].flatMap(clustersOfListener)])
 }
 
 /** The namespaces of the policies that changed. */

@@ -1,4 +1,4 @@
-import type { ChangeSet, MeshSnapshot } from '@seine/model'
+import type { ChangeSet, MeshService, MeshSnapshot } from '@seine/model'
 import { DestinationRuleIndex } from './destination-rules.ts'
 import { VirtualServiceIndex } from './virtual-services.ts'
 
@@ -19,32 +19,52 @@ export function indexSnapshot(
   before?: IndexedSnapshot,
   changes?: ChangeSet,
 ): IndexedSnapshot {
-  const same = (part: 'destinationRules' | 'virtualServices' | 'services') =>
+  const same = (part: 'destinationRules' | 'virtualServices') =>
     before !== undefined && changes?.[part].size === 0 ? before : undefined
+  const hosts = (part: 'addresses' | 'standIns', keysOf: KeysOf) =>
+    before && changes
+      ? hostsByKey(before[part], before.snapshot, snapshot, changes.services, keysOf)
+      : hostsByKey(new Map(), undefined, snapshot, snapshot.services.keys(), keysOf)
   return {
     snapshot,
     rules: same('destinationRules')?.rules ?? new DestinationRuleIndex(snapshot),
     virtualServices: same('virtualServices')?.virtualServices ?? new VirtualServiceIndex(snapshot),
-    addresses: same('services')?.addresses ?? hostsBy(snapshot, ({ addresses }) => addresses),
-    standIns:
-      same('services')?.standIns ??
-      hostsBy(snapshot, ({ externalName }) => (externalName === undefined ? [] : [externalName])),
+    addresses: hosts('addresses', ({ addresses }) => addresses),
+    standIns: hosts('standIns', ({ externalName }) => (externalName === undefined ? [] : [externalName])),
   }
 }
 
-type Service = MeshSnapshot['services'] extends ReadonlyMap<string, infer S> ? S : never
+type KeysOf = (service: MeshService) => readonly string[]
+type HostsByKey = ReadonlyMap<string, readonly string[]>
 
-function hostsBy({ services }: MeshSnapshot, keysOf: (service: Service) => readonly string[]) {
-  const hosts = new Map<string, string[]>()
-  for (const service of services.values()) {
-    for (const key of keysOf(service)) {
-      const known = hosts.get(key)
-      if (known) known.push(service.hostname)
-      else hosts.set(key, [service.hostname])
-    }
+/** The hosts of the services that have a key, sorted; made from how it was before and the services that changed. */
+function hostsByKey(
+  known: HostsByKey,
+  before: MeshSnapshot | undefined,
+  after: MeshSnapshot,
+  changed: Iterable<string>,
+  keysOf: KeysOf,
+): HostsByKey {
+  const keysIn = (snapshot: MeshSnapshot | undefined, host: string) => {
+    const service = snapshot?.services.get(host)
+    return service ? keysOf(service) : []
   }
-  for (const list of hosts.values()) if (list.length > 1) list.sort()
-  return hosts
+  let hosts: Map<string, readonly string[]> | undefined
+  const all = () => {
+    hosts ??= new Map(known)
+    return hosts
+  }
+  for (const host of changed) {
+    const [old, now] = [keysIn(before, host), keysIn(after, host)]
+    for (const key of old) {
+      if (now.includes(key)) continue
+      const left = (all().get(key) ?? []).filter(other => other !== host)
+      if (left.length > 0) all().set(key, left)
+      else all().delete(key)
+    }
+    for (const key of now) if (!old.includes(key)) all().set(key, [...(all().get(key) ?? []), host].sort())
+  }
+  return hosts ?? known
 }
 
 /** Every host that may have resources of its own: of services, and those that only virtual services name. */

@@ -16,6 +16,8 @@ export class Catalog {
   /** Key → when the object was first seen; those that were there from the start have none. */
   readonly #since = new Map<string, string>()
   readonly #contested = new Set<string>()
+  /** The files that have problems of their own. */
+  readonly #troubled = new Set<string>()
   readonly #touched = new Set<string>()
   #problems: readonly Problem[] = []
   #problemsText = '[]'
@@ -42,6 +44,8 @@ export class Catalog {
     }
     if (state) this.#files.set(path, state)
     else this.#files.delete(path)
+    if (state && state.problems.length > 0) this.#troubled.add(path)
+    else this.#troubled.delete(path)
     for (const key of state?.resources.keys() ?? []) {
       this.#touched.add(key)
       const holders = this.#holders.get(key)
@@ -93,8 +97,7 @@ export class Catalog {
 
   #refreshProblems(extra: readonly Problem[]): boolean {
     const all = [...extra]
-    const troubled = [...this.#files].filter(([, state]) => state.problems.length > 0)
-    for (const [, { problems }] of troubled.sort(([a], [b]) => byPath(a, b))) all.push(...problems)
+    for (const path of [...this.#troubled].sort(byPath)) all.push(...(this.#files.get(path)?.problems ?? []))
     for (const key of [...this.#contested].sort()) all.push(...this.#duplicatesOf(key))
     const text = JSON.stringify(all)
     if (text === this.#problemsText) return false

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { MeshResource } from '@seine/api'
 import { keyOf, refOf } from '@seine/api'
-import { type Problem, silentLogger } from '@seine/kit'
+import { FakeClock, type Problem, silentLogger } from '@seine/kit'
 import type { ResourceChange } from '@seine/model'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { FileSource } from './file-source.ts'
@@ -195,6 +195,27 @@ describe('FileSource', () => {
 })
 
 describe('FileSource and half-written files', () => {
+  it('compares now and then, as the system does not tell everything', async () => {
+    // Nobody watches what a link leads to.
+    mkdirSync(join(folder, 'config'))
+    write('changed', rule('changed'))
+    write('gone', rule('gone'))
+    write('same', rule('same'))
+    for (const name of ['changed', 'gone', 'same'])
+      symlinkSync(join(folder, name), join(folder, 'config', `${name}.yaml`))
+    const clock = new FakeClock(1_000_000)
+    source = new FileSource({ folders: [join(folder, 'config')], logger: silentLogger, clock }, told.take)
+    await source.start()
+    write('changed', rule('changed', 'elsewhere'))
+    rmSync(join(folder, 'gone'))
+    clock.advance(30_000)
+    await untilRules('changed→elsewhere', 'gone→gone', 'same→same')
+    await until(() => expect(clock.pending).toContain(10))
+    clock.advance(10)
+    await untilRules('changed→elsewhere', 'same→same')
+    expect(told.changes.slice(1).flatMap(({ upserts }) => upserts)).toHaveLength(1)
+  })
+
   it('serves the old content of a file that is truncated before it is written again', async () => {
     write('a.yaml', rule('a'))
     await start()

@@ -48,7 +48,7 @@ export class FileSource implements Closable {
   /** Problems with folders, and with paths that can't be looked at, by path. */
   readonly #pathProblems = new Map<string, Problem>()
   #work: Promise<void> | undefined
-  #compareDue = false
+  #comparison: Promise<void> | undefined
   #watching = true
   #cancelCompare: () => void = () => {}
   #started = false
@@ -81,6 +81,7 @@ export class FileSource implements Closable {
     this.#settling.close()
     this.#watches.close()
     this.#watchesAbove.close()
+    await this.#comparison
     await this.#work
   }
 
@@ -98,19 +99,15 @@ export class FileSource implements Closable {
     this.#work ??= this.#readTouched().finally(() => {
       this.#work = undefined
       // A path may have been touched after the last look and before here.
-      if ((this.#touched.size > 0 || this.#compareDue) && !this.#closed) this.#begin()
+      if (this.#touched.size > 0 && !this.#closed) this.#begin()
     })
   }
 
   async #readTouched(): Promise<void> {
-    while ((this.#touched.size > 0 || this.#compareDue) && !this.#closed) {
+    while (this.#touched.size > 0 && !this.#closed) {
       const paths = [...this.#touched].sort(byPath)
       this.#touched.clear()
       for (const path of paths) await this.#look(path)
-      if (this.#compareDue) {
-        this.#compareDue = false
-        for (const root of this.#roots) await this.#look(root, true)
-      }
       if (!this.#closed) this.#tell(false)
     }
   }
@@ -134,32 +131,27 @@ export class FileSource implements Closable {
   }
 
   /** Reads what is at a path now: a file, a folder with all in it, or nothing. */
-  async #look(path: string, onlyIfChanged = false): Promise<void> {
+  async #look(path: string): Promise<void> {
     const isRoot = this.#roots.includes(path)
     if (isRoot) await this.#watchAbove(path)
     this.#pathProblems.delete(path)
     try {
       const entry = await stat(path, { bigint: true })
-      if (entry.isDirectory()) await this.#lookAtFolder(path, entry, onlyIfChanged)
-      else if (entry.isFile() && (isRoot || isConfigFile(basename(path))))
-        await this.#lookAtFile(path, entry, onlyIfChanged)
+      if (entry.isDirectory()) await this.#lookAtFolder(path, entry)
+      else if (entry.isFile() && (isRoot || isConfigFile(basename(path)))) await this.#lookAtFile(path, entry)
     } catch (failure) {
       if (isMissing(failure)) this.#missing(path, isRoot)
       else this.#pathProblems.set(path, unreadable(path, failure))
     }
   }
 
-  async #lookAtFolder(folder: string, entry: BigIntStats, onlyIfChanged: boolean): Promise<void> {
+  async #lookAtFolder(folder: string, entry: BigIntStats): Promise<void> {
     if (!this.#roots.includes(folder) && (await leadsUpwards(folder))) return
     this.#settling.clear(folder)
     this.#watchedFromAbove.delete(folder)
     this.#watches.add(folder, `${entry.dev}:${entry.ino}`)
-    const names = (await readdir(folder)).filter(name => !name.startsWith('.')).sort()
-    const present = new Set(names.map(name => join(folder, name)))
-    const paths = [...present]
-    for (let index = 0; index < paths.length; index += AT_ONCE) {
-      await Promise.all(paths.slice(index, index + AT_ONCE).map(path => this.#look(path, onlyIfChanged)))
-    }
+    const present = new Set(await entriesOf(folder))
+    await forEach([...present], path => this.#look(path))
     for (const gone of this.#childrenOf(folder)) if (!present.has(gone)) this.#missing(gone, false)
   }
 
@@ -170,9 +162,8 @@ export class FileSource implements Closable {
     return new Set(children.map(path => prefix + path.slice(prefix.length).split(sep, 1)[0]))
   }
 
-  async #lookAtFile(path: string, entry: BigIntStats, onlyIfChanged: boolean): Promise<void> {
-    const signature = [entry.dev, entry.ino, entry.size, entry.mtimeNs, entry.ctimeNs].join(':')
-    if (onlyIfChanged && this.#signatures.get(path) === signature) return
+  async #lookAtFile(path: string, entry: BigIntStats): Promise<void> {
+    const signature = signatureOf(entry)
     const text = await readConfigFile(path)
     if (!text.ok && text.error.code === 'file-not-found') return this.#missing(path, false)
     if (
@@ -202,6 +193,36 @@ export class FileSource implements Closable {
     }
     for (const known of this.#pathProblems.keys())
       if (known.startsWith(below) && known !== path) this.#pathProblems.delete(known)
+  }
+
+  /**
+   * Has a second look taken at whatever is not as it was last seen. It reads nothing itself, so that a change that
+   * is made meanwhile does not wait for it.
+   */
+  async #compare(): Promise<void> {
+    const seen = new Set<string>()
+    for (const root of this.#roots) await this.#compareAt(root, seen)
+    for (const path of this.#catalog.paths()) if (!seen.has(path)) this.#touch(path)
+  }
+
+  async #compareAt(path: string, seen: Set<string>): Promise<void> {
+    if (this.#closed) return
+    const isRoot = this.#roots.includes(path)
+    try {
+      const entry = await stat(path, { bigint: true })
+      if (this.#pathProblems.has(path)) this.#touch(path)
+      if (entry.isDirectory()) {
+        if (!isRoot && (await leadsUpwards(path))) return
+        this.#watches.add(path, `${entry.dev}:${entry.ino}`)
+        await forEach(await entriesOf(path), child => this.#compareAt(child, seen))
+      } else if (entry.isFile() && (isRoot || isConfigFile(basename(path)))) {
+        seen.add(path)
+        if (this.#signatures.get(path) !== signatureOf(entry)) this.#touch(path)
+      }
+    } catch {
+      // Whatever it is, the second look says so.
+      this.#touch(path)
+    }
   }
 
   /** Watches the nearest folder above a root, before the root is looked at. */
@@ -239,12 +260,30 @@ export class FileSource implements Closable {
       this.#watching ? COMPARE_MS.watching : COMPARE_MS.notWatching,
       () => {
         this.#watching = true
-        this.#compareDue = true
-        this.#begin()
+        this.#comparison ??= this.#compare().finally(() => {
+          this.#comparison = undefined
+        })
         this.#scheduleCompare()
       },
     )
   }
+}
+
+/** The entries of a folder, hidden ones left out, in the order of their names. */
+async function entriesOf(folder: string): Promise<string[]> {
+  const names = (await readdir(folder)).filter(name => !name.startsWith('.')).sort()
+  return names.map(name => join(folder, name))
+}
+
+/** Does something with each path, with some at once. */
+async function forEach(paths: readonly string[], act: (path: string) => Promise<void>): Promise<void> {
+  for (let index = 0; index < paths.length; index += AT_ONCE)
+    await Promise.all(paths.slice(index, index + AT_ONCE).map(act))
+}
+
+/** What tells one state of a file from another without reading it. */
+function signatureOf({ dev, ino, size, mtimeNs, ctimeNs }: BigIntStats): string {
+  return [dev, ino, size, mtimeNs, ctimeNs].join(':')
 }
 
 function withoutSlash(folder: string): string {
