@@ -1,10 +1,11 @@
-import { keyOf, type MeshResource } from '@seine/api'
+import { keyOf, type MeshResource, refOf } from '@seine/api'
 import type { EncodedResource, Provenance } from '@seine/envoy'
 import { TypeUrl } from '@seine/envoy'
 import type { Problem } from '@seine/kit'
 import { mixerPlugins } from '@seine/mixer-plugins'
 import { MeshModel, type MeshSnapshot } from '@seine/model'
 import { type RenderedResources, renderProxy, resourceToJson } from '@seine/pilot-traffic'
+import { asDeployed } from './as-deployed.ts'
 import { proxyOf } from './proxies.ts'
 
 /** One resource that a proxy would get anew, get changed, or lose. */
@@ -45,11 +46,22 @@ const TYPES = [
   ['endpoints', TypeUrl.endpoint],
 ] as const
 
-/** Compares what every proxy of the mesh gets now with what it would get. */
-export function diffMesh(before: readonly MeshResource[], applied: readonly MeshResource[]): MeshDiff {
+/**
+ * Compares what every proxy of the mesh gets now with what it would get.
+ *
+ * @param running `before` is all that a running mesh has; else what a platform would add to it is assumed
+ */
+export function diffMesh(
+  before: readonly MeshResource[],
+  applied: readonly MeshResource[],
+  running: boolean,
+): MeshDiff {
+  const deployed = (all: readonly MeshResource[]) => (running ? [...all] : asDeployed(all))
+  const replaced = new Set(applied.map(resource => keyOf(refOf(resource))))
+  const after = [...before.filter(resource => !replaced.has(keyOf(refOf(resource)))), ...applied]
   const model = new MeshModel()
-  const old = model.apply({ upserts: [...before], deletes: [] }).snapshot
-  const next = model.apply({ upserts: [...applied], deletes: [] }).snapshot
+  const old = model.apply({ upserts: deployed(before), deletes: [] }).snapshot
+  const next = model.apply({ upserts: deployed(after), deletes: [] }).snapshot
   const groups = new Map<string, { proxies: string[]; changes: readonly ResourceChange[] }>()
   const unchanged: string[] = []
   for (const workload of next.workloads.values()) {

@@ -169,6 +169,50 @@ describe('explain', () => {
   })
 })
 
+describe('manifests as people write them, with Deployments and without addresses', () => {
+  const deployment = (app: string, version: string) => `apiVersion: apps/v1
+kind: Deployment
+metadata: {name: ${app}-${version}}
+spec:
+  template:
+    metadata: {labels: {app: ${app}, version: ${version}}}
+    spec: {serviceAccountName: ${app}, containers: [{name: app}]}
+`
+  const manifests = [
+    service('reviews', '').replace('clusterIP: , ', ''),
+    deployment('web', 'v1'),
+    deployment('reviews', 'v1'),
+    deployment('reviews', 'v2'),
+    ROUTES,
+  ].join('---\n')
+  const path = () => join(changed, '..', 'manifests.yaml')
+  beforeAll(() => writeFileSync(path(), manifests))
+
+  it('explain finds the pods that they will have', async () => {
+    const ran = await runCaptured([
+      ...['explain', '--from', 'web-v1', '--inbound', 'POST', 'http://reviews/'],
+      ...['-H', 'end-user: jason', '-f', path()],
+    ])
+    expect({ code: ran.code, err: ran.err }).toEqual({ code: 0, err: '' })
+    expect(ran.out).toMatch(/198\.19\.\d+\.\d+:8080 \(reviews-v2\.default\)/)
+    expect(ran.out).toContain('→ answered with 403')
+  })
+
+  it('diff compares what their proxies would get', async () => {
+    writeFileSync(changed, ROUTES.replace('timeout: 2s', 'timeout: 5s'))
+    const ran = await runCaptured(['diff', '-f', changed, '--config', path()])
+    expect(ran.out).toContain('reviews-v1.default, reviews-v2.default, web-v1.default\n  ~ route 80')
+  })
+
+  it('render gives the proxy of a Deployment what its labels ask for', async () => {
+    const proxy = 'sidecar~10.0.0.9~reviews-v2.default~default.svc.cluster.local'
+    const ran = await runCaptured(['render', '--proxy', proxy, '-f', path()])
+    expect({ code: ran.code, err: ran.err }).toEqual({ code: 0, err: '' })
+    expect(ran.out).toContain('inbound|8080||')
+    expect(ran.out).toContain('ns[default]-policy[reviews]')
+  })
+})
+
 describe('diff', () => {
   const diff = (yaml: string, ...args: string[]) => {
     writeFileSync(changed, yaml)

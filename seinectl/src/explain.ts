@@ -3,7 +3,7 @@ import { keyOf } from '@seine/api'
 import { err, formatPosition, ok, type Problem, type ResourceRef, type Result } from '@seine/kit'
 import { mixerPlugins } from '@seine/mixer-plugins'
 import { hostAliases, MeshModel, type MeshService, type MeshSnapshot, visibleIn } from '@seine/model'
-import { type Proxy, parseProxy, renderProxy } from '@seine/pilot-traffic'
+import { type Proxy, renderProxy } from '@seine/pilot-traffic'
 import {
   type Explanation,
   explainInbound,
@@ -13,7 +13,8 @@ import {
   type Traffic,
 } from '@seine/pilot-traffic/explain'
 import { type LoadOptions, loadFiles } from '@seine/source-files'
-import { nodeId, proxyOf } from './proxies.ts'
+import { asDeployed } from './as-deployed.ts'
+import { proxyOf } from './proxies.ts'
 
 /** A request that someone asks about. */
 export interface Question {
@@ -25,6 +26,8 @@ export interface Question {
   readonly headers: Readonly<Record<string, string>>
   /** Also what the receiving sidecars decide. */
   readonly inbound: boolean
+  /** The files are all that a running mesh reads; else what a platform would add to them is assumed. */
+  readonly running: boolean
 }
 
 /** What one workload's sidecar decides. */
@@ -57,8 +60,11 @@ export async function explain(
   const target = parseUrl(question)
   if (!target.ok) return target
   const { resources, problems } = await loadFiles(files, options)
-  const { snapshot } = new MeshModel().apply({ upserts: resources, deletes: [] })
-  const caller = callerOf(question.from, snapshot, resources)
+  const { snapshot } = new MeshModel().apply({
+    upserts: question.running ? resources : asDeployed(resources),
+    deletes: [],
+  })
+  const caller = callerOf(question.from, snapshot)
   if (!caller.ok) return caller
   const { traffic, host, port } = target.value
   const address = lookUp(host, caller.value, snapshot)
@@ -113,11 +119,7 @@ function rawPath(url: string): string {
   return path.startsWith('/') ? path : `/${path}`
 }
 
-function callerOf(
-  from: string,
-  snapshot: MeshSnapshot,
-  resources: readonly MeshResource[],
-): Result<Proxy, string> {
+function callerOf(from: string, snapshot: MeshSnapshot): Result<Proxy, string> {
   const candidates = [...snapshot.workloads.values()].filter(workload =>
     [workload.name, workload.workloadName].some(
       name => from === name || from === `${name}.${workload.namespace}`,
@@ -129,19 +131,6 @@ function callerOf(
     if (others.size > 1)
       return err(`"${from}" is in ${[...others].sort().join(' and ')}: write ${from}.${workload.namespace}`)
     return ok(proxyOf(workload))
-  }
-  for (const { kind, metadata, spec } of resources) {
-    if (kind !== 'Deployment') continue
-    if (from !== metadata.name && from !== `${metadata.name}.${metadata.namespace}`) continue
-    return parseProxy(
-      nodeId(metadata.name, metadata.namespace, '0.0.0.0'),
-      {
-        LABELS: spec.template.metadata?.labels ?? {},
-        WORKLOAD_NAME: metadata.name,
-        SERVICE_ACCOUNT: spec.template.spec.serviceAccountName ?? 'default',
-      },
-      false,
-    )
   }
   const known = [
     ...new Set([...snapshot.workloads.values()].map(one => `${one.workloadName}.${one.namespace}`)),

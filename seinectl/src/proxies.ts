@@ -14,6 +14,6 @@ export function proxyOf(workload: Workload): Proxy {
 }
 
 /** Istio's node id of a sidecar. */
-export function nodeId(name: string, namespace: string, ip: string): string {
+function nodeId(name: string, namespace: string, ip: string): string {
   return `sidecar~${ip}~${name}.${namespace}~${namespace}.svc.cluster.local`
 }

@@ -1,5 +1,4 @@
 import type { JsonValue } from '@bufbuild/protobuf'
-import type { DeploymentSpec, MeshResource } from '@seine/api'
 import { type EncodedResource, TypeUrl } from '@seine/envoy'
 import { err, ok, type Problem, type Result } from '@seine/kit'
 import { mixerPlugins } from '@seine/mixer-plugins'
@@ -12,6 +11,7 @@ import {
   resourceToJson,
 } from '@seine/pilot-traffic'
 import { type LoadOptions, loadFiles } from '@seine/source-files'
+import { asDeployed } from './as-deployed.ts'
 
 /** Everything a proxy would receive, in Envoy's proto-JSON. */
 export interface RenderedConfig {
@@ -31,7 +31,7 @@ export interface RenderOutput {
  * Translates files to a proxy's configuration without a running mesh.
  *
  * @param proxyId `sidecar~<ip>~<workload>.<ns>~<ns>.svc.cluster.local`
- * @param labels the workload's; without any, those of the pod or Deployment of that name in the files
+ * @param labels the workload's; without any, those of the pod or template of that name in the files
  * @returns the configuration, or why the proxy's id can't be understood
  */
 export async function render(
@@ -41,10 +41,10 @@ export async function render(
   options: LoadOptions = {},
 ): Promise<Result<RenderOutput, string>> {
   const { resources, problems } = await loadFiles(files, options)
-  const { snapshot } = new MeshModel().apply({ upserts: resources, deletes: [] })
+  const { snapshot } = new MeshModel().apply({ upserts: asDeployed(resources), deletes: [] })
   const named = parseProxy(proxyId)
   if (!named.ok) return err(named.error)
-  const proxy = parseProxy(proxyId, metadataOf(named.value, snapshot, resources, labels), false)
+  const proxy = parseProxy(proxyId, metadataOf(named.value, snapshot, labels), false)
   if (!proxy.ok) return err(proxy.error)
   const rendered = renderProxy(snapshot, proxy.value, mixerPlugins)
   const config = {
@@ -56,20 +56,18 @@ export async function render(
   return ok({ config, problems: [...problems, ...snapshot.problems] })
 }
 
-/** What the agent beside the workload would say of itself, as far as the files tell: by its pod, else its Deployment. */
+/** What the agent beside the workload would say of itself, as far as the files tell: by its pod, or the one of its template. */
 function metadataOf(
   proxy: MeshProxy,
   snapshot: MeshSnapshot,
-  resources: readonly MeshResource[],
   labels: Readonly<Record<string, string>> | undefined,
 ): ProxyMetadata {
   const workload = findWorkload(proxy, snapshot)
-  const template = workload ? undefined : findTemplate(proxy, resources)
   return {
     NAMESPACE: proxy.namespace,
-    LABELS: labels ?? workload?.labels ?? template?.metadata?.labels ?? {},
+    LABELS: labels ?? workload?.labels ?? {},
     WORKLOAD_NAME: workload?.workloadName ?? proxy.name,
-    SERVICE_ACCOUNT: workload?.serviceAccount ?? template?.spec.serviceAccountName ?? 'default',
+    SERVICE_ACCOUNT: workload?.serviceAccount ?? 'default',
   }
 }
 
@@ -83,17 +81,6 @@ function findWorkload(
     one => one.namespace === namespace && one.workloadName === name,
   )
   return ofName.find(one => one.addresses.some(address => addresses.includes(address))) ?? ofName[0]
-}
-
-function findTemplate(
-  { name, namespace }: MeshProxy,
-  resources: readonly MeshResource[],
-): DeploymentSpec['template'] | undefined {
-  for (const { kind, metadata, spec } of resources) {
-    if (kind === 'Deployment' && metadata.name === name && metadata.namespace === namespace)
-      return spec.template
-  }
-  return undefined
 }
 
 function toJson(type: string, resources: readonly EncodedResource[]): JsonValue[] {

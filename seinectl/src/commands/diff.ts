@@ -33,6 +33,7 @@ export async function diffCommand(terminal: Terminal, flags: DiffFlags): Promise
   const diff = diffMesh(
     before,
     objects.map(({ resource }) => resource),
+    folders.value.complete,
   )
   printProblems(terminal, diff.problems)
   if (flags.output === 'text') terminal.out(textOf(diff, terminal.colour.out))

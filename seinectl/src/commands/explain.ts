@@ -34,8 +34,9 @@ export async function explainCommand(
     printError(terminal, files.error)
     return ExitCode.failed
   }
-  const question = { from: flags.from, method, url, headers, inbound: flags.inbound === true }
-  const answer = await explain(files.value, question, { stdin: terminal.stdin })
+  const { paths, running } = files.value
+  const question = { from: flags.from, method, url, headers, inbound: flags.inbound === true, running }
+  const answer = await explain(paths, question, { stdin: terminal.stdin })
   if (!answer.ok) {
     printError(terminal, answer.error)
     return ExitCode.usage
@@ -47,10 +48,13 @@ export async function explainCommand(
 }
 
 /** The files that are named, else all that the mesh reads. */
-async function filesOf(terminal: Terminal, flags: ExplainFlags): Promise<Result<readonly string[], string>> {
-  if (flags.filename?.length) return ok(flags.filename)
+async function filesOf(
+  terminal: Terminal,
+  flags: ExplainFlags,
+): Promise<Result<{ readonly paths: readonly string[]; readonly running: boolean }, string>> {
+  if (flags.filename?.length) return ok({ paths: flags.filename, running: false })
   const folders = await meshFolders(flags, terminal)
-  return folders.ok ? ok(folders.value.world) : folders
+  return folders.ok ? ok({ paths: folders.value.world, running: folders.value.complete }) : folders
 }
 
 function parseHeaders(lines: readonly string[]): Record<string, string> | string {
@@ -120,7 +124,9 @@ function verdictText(verdict: Verdict): { text: string; style: Style } {
   switch (verdict.outcome) {
     case 'forwarded': {
       const targets = verdict.targets.map(({ cluster, share, endpoints }) => {
-        const where = endpoints.map(one => `${one.address}:${one.port}`).join(', ')
+        const where = endpoints
+          .map(one => `${one.address}:${one.port}${one.workload ? ` (${one.workload})` : ''}`)
+          .join(', ')
         return `${verdict.targets.length > 1 ? `${Math.round(share * 1000) / 10}% ` : ''}${cluster}${where ? ` at ${where}` : ''}`
       })
       return { text: `forwarded to ${targets.join('; ')}`, style: 'green' }

@@ -6,6 +6,7 @@ import {
 import { HealthStatus } from '@seine/envoy/envoy/config/core/v3/health_check'
 import type { ClusterLoadAssignment } from '@seine/envoy/envoy/config/endpoint/v3/endpoint'
 import type { LocalityLbEndpoints } from '@seine/envoy/envoy/config/endpoint/v3/endpoint_components'
+import { TELEMETRY_METADATA } from '../names.ts'
 import type { ProxyConfiguration } from './configuration.ts'
 import { milliseconds } from './units.ts'
 
@@ -16,6 +17,8 @@ export interface ExplainedEndpoint {
   readonly weight: number
   readonly priority: number
   readonly healthy: boolean
+  /** `WORKLOAD.NAMESPACE` of what runs there, where the mesh knows. */
+  readonly workload?: string
 }
 
 /** The endpoints of a cluster. Of one that connects to the original destination, or asks DNS, that is all that is known. */
@@ -30,10 +33,11 @@ export function endpointsOf(
 }
 
 function localityEndpoints({ lbEndpoints, priority }: LocalityLbEndpoints): ExplainedEndpoint[] {
-  return lbEndpoints.flatMap(({ hostIdentifier, healthStatus, loadBalancingWeight }) => {
+  return lbEndpoints.flatMap(({ hostIdentifier, healthStatus, loadBalancingWeight, metadata }) => {
     const address = hostIdentifier.case === 'endpoint' ? hostIdentifier.value.address?.address : undefined
     if (address?.case !== 'socketAddress') return []
     const { portSpecifier } = address.value
+    const { workload, namespace } = metadata?.filterMetadata[TELEMETRY_METADATA] ?? {}
     return [
       {
         address: address.value.address,
@@ -41,6 +45,7 @@ function localityEndpoints({ lbEndpoints, priority }: LocalityLbEndpoints): Expl
         weight: loadBalancingWeight ?? 1,
         priority,
         healthy: healthStatus === HealthStatus.UNKNOWN || healthStatus === HealthStatus.HEALTHY,
+        ...(workload && namespace ? { workload: `${workload}.${namespace}` } : {}),
       },
     ]
   })

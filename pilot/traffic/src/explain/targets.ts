@@ -27,7 +27,8 @@ export function explainTargets(
           endpoints.length === 0 ? 'there are none' : `${endpoints.length} to choose from`,
           {
             details: endpoints.map(
-              ({ address, port, healthy }) => `${address}:${port}${healthy ? '' : ' (unhealthy)'}`,
+              ({ address, port, healthy, workload }) =>
+                `${address}:${port}${workload ? ` (${workload})` : ''}${healthy ? '' : ' (unhealthy)'}`,
             ),
             causes: configuration.causesOf('endpoints', name),
           },
