@@ -92,7 +92,8 @@ const ENUMERATIONS = [
   ['NONE', 'DNS', 'DNS_ROUND_ROBIN', 'STATIC'],
   ['MESH_INTERNAL', 'MESH_EXTERNAL'],
   ['HTTP', 'HTTP2', 'TCP', 'TLS', 'GRPC', 'HTTPS', 'MONGO'],
-  ['STRICT', 'PERMISSIVE', 'DISABLE', 'SIMPLE', 'MUTUAL', 'ISTIO_MUTUAL', 'UNSET'],
+  ['STRICT', 'PERMISSIVE', 'DISABLE', 'SIMPLE', 'MUTUAL', 'OPTIONAL_MUTUAL', 'ISTIO_MUTUAL', 'UNSET'],
+  ['TLS_AUTO', 'TLSV1_1', 'TLSV1_2', 'TLSV1_3'],
   ['IGNORE', 'FORWARD'],
   ['DEFAULT', 'UPGRADE', 'DO_NOT_UPGRADE'],
   ['FROM_PROTOCOL_DEFAULT', 'FROM_REQUEST_PORT'],
@@ -162,6 +163,13 @@ const NEVER_VALID = new Set([
   'VirtualService http.*.fault.abort.http2Error',
   'Sidecar egress.*.port.targetPort',
   'Sidecar ingress.*.port.targetPort',
+  'Sidecar ingress.*.tls.httpsRedirect',
+  'Sidecar ingress.*.tls.credentialName',
+  'Sidecar ingress.*.tls.credentialNames.*',
+  'Sidecar ingress.*.tls.subjectAltNames.*',
+  ...['serverCertificate', 'privateKey', 'caCertificates'].map(
+    field => `Sidecar ingress.*.tls.tlsCertificates.*.${field}`,
+  ),
 ])
 
 /** Fields that take one value only, so that there is no other to compare with. */

@@ -27,7 +27,9 @@ export function staticBootstrap(config: RenderedJson): JsonObject {
       layers: [{ name: 'seine', staticLayer: { 're2.max_program_size.error_level': 32_768 } }],
     },
     staticResources: {
-      listeners: config.listeners.map(listener => inlineRoutes(listener, tables) as JsonObject),
+      listeners: config.listeners.map(
+        listener => withFileContents(inlineRoutes(listener, tables)) as JsonObject,
+      ),
       clusters: [
         ...['sds-grpc', 'otlp'].map(agentCluster),
         ...config.clusters.map(

@@ -82,6 +82,7 @@ export const sidecarRules: Rules<SidecarSpec> = (spec, findings, { namespace }) 
       )
   }
   checkEgress(spec.egress ?? [], namespace, findings)
+  checkSockets(spec, findings)
   checkOutbound(spec, findings)
 }
 
@@ -136,6 +137,18 @@ function checkEgress(listeners: readonly IstioEgressListener[], namespace: strin
     }
     checkHosts(listener.hosts, [...path, 'hosts'], namespace, findings)
   }
+}
+
+/** A socket takes either what the workload sends or what it is sent. */
+function checkSockets({ ingress, egress }: SidecarSpec, findings: Findings): void {
+  const sockets = new Set(
+    (ingress ?? [])
+      .filter(({ captureMode }) => captureMode === 'NONE')
+      .map(({ bind, port }) => `${bind} ${port.number}`),
+  )
+  for (const [index, { bind, port }] of (egress ?? []).entries())
+    if (port && sockets.has(`${bind} ${port.number}`))
+      findings.error(['egress', index, 'port'], `there is a listener of ingress at ${bind}:${port.number}`)
 }
 
 /** What must be unique among listeners. */

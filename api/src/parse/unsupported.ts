@@ -1,6 +1,7 @@
 import { UNIX_PREFIX } from '../fields/names.ts'
 import type { KindDefinition } from '../kind-definition.ts'
 import type { Kind } from '../mesh-resource.ts'
+import type { SidecarSpec } from '../networking/sidecar.ts'
 import type { VirtualServiceSpec } from '../networking/virtual-service.ts'
 import type { AuthorizationPolicySpec } from '../security/authorization-policy.ts'
 import { formatPath } from './field-path.ts'
@@ -67,7 +68,12 @@ export const UNSUPPORTED: Partial<Record<Kind, readonly Pattern[]>> = {
       path(`${policy}.tls.credentialName`),
     ]),
   ],
-  Sidecar: [path('ingress'), path('inboundConnectionPool')],
+  Sidecar: [
+    path('ingress.*.tls.caCertCredentialName'),
+    path('ingress.*.tls.insecureSkipVerify'),
+    path('ingress.*.connectionPool.http.http2KeepAlive'),
+    path('inboundConnectionPool.http.http2KeepAlive'),
+  ],
   ServiceEntry: [path('endpoints.*.network'), path('endpoints.*.locality')],
   WorkloadEntry: [path('network'), path('locality')],
   AuthorizationPolicy: [
@@ -141,7 +147,12 @@ function unsupportedValues(kind: Kind, spec: unknown): Unsupported[] {
   if (kind === 'VirtualService') return [...found, ...unsupportedRouting(spec as VirtualServiceSpec)]
   if (kind === 'ServiceEntry') return [...found, ...unsupportedSockets(spec, path('endpoints.*.address'))]
   if (kind === 'Sidecar')
-    return [...found, ...unsupportedSockets(spec, path('egress.*.bind')), ...ownPorts(spec)]
+    return [
+      ...found,
+      ...unsupportedSockets(spec, path('egress.*.bind')),
+      ...ownPorts(spec),
+      ...unsupportedIngress(spec as SidecarSpec),
+    ]
   if (kind === 'WorkloadEntry') return [...found, ...unsupportedSockets(spec, path('address'))]
   if (kind === 'AuthorizationPolicy')
     return [...found, ...unsupportedConditions(spec as AuthorizationPolicySpec)]
@@ -165,6 +176,30 @@ function ownPorts(spec: unknown): Unsupported[] {
     .flatMap(pattern => occurrences(spec, path(pattern), []))
     .filter(at => OWN_PORTS.has(valueAt(spec, at)))
     .map(at => ({ path: at, message: `the sidecar needs port ${valueAt(spec, at)} for itself` }))
+}
+
+function unsupportedIngress({ ingress }: SidecarSpec): Unsupported[] {
+  return (ingress ?? []).flatMap(({ bind, captureMode, defaultEndpoint, tls }, index): Unsupported[] => [
+    ...(captureMode === 'NONE' && (bind === '0.0.0.0' || bind === '::')
+      ? [
+          {
+            path: ['ingress', index, 'bind'],
+            message: `${bind} would take what the workload sends to this port as well: leave it out for the workload's own address`,
+          },
+        ]
+      : []),
+    ...(captureMode === 'NONE' && !defaultEndpoint
+      ? [{ path: ['ingress', index], message: 'a listener on a socket of its own needs a defaultEndpoint' }]
+      : []),
+    ...(tls && (tls.mode ?? 'PASSTHROUGH') === 'PASSTHROUGH'
+      ? [
+          {
+            path: ['ingress', index, 'tls'],
+            message: 'TLS is ended here in mode SIMPLE, MUTUAL or OPTIONAL_MUTUAL',
+          },
+        ]
+      : []),
+  ])
 }
 
 function unsupportedSockets(spec: unknown, addresses: Pattern): Unsupported[] {

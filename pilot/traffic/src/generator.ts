@@ -1,5 +1,5 @@
 import { type EncodedResource, TypeUrl } from '@seine/envoy'
-import { type ChangeSet, effectiveSidecar, type MeshSnapshot } from '@seine/model'
+import type { ChangeSet, MeshSnapshot } from '@seine/model'
 import { affectedHosts, routedHosts } from './affected-hosts.ts'
 import { Demand } from './demand.ts'
 import { allHosts, type IndexedSnapshot, indexSnapshot } from './indexed-snapshot.ts'
@@ -14,7 +14,13 @@ import {
 } from './outbound-scope.ts'
 import type { TrafficPlugin } from './plugin.ts'
 import type { Proxy } from './proxy.ts'
-import { inboundResources, isServedBy, outboundListeners, routeConfiguration } from './proxy-resources.ts'
+import {
+  inboundResources,
+  isServedBy,
+  outboundListeners,
+  routeConfiguration,
+  sidecarOf,
+} from './proxy-resources.ts'
 import { clustersOfListener } from './references.ts'
 import { ResourceCache } from './resource-cache.ts'
 
@@ -79,7 +85,7 @@ export class TrafficGenerator {
       addChanges(merged, changed)
       if (changed.listeners) listenersOf.add(scope)
     }
-    const inbound = this.#refreshInbound(before.snapshot, changes)
+    const inbound = this.#refreshInbound(before.snapshot, changes, moved)
     const listeners = this.#refreshOutboundListeners(listenersOf)
     return hints(merged, [...listeners, ...inbound.listeners], inbound.clusters)
   }
@@ -126,7 +132,7 @@ export class TrafficGenerator {
       proxy,
       workload: workloadKey(proxy),
       scope,
-      inboundListener: inbound.listener,
+      inboundListeners: byName(inbound.listeners),
       inboundClusters: byName(inbound.clusters),
       outboundListeners: this.#outboundListenersOf(scope, proxy),
       standingClusters: undefined,
@@ -156,8 +162,11 @@ export class TrafficGenerator {
         proxy.labels[name] === undefined ? [] : [[name, proxy.labels[name]]],
       ),
     )
-    const sidecar = proxy.type === 'sidecar' ? effectiveSidecar(this.snapshot, proxy) : undefined
-    const key: ScopeKey = { namespace: proxy.namespace, sourceLabels, sidecar }
+    const key: ScopeKey = {
+      namespace: proxy.namespace,
+      sourceLabels,
+      sidecar: sidecarOf(this.snapshot, proxy),
+    }
     const found = this.#scopes.get(scopeName(key))
     if (found) return found
     const scope = new OutboundScope(key, this.#cache, this.#indexed)
@@ -197,6 +206,7 @@ export class TrafficGenerator {
   #refreshInbound(
     before: MeshSnapshot,
     changes: ChangeSet,
+    moved: ReadonlySet<ProxyState>,
   ): { listeners: Set<string>; clusters: Set<string> } {
     const listeners = new Set<string>()
     const clusters = new Set<string>()
@@ -221,15 +231,14 @@ export class TrafficGenerator {
         namespace => namespace === proxy.namespace || namespace === before.config.rootNamespace,
       )
       const named = changes.workloads.has(`${proxy.namespace}/${proxy.name}`)
-      if (!served && !judged && !named) continue
+      if (!served && !judged && !named && !moved.has(state)) continue
       const inbound = inboundResources(this.#indexed.snapshot, proxy, this.#plugins)
-      if (inbound.listener.version !== state.inboundListener.version) listeners.add(inbound.listener.name)
-      const next = byName(inbound.clusters)
-      for (const name of new Set([...next.keys(), ...state.inboundClusters.keys()])) {
-        if (next.get(name)?.version !== state.inboundClusters.get(name)?.version) clusters.add(name)
-      }
-      state.inboundListener = inbound.listener
-      state.inboundClusters = next
+      const nextListeners = byName(inbound.listeners)
+      const nextClusters = byName(inbound.clusters)
+      for (const name of differingNames(nextListeners, state.inboundListeners)) listeners.add(name)
+      for (const name of differingNames(nextClusters, state.inboundClusters)) clusters.add(name)
+      state.inboundListeners = nextListeners
+      state.inboundClusters = nextClusters
       state.standingClusters = undefined
     }
     return { listeners, clusters }
@@ -245,9 +254,7 @@ export class TrafficGenerator {
       const next =
         made.get(key) ?? byName(outboundListeners(this.#indexed, state.scope, state.proxy, this.#plugins))
       made.set(key, next)
-      for (const name of new Set([...next.keys(), ...state.outboundListeners.keys()])) {
-        if (next.get(name)?.version !== state.outboundListeners.get(name)?.version) changed.add(name)
-      }
+      for (const name of differingNames(next, state.outboundListeners)) changed.add(name)
       state.outboundListeners = next
       state.standingClusters = undefined
     }
@@ -261,7 +268,7 @@ export class TrafficGenerator {
       case TypeUrl.endpoint:
         return state.scope.endpoints.get(name)
       case TypeUrl.listener:
-        return name === state.inboundListener.name ? state.inboundListener : state.outboundListeners.get(name)
+        return state.inboundListeners.get(name) ?? state.outboundListeners.get(name)
       case TypeUrl.route:
         return routeConfiguration(state.scope, name, state.proxy)
       case TypeUrl.virtualHost:
@@ -280,7 +287,7 @@ export class TrafficGenerator {
       case TypeUrl.endpoint:
         return state.scope.endpoints.keys()
       case TypeUrl.listener:
-        return [state.inboundListener.name, ...state.outboundListeners.keys()]
+        return new Set([...state.inboundListeners.keys(), ...state.outboundListeners.keys()])
       case TypeUrl.route:
         return [...state.scope.httpPorts.keys()].map(String)
       case TypeUrl.virtualHost:
@@ -320,7 +327,7 @@ interface ProxyState {
   /** Proxies of equal workloads have the same outbound listeners. */
   readonly workload: string
   scope: OutboundScope
-  inboundListener: EncodedResource
+  inboundListeners: ReadonlyMap<string, EncodedResource>
   inboundClusters: ReadonlyMap<string, EncodedResource>
   outboundListeners: ReadonlyMap<string, EncodedResource>
   /** What it needs whatever it calls; made when it is asked for. */
@@ -406,6 +413,15 @@ function workloadKey({
     labels,
     onDemand,
   ])
+}
+
+/** The names of what is in one map and not, or otherwise, in the other. */
+function* differingNames(
+  after: ReadonlyMap<string, EncodedResource>,
+  before: ReadonlyMap<string, EncodedResource>,
+): Iterable<string> {
+  for (const name of new Set([...after.keys(), ...before.keys()]))
+    if (after.get(name)?.version !== before.get(name)?.version) yield name
 }
 
 function union(a: ReadonlySet<string>, b: ReadonlySet<string>): ReadonlySet<string> {

@@ -1,9 +1,17 @@
-import { durationMs } from '@seine/api'
+import { durationMs, type Sidecar } from '@seine/api'
 import { type EncodedResource, TypeUrl } from '@seine/envoy'
-import { type Endpoint, type MeshService, type MeshSnapshot, type ServicePort, selects } from '@seine/model'
+import {
+  type Endpoint,
+  effectiveSidecar,
+  type MeshService,
+  type MeshSnapshot,
+  type ServicePort,
+  selects,
+} from '@seine/model'
 import { builtInClusters, inboundCluster } from './clusters/inbound.ts'
 import type { IndexedSnapshot } from './indexed-snapshot.ts'
-import { type InboundPort, virtualInbound } from './listeners/inbound.ts'
+import { type IngressSettings, ingressPorts, settingsOfServicePort } from './ingress.ts'
+import { type InboundPort, inboundListeners } from './listeners/inbound.ts'
 import {
   addressedListeners,
   type OutboundListenerContext,
@@ -51,25 +59,40 @@ export function outboundListeners(
   return sorted(byName)
 }
 
-/** The inbound listener and clusters of a workload. */
+/** The inbound listeners and clusters of a workload. */
 export function inboundResources(
   snapshot: MeshSnapshot,
   proxy: Proxy,
   plugins: readonly TrafficPlugin[],
-): { listener: EncodedResource; clusters: EncodedResource[] } {
+): { listeners: EncodedResource[]; clusters: EncodedResource[] } {
   const ports = inboundPorts(snapshot, proxy)
   const connectTimeout = durationMs(snapshot.config.connectTimeout)
   return {
-    listener: virtualInbound({ snapshot, proxy, plugins, ports }),
+    listeners: inboundListeners({ snapshot, proxy, plugins, ports }),
     clusters: [
       ...builtInClusters(connectTimeout),
-      ...ports.map(port => inboundCluster(port.port, port.protocol, connectTimeout, [port.provenance])),
+      ...ports.map(port => inboundCluster(port, proxy, connectTimeout)),
     ],
   }
 }
 
-/** The ports that services declare for the workload. Where two services declare one port, the first by name says what it speaks. */
+/** The ports of the workload: those that its Sidecar declares or, where that declares none, those that services do. */
 function inboundPorts(snapshot: MeshSnapshot, proxy: Proxy): InboundPort[] {
+  const sidecar = sidecarOf(snapshot, proxy)
+  const declared = servicePorts(snapshot, proxy, settingsOfServicePort(sidecar))
+  return (
+    ingressPorts(sidecar, proxy.addresses[0], number => declared.find(({ port }) => port === number)) ??
+    declared
+  )
+}
+
+/** The Sidecar that holds for a proxy; gateways have none. */
+export function sidecarOf(snapshot: MeshSnapshot, proxy: Proxy): Sidecar | undefined {
+  return proxy.type === 'sidecar' ? effectiveSidecar(snapshot, proxy) : undefined
+}
+
+/** The ports that services declare for the workload. Where two services declare one port, the first by name says what it speaks. */
+function servicePorts(snapshot: MeshSnapshot, proxy: Proxy, settings: IngressSettings): InboundPort[] {
   const services = servicesOf(snapshot, proxy).sort((a, b) => (a.hostname < b.hostname ? -1 : 1))
   const found = new Map<number, InboundPort>()
   for (const service of services) {
@@ -78,9 +101,11 @@ function inboundPorts(snapshot: MeshSnapshot, proxy: Proxy): InboundPort[] {
       if (target === undefined || found.has(target)) continue
       found.set(target, {
         port: target,
+        servicePort: port.number,
         protocol: port.protocol,
         service,
         provenance: { ...service.ref, path: `spec.ports[${index}]` },
+        settings,
       })
     }
   }

@@ -10,6 +10,7 @@ import {
   Cluster_LbPolicy as LbPolicy,
 } from '@seine/envoy/envoy/config/cluster/v3/cluster'
 import type { Init } from '../init.ts'
+import type { HttpSettings } from './http-protocol.ts'
 
 type ClusterInit = Init<typeof ClusterSchema>
 
@@ -68,6 +69,23 @@ export function connectionPoolFields(
           },
         }
       : {}),
+  }
+}
+
+/** What a `connectionPool` asks of HTTP connections, beside the version. */
+export function httpSettings({ tcp, http }: ConnectionPoolSettings = {}): HttpSettings {
+  const idle = http?.idleTimeout ?? tcp?.idleTimeout
+  return {
+    maxConcurrentStreams: http?.maxConcurrentStreams,
+    common: {
+      ...(idle === undefined ? {} : { idleTimeout: duration(durationMs(idle)) }),
+      ...(tcp?.maxConnectionDuration === undefined
+        ? {}
+        : { maxConnectionDuration: duration(durationMs(tcp.maxConnectionDuration)) }),
+      ...(http?.maxRequestsPerConnection === undefined
+        ? {}
+        : { maxRequestsPerConnection: http.maxRequestsPerConnection }),
+    },
   }
 }
 

@@ -1,5 +1,6 @@
 import { create } from '@bufbuild/protobuf'
-import { duration, type EncodedResource, type Provenance } from '@seine/envoy'
+import type { ConnectionPoolSettings } from '@seine/api'
+import { duration, type EncodedResource } from '@seine/envoy'
 import {
   ClusterSchema,
   Cluster_DiscoveryType as DiscoveryType,
@@ -7,13 +8,17 @@ import {
 } from '@seine/envoy/envoy/config/cluster/v3/cluster'
 import { isHttp, type Protocol } from '@seine/model'
 import { encode } from '../encode.ts'
+import type { InboundEndpoint } from '../ingress.ts'
+import type { Init } from '../init.ts'
+import type { InboundPort } from '../listeners/inbound.ts'
 import {
   BLACK_HOLE_CLUSTER,
   INBOUND_PASSTHROUGH_CLUSTER,
   inboundClusterName,
   PASSTHROUGH_CLUSTER,
 } from '../names.ts'
-import { unlimited } from './connection-settings.ts'
+import type { Proxy } from '../proxy.ts'
+import { connectionPoolFields, httpSettings, unlimited } from './connection-settings.ts'
 import { httpProtocolOptions } from './http-protocol.ts'
 
 /** The address a sidecar calls its own application from, so that the capture rules let it through. */
@@ -27,10 +32,9 @@ const ORIGINAL_DST = {
 
 /** The cluster of a port of the workload itself. The application gets the protocol its port declares. */
 export function inboundCluster(
-  port: number,
-  protocol: Protocol,
+  { port, protocol, provenance, settings }: InboundPort,
+  proxy: Pick<Proxy, 'addresses'>,
   connectTimeoutMs: number,
-  provenance: readonly Provenance[],
 ): EncodedResource {
   const name = inboundClusterName(port)
   return encode(
@@ -38,21 +42,61 @@ export function inboundCluster(
     name,
     {
       name,
-      ...ORIGINAL_DST,
-      connectTimeout: duration(connectTimeoutMs),
-      upstreamBindConfig: INBOUND_SOURCE,
-      ...unlimited(),
-      ...protocolOptions(protocol),
+      ...(settings.endpoint
+        ? fixedEndpoint(name, settings.endpoint, proxy)
+        : { ...ORIGINAL_DST, upstreamBindConfig: INBOUND_SOURCE }),
+      ...connectionPoolFields(settings.connectionPool, connectTimeoutMs),
+      ...protocolOptions(protocol, settings.connectionPool),
     },
-    provenance,
+    [provenance, ...settings.provenance],
   )
 }
 
-function protocolOptions(protocol: Protocol) {
+/** A place that a Sidecar names. The workload's own address is called as the capture rules let it through. */
+function fixedEndpoint(
+  name: string,
+  endpoint: InboundEndpoint,
+  { addresses }: Pick<Proxy, 'addresses'>,
+): Init<typeof ClusterSchema> {
+  const address =
+    endpoint.kind === 'socket'
+      ? { case: 'pipe' as const, value: { path: endpoint.path } }
+      : {
+          case: 'socketAddress' as const,
+          value: {
+            address: hostOf(endpoint, addresses),
+            portSpecifier: { case: 'portValue' as const, value: endpoint.port },
+          },
+        }
+  return {
+    clusterDiscoveryType: { case: 'type', value: DiscoveryType.STATIC },
+    ...(endpoint.kind === 'own-address' ? { upstreamBindConfig: INBOUND_SOURCE } : {}),
+    loadAssignment: {
+      clusterName: name,
+      endpoints: [
+        {
+          lbEndpoints: [{ hostIdentifier: { case: 'endpoint', value: { address: { address } } } }],
+        },
+      ],
+    },
+  }
+}
+
+function hostOf(
+  { kind, ipv6 }: Exclude<InboundEndpoint, { kind: 'socket' }>,
+  addresses: readonly string[],
+): string {
+  const loopback = ipv6 ? '::1' : '127.0.0.1'
+  if (kind === 'loopback') return loopback
+  return addresses.find(address => address.includes(':') === ipv6) ?? addresses[0] ?? loopback
+}
+
+function protocolOptions(protocol: Protocol, pool: ConnectionPoolSettings | undefined) {
   if (!isHttp(protocol)) return {}
+  const http2 = protocol === 'http2' || protocol === 'grpc' || pool?.http?.h2UpgradePolicy === 'UPGRADE'
   const version =
-    protocol === 'auto' ? 'as-client' : protocol === 'http2' || protocol === 'grpc' ? 'http2' : 'http1'
-  return { typedExtensionProtocolOptions: httpProtocolOptions(version) }
+    protocol === 'auto' || pool?.http?.useClientProtocol ? 'as-client' : http2 ? 'http2' : 'http1'
+  return { typedExtensionProtocolOptions: httpProtocolOptions(version, httpSettings(pool)) }
 }
 
 /** The clusters that every sidecar has: to the original destination, into the workload, and to nowhere. */

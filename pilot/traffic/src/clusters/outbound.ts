@@ -23,7 +23,12 @@ import { dnsLocality } from '../endpoints.ts'
 import type { Init } from '../init.ts'
 import { MeshAlpn, outboundClusterName, sniOf, TELEMETRY_METADATA } from '../names.ts'
 import { provenanceMetadata } from '../provenance-metadata.ts'
-import { connectionPoolFields, loadBalancerFields, outlierDetectionFields } from './connection-settings.ts'
+import {
+  connectionPoolFields,
+  httpSettings,
+  loadBalancerFields,
+  outlierDetectionFields,
+} from './connection-settings.ts'
 import { alpnOf, type HttpVersion, httpProtocolOptions } from './http-protocol.ts'
 import { meshTlsSocket, originatedTlsSocket, socketByEndpoint } from './transport-security.ts'
 
@@ -199,22 +204,9 @@ function protocolFields(
   policy: EffectivePolicy,
   version: HttpVersion,
 ): ClusterInit {
-  const http = policy.connectionPool?.http
-  const tcp = policy.connectionPool?.tcp
-  const idle = http?.idleTimeout ?? tcp?.idleTimeout
-  const common = {
-    ...(idle === undefined ? {} : { idleTimeout: duration(durationMs(idle)) }),
-    ...(tcp?.maxConnectionDuration === undefined
-      ? {}
-      : { maxConnectionDuration: duration(durationMs(tcp.maxConnectionDuration)) }),
-    ...(http?.maxRequestsPerConnection === undefined
-      ? {}
-      : { maxRequestsPerConnection: http.maxRequestsPerConnection }),
-  }
   const originates = policy.tls?.mode === 'SIMPLE' || policy.tls?.mode === 'MUTUAL'
   const settings = {
-    maxConcurrentStreams: http?.maxConcurrentStreams,
-    common,
+    ...httpSettings(policy.connectionPool),
     nameFromRequest:
       originates && !policy.tls?.insecureSkipVerify && serverName(service, policy) === undefined,
   }

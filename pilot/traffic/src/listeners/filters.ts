@@ -1,4 +1,5 @@
 import type { Any } from '@bufbuild/protobuf/wkt'
+import { type ConnectionPoolSettings, durationMs } from '@seine/api'
 import { any, duration, type Provenance } from '@seine/envoy'
 import { FilterStateValue_SharedWithUpstream as SharedWithUpstream } from '@seine/envoy/envoy/extensions/filters/common/set_filter_state/v3/value'
 import { CorsSchema } from '@seine/envoy/envoy/extensions/filters/http/cors/v3/cors'
@@ -105,6 +106,17 @@ export function tcpChain(
     }),
   )
   return { filters: [...collected.network, proxy], provenance: collected.provenance }
+}
+
+/** What a connection pool says of a connection that passes as bytes: how long it may last, and rest. */
+export function connectionLimits(pool: ConnectionPoolSettings | undefined): Partial<TcpDestination> {
+  const { idleTimeout, maxConnectionDuration } = pool?.tcp ?? {}
+  return {
+    ...(idleTimeout === undefined ? {} : { idleTimeout: duration(durationMs(idleTimeout)) }),
+    ...(maxConnectionDuration === undefined
+      ? {}
+      : { maxDownstreamConnectionDuration: duration(durationMs(maxConnectionDuration)) }),
+  }
 }
 
 /** Makes connections to a sidecar say that they are not HTTP, whatever their cluster says. */

@@ -1,4 +1,4 @@
-import { durationMs, type MtlsMode } from '@seine/api'
+import { durationMs, type MtlsMode, type ServerTlsSettings } from '@seine/api'
 import { duration, type EncodedResource, type Provenance } from '@seine/envoy'
 import { TrafficDirection } from '@seine/envoy/envoy/config/core/v3/base'
 import { ListenerSchema } from '@seine/envoy/envoy/config/listener/v3/listener'
@@ -13,6 +13,7 @@ import {
 } from '@seine/model'
 import { inboundTlsSocket } from '../clusters/transport-security.ts'
 import { encode } from '../encode.ts'
+import type { IngressSettings } from '../ingress.ts'
 import type { Init } from '../init.ts'
 import {
   BLACK_HOLE_CLUSTER,
@@ -26,17 +27,23 @@ import {
 import type { FilterChainContext, TrafficPlugin } from '../plugin.ts'
 import { provenanceMetadata } from '../provenance-metadata.ts'
 import type { Proxy } from '../proxy.ts'
-import { httpChain, listenerFilters, tcpChain } from './filters.ts'
+import { connectionLimits, httpChain, listenerFilters, tcpChain } from './filters.ts'
 import { PLAINTEXT_HTTP, socketAddress } from './outbound.ts'
+import { serverTlsSocket } from './server-tls.ts'
 
+type ListenerInit = Init<typeof ListenerSchema>
 type ChainInit = Init<typeof FilterChainSchema>
 
 /** A port that the workload serves, and the service it serves it for. */
 export interface InboundPort {
   readonly port: number
+  /** The service's port that leads to it. */
+  readonly servicePort: number
   readonly protocol: Protocol
-  readonly service: MeshService
+  readonly service: Pick<MeshService, 'hostname' | 'name' | 'namespace'> | undefined
   readonly provenance: Provenance
+  /** What a Sidecar says of it. */
+  readonly settings: IngressSettings
 }
 
 /** What the inbound listener of one workload is made from. */
@@ -48,12 +55,44 @@ export interface InboundContext {
 }
 
 /**
- * The listener that takes all captured inbound connections. Each port has a chain for mutual TLS and, unless
- * it is STRICT, one for plaintext; ports that no service declares pass to the workload under the same rule.
+ * The listener that takes all captured inbound connections, and one for each port that a Sidecar gives a socket of
+ * its own: `10.1.0.1_8080`, which takes the place of an outbound one there.
  */
-export function virtualInbound(context: InboundContext): EncodedResource {
-  const { snapshot, proxy } = context
-  const mtls = inboundMtls(snapshot, proxy)
+export function inboundListeners(context: InboundContext): EncodedResource[] {
+  const mtls = inboundMtls(context.snapshot, context.proxy)
+  const bound = context.ports.filter(({ settings }) => settings.bound)
+  const captured = context.ports.filter(({ settings }) => !settings.bound)
+  return [
+    virtualInbound({ ...context, ports: captured }, mtls),
+    ...bound.map(port => boundInbound(context, port, mtls)),
+  ]
+}
+
+function boundInbound(context: InboundContext, port: InboundPort, mtls: InboundMtls): EncodedResource {
+  const bind = port.settings.bind ?? context.proxy.addresses[0] ?? ''
+  const name = `${bind}_${port.port}`
+  const policies = mtls.policies.map(policyCause)
+  const built = portChains(context, port, mtls)
+  return encode(
+    ListenerSchema,
+    name,
+    {
+      name,
+      address: socketAddress(bind, port.port),
+      trafficDirection: TrafficDirection.INBOUND,
+      bindToPort: true,
+      ...inspection(context, [listenerFilters.tlsInspector, listenerFilters.httpInspector]),
+      filterChains: withCauses(built, policies),
+    },
+    [...policies, port.provenance, ...built.flatMap(({ provenance }) => provenance)],
+  )
+}
+
+/**
+ * Each port has a chain for mutual TLS and, unless it is STRICT, one for plaintext; ports that no service declares
+ * pass to the workload under the same rule.
+ */
+function virtualInbound(context: InboundContext, mtls: InboundMtls): EncodedResource {
   const policies = mtls.policies.map(policyCause)
   const built = [
     ...context.ports.flatMap(port => portChains(context, port, mtls)),
@@ -66,20 +105,12 @@ export function virtualInbound(context: InboundContext): EncodedResource {
       name: VIRTUAL_INBOUND,
       address: socketAddress('0.0.0.0', SidecarPort.inbound),
       trafficDirection: TrafficDirection.INBOUND,
-      listenerFilters: [
+      ...inspection(context, [
         listenerFilters.originalDst,
         listenerFilters.tlsInspector,
         listenerFilters.httpInspector,
-      ],
-      listenerFiltersTimeout: duration(durationMs(snapshot.config.protocolDetectionTimeout)),
-      continueOnListenerFiltersTimeout: true,
-      filterChains: [
-        blackHole(),
-        ...built.map(({ chain, provenance }) => ({
-          ...chain,
-          metadata: { filterMetadata: provenanceMetadata([...policies, ...provenance]) },
-        })),
-      ],
+      ]),
+      filterChains: [blackHole(), ...withCauses(built, policies)],
     },
     [
       ...policies,
@@ -87,6 +118,21 @@ export function virtualInbound(context: InboundContext): EncodedResource {
       ...built.flatMap(({ provenance }) => provenance),
     ],
   )
+}
+
+function inspection({ snapshot }: InboundContext, filters: NonNullable<ListenerInit['listenerFilters']>) {
+  return {
+    listenerFilters: filters,
+    listenerFiltersTimeout: duration(durationMs(snapshot.config.protocolDetectionTimeout)),
+    continueOnListenerFiltersTimeout: true,
+  }
+}
+
+function withCauses(built: readonly BuiltChain[], policies: readonly Provenance[]): ChainInit[] {
+  return built.map(({ chain, provenance }) => ({
+    ...chain,
+    metadata: { filterMetadata: provenanceMetadata([...policies, ...provenance]) },
+  }))
 }
 
 function policyCause({ kind, metadata }: InboundMtls['policies'][number]): Provenance {
@@ -117,8 +163,21 @@ function portChains(context: InboundContext, port: InboundPort, mtls: InboundMtl
   const mode = mtls.modeOf(port.port)
   const chains: BuiltChain[] = []
   if (mode !== 'DISABLE') chains.push(...meshChains(context, port, name))
-  if (mode !== 'STRICT') chains.push(...plaintextChains(context, port, name))
+  if (mode === 'STRICT') return chains
+  const { tls } = port.settings
+  if (tls) chains.push(ownTlsChain(context, port, name, tls))
+  else chains.push(...plaintextChains(context, port, name))
   return chains
+}
+
+/** The port, and the address where a Sidecar names one. */
+function destinationOf({
+  port,
+  settings: { bind, bound },
+}: InboundPort): NonNullable<ChainInit['filterChainMatch']> {
+  if (bound || bind === undefined) return { destinationPort: port }
+  const prefixLen = bind.includes(':') ? 128 : 32
+  return { destinationPort: port, prefixRanges: [{ addressPrefix: bind, prefixLen }] }
 }
 
 /**
@@ -145,11 +204,31 @@ function meshChain(
   return {
     chain: {
       name,
-      filterChainMatch: { destinationPort: port.port, transportProtocol: 'tls', applicationProtocols },
+      filterChainMatch: { ...destinationOf(port), transportProtocol: 'tls', applicationProtocols },
       transportSocket: inboundTlsSocket(context.snapshot.config.trustDomain, http),
       filters: built.filters,
     },
     provenance: built.provenance,
+  }
+}
+
+/** TLS from outside the mesh, as a Sidecar says, for what is then plaintext. */
+function ownTlsChain(
+  context: InboundContext,
+  port: InboundPort,
+  name: string,
+  tls: ServerTlsSettings,
+): BuiltChain {
+  const http = isHttp(port.protocol)
+  const built = chainFilters(context, port, name, 'none', http)
+  return {
+    chain: {
+      name: `${name}tls`,
+      filterChainMatch: { ...destinationOf(port), transportProtocol: 'tls' },
+      transportSocket: serverTlsSocket(tls, http ? ['h2', 'http/1.1'] : []),
+      filters: built.filters,
+    },
+    provenance: [port.provenance, ...built.provenance],
   }
 }
 
@@ -162,12 +241,12 @@ function plaintextChains(context: InboundContext, port: InboundPort, name: strin
   const tls: BuiltChain = {
     chain: {
       name: `${name}tls-passthrough`,
-      filterChainMatch: { destinationPort: port.port, transportProtocol: 'tls' },
+      filterChainMatch: { ...destinationOf(port), transportProtocol: 'tls' },
       filters: asTcp.filters,
     },
     provenance: [port.provenance],
   }
-  const raw = { destinationPort: port.port, transportProtocol: 'raw_buffer' }
+  const raw = { ...destinationOf(port), transportProtocol: 'raw_buffer' }
   const chains: BuiltChain[] = [tls]
   if (http) {
     const filterChainMatch = detected ? { ...raw, applicationProtocols: PLAINTEXT_HTTP } : raw
@@ -204,6 +283,7 @@ function chainFilters(
     return tcpChain(chain, context.plugins, {
       statPrefix: name,
       clusterSpecifier: { case: 'cluster', value: name },
+      ...connectionLimits(port.settings.connectionPool),
     })
   return httpChain(chain, context.plugins, {
     statPrefix: `inbound_0.0.0.0_${port.port}`,
@@ -214,15 +294,21 @@ function chainFilters(
         validateClusters: false,
         virtualHosts: [
           {
-            name: `inbound|http|${port.port}`,
+            name: `inbound|http|${port.servicePort}`,
             domains: ['*'],
             routes: [
               {
                 name: 'default',
                 match: { pathSpecifier: { case: 'prefix', value: '/' } },
-                metadata: {
-                  filterMetadata: { [TELEMETRY_METADATA]: { destination_service: port.service.hostname } },
-                },
+                ...(port.service
+                  ? {
+                      metadata: {
+                        filterMetadata: {
+                          [TELEMETRY_METADATA]: { destination_service: port.service.hostname },
+                        },
+                      },
+                    }
+                  : {}),
                 action: {
                   case: 'route',
                   value: { clusterSpecifier: { case: 'cluster', value: name }, timeout: duration(0) },

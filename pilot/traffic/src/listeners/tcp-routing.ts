@@ -1,10 +1,10 @@
-import { durationMs, type L4RouteDestination, type TcpRoute, type VirtualService } from '@seine/api'
-import { duration, type Provenance } from '@seine/envoy'
+import type { L4RouteDestination, TcpRoute, VirtualService } from '@seine/api'
+import type { Provenance } from '@seine/envoy'
 import { type MeshService, type MeshSnapshot, resolveHost, type ServicePort, selects } from '@seine/model'
 import { clusterNameOf, resolveDestination } from '../destination.ts'
 import type { EffectivePolicy } from '../destination-rules.ts'
 import { outboundClusterName } from '../names.ts'
-import type { TcpDestination } from './filters.ts'
+import { connectionLimits, type TcpDestination } from './filters.ts'
 
 /** What decides where connections to a TCP port of a service go. */
 export interface TcpRoutingInputs {
@@ -63,10 +63,7 @@ export function tcpDestination(routing: TcpRouting): TcpDestination {
       only && others.length === 0
         ? { case: 'cluster', value: only.name }
         : { case: 'weightedClusters', value: { clusters: [...routing.clusters] } },
-    ...(idleTimeout === undefined ? {} : { idleTimeout: duration(durationMs(idleTimeout)) }),
-    ...(maxConnectionDuration === undefined
-      ? {}
-      : { maxDownstreamConnectionDuration: duration(durationMs(maxConnectionDuration)) }),
+    ...connectionLimits({ tcp: { idleTimeout, maxConnectionDuration } }),
     ...(routing.hashesSource ? { hashPolicy: [{ policySpecifier: { case: 'sourceIp', value: {} } }] } : {}),
   }
 }
