@@ -54,6 +54,7 @@ describe('what a proxy gets', () => {
     expect(lists(demand.ask(TypeUrl.virtualHost, ['80/api:80']))).toEqual({
       [TypeUrl.virtualHost]: ['80/api.a.svc'],
       [TypeUrl.cluster]: ['to-api', 'to-web'],
+      [TypeUrl.endpoint]: ['to-api', 'to-web'],
     })
     expect(demand.virtualHosts('80')).toEqual(['80/_', '80/api.a.svc'])
     expect(demand.hasCluster('to-web')).toBe(true)
@@ -73,6 +74,7 @@ describe('what a proxy gets', () => {
     expect(lists(demand.follow(new Map([[TypeUrl.virtualHost, new Set(['80/web.a.svc'])]])))).toEqual({
       [TypeUrl.virtualHost]: ['80/web.a.svc'],
       [TypeUrl.cluster]: ['to-canary'],
+      [TypeUrl.endpoint]: ['to-canary'],
     })
     expect(demand.hasCluster('to-canary')).toBe(true)
     // A cluster that goes ends the requests under way to it, and routes come back.
@@ -115,6 +117,7 @@ describe('a host that the mesh does not know', () => {
     expect(lists(changed)).toEqual({
       [TypeUrl.virtualHost]: ['80/new', '80/new.a.svc'],
       [TypeUrl.cluster]: ['to-new'],
+      [TypeUrl.endpoint]: ['to-new'],
     })
     expect(demand.virtualHost('80/new')).toBeUndefined()
     expect(demand.virtualHosts('80')).toEqual(['80/_', '80/new.a.svc'])

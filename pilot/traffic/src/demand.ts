@@ -204,6 +204,7 @@ function extended(hint: Changed, { hosts, clusters }: More): Changed {
   }
   add(TypeUrl.virtualHost, hosts)
   add(TypeUrl.cluster, clusters)
+  add(TypeUrl.endpoint, clusters)
   return found
 }
 

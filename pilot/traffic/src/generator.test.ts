@@ -5,6 +5,7 @@ import { mixerPlugins, objectYaml, podYaml, resourcesOf, serviceYaml, sidecar } 
 import { describe, expect, it } from 'vitest'
 import { type ChangedNames, TrafficGenerator } from './generator.ts'
 import { NAME_TABLE_TYPE } from './name-table.ts'
+import type { Proxy } from './proxy.ts'
 
 const NETWORKING = 'networking.istio.io/v1'
 const SECURITY = 'security.istio.io/v1'
@@ -20,8 +21,21 @@ const imports = (namespace: string, hosts: string[]) =>
   objectYaml(NETWORKING, 'Sidecar', `default.${namespace}`, { egress: [{ hosts }] })
 const full = (name: string) => `${name}.default.svc.cluster.local`
 
-/** A mesh of three services and its proxies: one that serves `web`, and clients in two namespaces. */
+/** Proxies that get everything: one that serves `web`, and clients in two namespaces. */
+const WHOLE = [
+  sidecar('web', { address: '10.1.0.1', labels: { app: 'web' } }),
+  sidecar('client', { labels: { app: 'client' } }),
+  sidecar('client.shop', { address: '10.1.0.98' }),
+]
+
+/** A mesh of three services, and proxies that get everything. */
 function mesh(...more: string[]) {
+  const made = meshOf(WHOLE, more)
+  for (const proxy of made.proxies) for (const type of [TypeUrl.cluster, NAME_TABLE_TYPE]) proxy.names(type)
+  return made
+}
+
+function meshOf(identities: readonly Proxy[], more: readonly string[] = []) {
   const model = new MeshModel()
   const pods = [podYaml('web', '10.1.0.1'), podYaml('api', '10.1.0.2'), podYaml('db', '10.1.0.3')]
   const { snapshot } = model.apply({
@@ -29,11 +43,7 @@ function mesh(...more: string[]) {
     deletes: [],
   })
   const generator = new TrafficGenerator(snapshot, mixerPlugins)
-  const proxies = [
-    sidecar('web', { address: '10.1.0.1', labels: { app: 'web' } }),
-    sidecar('client', { labels: { app: 'client' } }),
-    sidecar('client.shop', { address: '10.1.0.98' }),
-  ].map(proxy => generator.configurationOf(proxy))
+  const proxies = identities.map(proxy => generator.configurationOf(proxy))
   const update = (upserts: string[], deletes: string[] = []) => {
     const change = {
       upserts: resourcesOf(...upserts),
@@ -286,5 +296,58 @@ describe('resources', () => {
     const cluster = `outbound|80||${full('new')}`
     expect(proxies[1]?.get(TypeUrl.cluster, cluster)).toBeDefined()
     expect(proxies[2]?.get(TypeUrl.cluster, cluster)).toBeUndefined()
+  })
+})
+
+describe('where all clients get what they ask for', () => {
+  const lazy = () => {
+    const made = meshOf([sidecar('caller', { metadata: { ON_DEMAND: 'true' } })])
+    const [caller] = made.proxies
+    if (!caller?.demands) throw new Error('the proxy asks for nothing')
+    return { ...made, caller, ask: (name: string) => caller.demands?.ask(TypeUrl.virtualHost, [name]) }
+  }
+  const cluster = (name: string) => `outbound|80||${full(name)}`
+
+  it('a scope makes what is asked for, and no more', () => {
+    const { generator, ask, caller } = lazy()
+    const [scope] = generator.lastScopes
+    ask('80/web')
+    caller.get(TypeUrl.cluster, cluster('web'))
+    expect([...(scope?.clusters.made.keys() ?? [])]).toEqual([cluster('web')])
+    expect([...(scope?.endpoints.made.keys() ?? [])]).toEqual([cluster('web')])
+    expect([...(scope?.virtualHosts.made.keys() ?? [])]).toEqual([`80/${full('web')}`])
+    expect(scope?.names.made.size).toBe(0)
+  })
+
+  it('a change of what nobody called is not announced, and is there with the first call', () => {
+    const { write, ask } = lazy()
+    expect(write(route('web', { host: 'api' }))).toEqual({})
+    expect(shown(ask('80/web') ?? new Map())).toEqual({
+      VHDS: [`80/${full('web')}`],
+      CDS: [cluster('api')],
+      EDS: [cluster('api')],
+    })
+  })
+
+  it('a host that was asked for in vain is announced when it comes, and when it comes again', () => {
+    const { write, remove, caller } = lazy()
+    const fresh = serviceYaml('new', { clusterIP: '10.96.0.9' })
+    expect(caller.get(TypeUrl.endpoint, cluster('new'))).toBeUndefined()
+    for (let round = 0; round < 2; round++) {
+      expect(write(fresh)).toMatchObject({ CDS: [cluster('new')], EDS: [cluster('new')] })
+      expect(caller.get(TypeUrl.endpoint, cluster('new'))).toBeDefined()
+      expect(remove(fresh)).toMatchObject({ CDS: [cluster('new')], EDS: [cluster('new')] })
+      expect(caller.get(TypeUrl.endpoint, cluster('new'))).toBeUndefined()
+    }
+  })
+
+  it('a name that was nobody’s is announced when a service takes it', () => {
+    const { write, ask, caller } = lazy()
+    ask('80/10.96.0.9')
+    expect(caller.demands?.resourceName(TypeUrl.virtualHost, '80/10.96.0.9')).toBe('80/10.96.0.9')
+    expect(write(serviceYaml('api', { clusterIP: '10.96.0.9' }))).toMatchObject({
+      VHDS: [`80/${full('api')}`],
+    })
+    expect(caller.demands?.resourceName(TypeUrl.virtualHost, '80/10.96.0.9')).toBe(`80/${full('api')}`)
   })
 })

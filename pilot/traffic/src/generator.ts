@@ -2,16 +2,9 @@ import { type EncodedResource, TypeUrl } from '@seine/envoy'
 import type { ChangeSet, MeshSnapshot } from '@seine/model'
 import { affectedHosts, routedHosts } from './affected-hosts.ts'
 import { Demand } from './demand.ts'
-import { allHosts, type IndexedSnapshot, indexSnapshot } from './indexed-snapshot.ts'
+import { type IndexedSnapshot, indexSnapshot } from './indexed-snapshot.ts'
 import { NAME_TABLE_TYPE } from './name-table.ts'
-import {
-  addChanges,
-  differences,
-  noChanges,
-  OutboundScope,
-  type ScopeChanges,
-  type ScopeKey,
-} from './outbound-scope.ts'
+import { OutboundScope, type ScopeKey } from './outbound-scope.ts'
 import type { TrafficPlugin } from './plugin.ts'
 import type { Proxy } from './proxy.ts'
 import {
@@ -23,6 +16,7 @@ import {
 } from './proxy-resources.ts'
 import { clustersOfListener } from './references.ts'
 import { ResourceCache } from './resource-cache.ts'
+import { addChanges, noChanges, type ScopeChanges } from './scope-changes.ts'
 
 /** Names per resource type that may differ after an update; `all` where names are not worth counting. */
 export type ChangedNames = ReadonlyMap<string, ReadonlySet<string> | 'all'>
@@ -105,7 +99,7 @@ export class TrafficGenerator {
       },
       virtualHost: name => state.scope.virtualHosts.get(name),
       hosts: port => state.scope.httpPorts.get(port) ?? [],
-      hostOf: (port, name) => state.scope.hostOf(this.#indexed, port, name),
+      hostOf: (port, name) => state.scope.hostOf(port, name),
       get standingClusters() {
         state.standingClusters ??= standingClusters(state)
         return state.standingClusters
@@ -147,7 +141,7 @@ export class TrafficGenerator {
     for (const state of this.#proxies.values()) {
       const scope = this.#scopeFor(state.proxy)
       if (scope === state.scope) continue
-      addChanges(changes, differences(state.scope, scope))
+      addChanges(changes, scope.differencesFrom(state.scope))
       state.scope = scope
       moved.add(state)
     }
@@ -170,7 +164,6 @@ export class TrafficGenerator {
     const found = this.#scopes.get(scopeName(key))
     if (found) return found
     const scope = new OutboundScope(key, this.#cache, this.#indexed)
-    scope.refresh(this.#indexed, allHosts(this.#indexed))
     this.#scopes.set(scopeName(key), scope)
     this.lastScopes = [...this.lastScopes, scope]
     return scope
@@ -311,7 +304,9 @@ function demanded(whole: ProxyConfiguration, demand: Demand): ProxyConfiguration
     },
     names: (type, prefix) => {
       if (type === TypeUrl.virtualHost) return demand.virtualHosts(prefix)
-      return type === TypeUrl.cluster ? demand.clusters() : whole.names(type, prefix)
+      if (type === TypeUrl.cluster) return demand.clusters()
+      if (type !== TypeUrl.endpoint) return whole.names(type, prefix)
+      return [...demand.clusters()].filter(name => whole.get(type, name))
     },
     demands: {
       ask: (type, names) => demand.ask(type, names),

@@ -12,7 +12,7 @@ const PLUGINS = mixerPlugins.filter(({ name }) => name === 'authorization')
 
 const TYPES = [...Object.values(TypeUrl), NAME_TABLE_TYPE]
 
-/** Proxies of both namespaces, of two versions: with virtual hosts one by one, with whole tables, and on demand. */
+/** Proxies of both namespaces, of two versions: with virtual hosts one by one, with whole tables, and on demand; of a third only such. */
 const PROXIES = [
   sidecar('web-1.a', { labels: { app: 'web', version: 'v1' } }),
   sidecar('web-2.a', {
@@ -21,7 +21,7 @@ const PROXIES = [
     virtualHostDiscovery: false,
   }),
   sidecar('api-1.b', { address: '10.1.0.3', labels: { app: 'api' } }),
-  ...['a', 'b'].map(namespace =>
+  ...['a', 'b', 'c'].map(namespace =>
     sidecar(`caller.${namespace}`, { address: '10.1.0.4', metadata: { ON_DEMAND: 'true' } }),
   ),
 ]

@@ -13,13 +13,15 @@ import { outboundClusters } from './clusters/outbound.ts'
 import { destinationRuleFor, effectivePolicy } from './destination-rules.ts'
 import { Egress } from './egress.ts'
 import { endpointAssignments } from './endpoints.ts'
-import type { IndexedSnapshot } from './indexed-snapshot.ts'
+import { allHosts, type IndexedSnapshot } from './indexed-snapshot.ts'
 import { type ListenerTarget, listenerTargets, sameTargets } from './listeners/targets.ts'
 import { tcpRouting } from './listeners/tcp-routing.ts'
 import { nameEntry } from './name-table.ts'
 import { closed, egressProxyOf, type Outside, outsideOf, sameOutside } from './outside.ts'
 import type { ResourceCache } from './resource-cache.ts'
+import { ResourcesByName } from './resources-by-name.ts'
 import { hasRoutes, virtualHost } from './routes/virtual-host.ts'
+import { noChanges, type ScopeChanges } from './scope-changes.ts'
 
 /** What the outbound side of a proxy depends on: clients with equal keys share one scope and all its resources. */
 export interface ScopeKey {
@@ -31,38 +33,91 @@ export interface ScopeKey {
 }
 
 const NO_ENDPOINTS: ServiceEndpoints = { byPort: new Map(), meshed: 'all', identities: [] }
+/** How many hosts that were asked for and are not there are remembered. */
+const MAX_ABSENT = 10_000
 
 /**
- * Clusters, endpoints, virtual hosts and names as the clients of one scope see them. A refresh makes again what
- * belongs to the given hosts and nothing else, and reports the names that came out different.
+ * Clusters, endpoints, virtual hosts and names as the clients of one scope see them. What belongs to a host is made
+ * when it is first asked for: of hosts that no client calls a scope knows the ports. A refresh makes again what was
+ * made of the given hosts, and nothing else, and reports the names that came out different.
  */
 export class OutboundScope {
   readonly key: ScopeKey
   readonly egress: Egress
-  readonly clusters = new Map<string, EncodedResource>()
-  readonly endpoints = new Map<string, EncodedResource>()
+  readonly clusters: ResourcesByName
+  readonly endpoints: ResourcesByName
   /** By `<port>/<hostname>`. */
-  readonly virtualHosts = new Map<string, EncodedResource>()
+  readonly virtualHosts: ResourcesByName
   /** What names stand for, by hostname. */
-  readonly names = new Map<string, EncodedResource>()
-  /** Ports with HTTP services → how many hosts are there. */
+  readonly names: ResourcesByName
+  /** Ports with HTTP services → the hosts that are there. */
   readonly httpPorts = new Map<number, Set<string>>()
   /** By hostname. */
   readonly targets = new Map<string, readonly ListenerTarget[]>()
-  readonly #ofHost = new Map<string, HostResources>()
+  /** What is made, by host. */
+  readonly #made = new Map<string, HostResources>()
+  /** Hosts that were asked for and are not there, or not any more. */
+  readonly #absent = new Set<string>()
+  /** Whether some client gets all there is, and whether some client gets all names. */
+  #isWhole = false
+  #isNamed = false
   /** Whole route tables by port, each kept until one of its hosts changes. */
   readonly #routeTables = new Map<number, EncodedResource>()
   readonly #cache: ResourceCache
+  /** What everything is made from. */
+  #indexed: IndexedSnapshot
   #outside: Outside
   /** For ports that have a socket of their own. */
   #closed: Outside
 
-  constructor(key: ScopeKey, cache: ResourceCache, { snapshot }: IndexedSnapshot) {
+  constructor(key: ScopeKey, cache: ResourceCache, indexed: IndexedSnapshot) {
     this.key = key
     this.egress = new Egress(key.sidecar, key.namespace)
-    this.#outside = outsideOf(snapshot, this.egress)
+    this.#outside = outsideOf(indexed.snapshot, this.egress)
     this.#closed = closed(this.#outside)
     this.#cache = cache
+    this.#indexed = indexed
+    const table = (hostOf: (name: string) => string) =>
+      new ResourcesByName(
+        name => this.#make(hostOf(name)),
+        () => this.makeAll(),
+      )
+    this.clusters = table(name => name.slice(name.lastIndexOf('|') + 1))
+    this.endpoints = table(name => name.slice(name.lastIndexOf('|') + 1))
+    this.virtualHosts = table(name => name.slice(name.indexOf('/') + 1))
+    this.names = new ResourcesByName(
+      host => this.#makeName(host),
+      () => this.makeNames(),
+    )
+    for (const hostname of allHosts(indexed)) this.#notePorts(undefined, hostname)
+  }
+
+  /** Makes the resources of all hosts, now and as they come. */
+  makeAll(): void {
+    if (this.#isWhole) return
+    this.#isWhole = true
+    for (const hostname of allHosts(this.#indexed)) this.#make(hostname)
+  }
+
+  /** Makes the names of all hosts, now and as they come. */
+  makeNames(): void {
+    if (this.#isNamed) return
+    this.#isNamed = true
+    for (const hostname of this.#indexed.snapshot.services.keys()) this.#makeName(hostname)
+  }
+
+  /** What is different for a client that comes from another scope. */
+  differencesFrom(other: OutboundScope): ScopeChanges {
+    if (other.#isWhole) this.makeAll()
+    if (other.#isNamed) this.makeNames()
+    const changes = noChanges()
+    for (const part of ['clusters', 'endpoints', 'virtualHosts', 'names'] as const)
+      for (const name of new Set([...other[part].made.keys(), ...this[part].made.keys()]))
+        if (other[part].made.get(name)?.version !== this[part].get(name)?.version) changes[part].add(name)
+    for (const port of new Set([...other.httpPorts.keys(), ...this.httpPorts.keys()]))
+      if (!sameOutside(other.outside(port), this.outside(port))) changes.tables.add(String(port))
+    changes.listeners = true
+    return changes
   }
 
   /**
@@ -70,22 +125,19 @@ export class OutboundScope {
    * short form of a service's name, a service's address, a name below a headless service's, or the longest
    * wildcard that covers it.
    */
-  hostOf(indexed: IndexedSnapshot, port: number, name: string): string | undefined {
+  hostOf(port: number, name: string): string | undefined {
     const hosts = this.httpPorts.get(port)
     if (!hosts) return undefined
-    const holder = indexed.addresses.get(name)?.find(one => hosts.has(one))
+    const { addresses, snapshot } = this.#indexed
+    const holder = addresses.get(name)?.find(one => hosts.has(one))
     if (holder !== undefined) return hosts.has(name) ? name : holder
     const own = this.#written(hosts, name)
     if (own !== undefined) return own
     for (let dot = name.indexOf('.'); dot >= 0; dot = name.indexOf('.', dot + 1)) {
       const above = this.#written(hosts, name.slice(dot + 1))
-      if (above !== undefined && indexed.snapshot.services.get(above)?.headless) return above
+      if (above !== undefined && snapshot.services.get(above)?.headless) return above
     }
-    let longest: string | undefined
-    for (const host of hosts)
-      if (host.startsWith('*') && hostCovers(host, name) && host.length > (longest?.length ?? 0))
-        longest = host
-    return longest
+    return longestWildcard(hosts, name)
   }
 
   /** The host of which a name is the full or a short form. */
@@ -101,8 +153,10 @@ export class OutboundScope {
     return bound ? this.#closed : this.#outside
   }
 
-  /** Makes the resources of these hosts again. */
+  /** Takes a new snapshot in, and makes again what is made of these hosts. */
   refresh(indexed: IndexedSnapshot, hostnames: Iterable<string>): ScopeChanges {
+    const before = this.#indexed
+    this.#indexed = indexed
     const changes = noChanges()
     const outside = outsideOf(indexed.snapshot, this.egress)
     if (!sameOutside(outside, this.#outside)) {
@@ -111,7 +165,7 @@ export class OutboundScope {
       changes.listeners = true
       for (const port of this.httpPorts.keys()) changes.tables.add(String(port))
     }
-    for (const hostname of hostnames) this.#refreshHost(indexed, hostname, changes)
+    for (const hostname of hostnames) this.#refreshHost(before, hostname, changes)
     return changes
   }
 
@@ -128,44 +182,76 @@ export class OutboundScope {
     return table
   }
 
-  #refreshHost(indexed: IndexedSnapshot, hostname: string, changes: ScopeChanges): void {
-    const before = this.#ofHost.get(hostname)
-    const after = this.#build(indexed, hostname)
-    if (after) this.#ofHost.set(hostname, after)
-    else this.#ofHost.delete(hostname)
-    replace(this.clusters, before?.clusters, after?.clusters, changes.clusters)
-    replace(this.endpoints, before?.endpoints, after?.endpoints, changes.endpoints)
-    replace(this.virtualHosts, before?.virtualHosts, after?.virtualHosts, changes.virtualHosts)
-    replace(this.names, before?.names, after?.names, changes.names)
-    for (const port of [...(before?.httpPorts ?? []), ...(after?.httpPorts ?? [])])
-      this.#routeTables.delete(port)
-    if (this.#replacePorts(hostname, before, after)) changes.listeners = true
+  #refreshHost(before: IndexedSnapshot, hostname: string, changes: ScopeChanges): void {
+    const ports = this.#notePorts(before, hostname)
+    if (ports.areListenedTo) changes.listeners = true
+    for (const port of ports.touched) this.#routeTables.delete(port)
+    const isOther =
+      before.snapshot.services.get(hostname) !== this.#indexed.snapshot.services.get(hostname) ||
+      ports.areOthers
+    const old = this.#made.get(hostname)
+    if (old || this.#isWhole || this.#absent.delete(hostname)) {
+      this.#made.delete(hostname)
+      this.#make(hostname, old, changes)
+    } else if (isOther) {
+      // Nobody calls it, but it may be who is meant by a name that somebody does call.
+      for (const port of ports.touched) changes.virtualHosts.add(`${port}/${hostname}`)
+    }
+    if (this.#isNamed || this.names.made.has(hostname)) this.#makeName(hostname, changes)
+    else if (isOther) changes.names.add(hostname)
   }
 
-  /** Keeps the port tables; true when a listener must come, go or change. */
-  #replacePorts(
-    hostname: string,
-    before: HostResources | undefined,
-    after: HostResources | undefined,
-  ): boolean {
-    let changed = false
-    for (const port of before?.httpPorts ?? []) {
-      if (after?.httpPorts.includes(port)) continue
+  /** Keeps the tables of ports and targets, which have all hosts in them. */
+  #notePorts(before: IndexedSnapshot | undefined, hostname: string): PortChanges {
+    const was = before ? this.#httpPortsOf(before, hostname) : []
+    const now = this.#httpPortsOf(this.#indexed, hostname)
+    let areListenedTo = false
+    const gone = was.filter(port => !now.includes(port))
+    for (const port of gone) {
       const hosts = this.httpPorts.get(port)
       hosts?.delete(hostname)
-      if (hosts?.size === 0) changed = this.httpPorts.delete(port)
+      if (hosts?.size === 0) areListenedTo = this.httpPorts.delete(port)
     }
-    for (const port of after?.httpPorts ?? []) {
+    for (const port of now) {
       const hosts = this.httpPorts.get(port)
       if (hosts) hosts.add(hostname)
       else {
         this.httpPorts.set(port, new Set([hostname]))
-        changed = true
+        areListenedTo = true
       }
     }
-    if (after?.targets.length) this.targets.set(hostname, after.targets)
+    const [old, targets] = [this.targets.get(hostname) ?? [], this.#targetsOf(this.#indexed, hostname)]
+    if (targets.length > 0) this.targets.set(hostname, targets)
     else this.targets.delete(hostname)
-    return changed || !sameTargets(before?.targets ?? [], after?.targets ?? [])
+    return {
+      touched: [...gone, ...now],
+      areOthers: gone.length > 0 || now.length > was.length,
+      areListenedTo: areListenedTo || !sameTargets(old, targets),
+    }
+  }
+
+  /** Makes what belongs to a host, unless it is made; in the place of `old`, where there is that. */
+  #make(hostname: string, old = NOTHING, changes?: ScopeChanges): void {
+    if (this.#made.has(hostname)) return
+    const made = this.#build(this.#indexed, hostname)
+    if (made) this.#made.set(hostname, made)
+    else this.#noteAbsent(hostname)
+    const { clusters, endpoints, virtualHosts } = made ?? NOTHING
+    this.clusters.replace(old.clusters, clusters, changes?.clusters)
+    this.endpoints.replace(old.endpoints, endpoints, changes?.endpoints)
+    this.virtualHosts.replace(old.virtualHosts, virtualHosts, changes?.virtualHosts)
+  }
+
+  #noteAbsent(hostname: string): void {
+    this.#absent.add(hostname)
+    const [oldest] = this.#absent
+    if (this.#absent.size > MAX_ABSENT && oldest !== undefined) this.#absent.delete(oldest)
+  }
+
+  #makeName(hostname: string, changes?: ScopeChanges): void {
+    const old = this.names.made.get(hostname)
+    const name = this.#buildName(this.#indexed, hostname)
+    this.names.replace(old ? [old] : [], name ? [this.#cache.once(name)] : [], changes?.names)
   }
 
   /** The service of a host, where clients of this scope may see it. */
@@ -227,16 +313,12 @@ export class OutboundScope {
   }
 
   #build(indexed: IndexedSnapshot, hostname: string): HostResources | undefined {
-    const { snapshot, rules, virtualServices } = indexed
+    const { snapshot } = indexed
     const { namespace, sourceLabels } = this.key
     const visible = this.#visible(indexed, hostname)
     const httpPorts = this.#httpPortsOf(indexed, hostname)
     const clustered = visible ?? this.#routed(indexed, hostname)
     if (!clustered && httpPorts.length === 0) return undefined
-    const routesAt = (port: number) => virtualServices.find(hostname, namespace, this.#importedAt(port))
-    const { rootNamespace } = snapshot.config
-    const ruleFor = (host: string): DestinationRule | undefined =>
-      destinationRuleFor(rules, host, snapshot.services.get(host)?.namespace ?? '', namespace, rootNamespace)
     const virtualHosts = httpPorts.map(port =>
       this.#cache.once(
         virtualHost({
@@ -244,20 +326,17 @@ export class OutboundScope {
           hostname,
           service: visible,
           port,
-          virtualService: routesAt(port),
+          virtualService: this.#routesAt(indexed, hostname, port),
           namespace,
           sourceLabels,
-          ruleFor,
+          ruleFor: host => this.#ruleFor(indexed, host),
           owns: name => this.#owns(indexed, hostname, name, port),
         }),
       ),
     )
-    if (!clustered) return { clusters: [], endpoints: [], virtualHosts, names: [], httpPorts, targets: [] }
-    const rule = ruleFor(hostname)
+    if (!clustered) return { ...NOTHING, virtualHosts }
+    const rule = this.#ruleFor(indexed, hostname)
     const endpoints = snapshot.endpoints.get(hostname) ?? NO_ENDPOINTS
-    const name =
-      visible &&
-      nameEntry(visible, endpoints, namespace, other => this.#visible(indexed, other) !== undefined)
     return {
       clusters: this.#cache.clusters(
         clustered,
@@ -275,22 +354,47 @@ export class OutboundScope {
         endpointAssignments({ service: clustered, endpoints, rule }),
       ),
       virtualHosts,
-      names: name ? [this.#cache.once(name)] : [],
-      httpPorts,
-      targets: visible
-        ? listenerTargets(visible, this.egress.portsOf(visible), endpoints, port =>
-            tcpRouting({
-              snapshot,
-              service: visible,
-              port,
-              policy: effectivePolicy(rule, undefined, port.number),
-              virtualService: routesAt(port.number),
-              namespace,
-              sourceLabels,
-            }),
-          )
-        : [],
     }
+  }
+
+  #buildName(indexed: IndexedSnapshot, hostname: string): EncodedResource | undefined {
+    const service = this.#visible(indexed, hostname)
+    if (!service) return undefined
+    const endpoints = indexed.snapshot.endpoints.get(hostname) ?? NO_ENDPOINTS
+    const isHost = (name: string) => this.#visible(indexed, name) !== undefined
+    return nameEntry(service, endpoints, this.key.namespace, isHost)
+  }
+
+  /** Where connections to a host that are not known to be HTTP are taken, and where they go. */
+  #targetsOf(indexed: IndexedSnapshot, hostname: string): readonly ListenerTarget[] {
+    const { snapshot } = indexed
+    const service = this.#visible(indexed, hostname)
+    if (!service) return []
+    const endpoints = snapshot.endpoints.get(hostname) ?? NO_ENDPOINTS
+    return listenerTargets(service, this.egress.portsOf(service), endpoints, port =>
+      tcpRouting({
+        ...this.key,
+        snapshot,
+        service,
+        port,
+        policy: effectivePolicy(this.#ruleFor(indexed, hostname), undefined, port.number),
+        virtualService: this.#routesAt(indexed, hostname, port.number),
+      }),
+    )
+  }
+
+  #routesAt(
+    { virtualServices }: IndexedSnapshot,
+    hostname: string,
+    port: number,
+  ): VirtualService | undefined {
+    return virtualServices.find(hostname, this.key.namespace, this.#importedAt(port))
+  }
+
+  #ruleFor({ snapshot, rules }: IndexedSnapshot, host: string): DestinationRule | undefined {
+    const { services, config } = snapshot
+    const owner = services.get(host)?.namespace ?? ''
+    return destinationRuleFor(rules, host, owner, this.key.namespace, config.rootNamespace)
   }
 }
 
@@ -299,72 +403,28 @@ function staticEndpoints(service: MeshService, endpoints: ServiceEndpoints): Ser
   return service.resolution === 'static' ? undefined : endpoints
 }
 
+/** The longest wildcard of some hosts that covers a name. */
+function longestWildcard(hosts: ReadonlySet<string>, name: string): string | undefined {
+  for (let dot = name.indexOf('.'); dot >= 0; dot = name.indexOf('.', dot + 1)) {
+    const wildcard = `*${name.slice(dot)}`
+    if (hosts.has(wildcard)) return wildcard
+  }
+  return hosts.has('*') ? '*' : undefined
+}
+
 interface HostResources {
   readonly clusters: readonly EncodedResource[]
   readonly endpoints: readonly EncodedResource[]
   readonly virtualHosts: readonly EncodedResource[]
-  readonly names: readonly EncodedResource[]
-  readonly httpPorts: readonly number[]
-  readonly targets: readonly ListenerTarget[]
 }
 
-/** Names of resources that a refresh made, changed or removed. */
-export interface ScopeChanges {
-  readonly clusters: Set<string>
-  readonly endpoints: Set<string>
-  readonly virtualHosts: Set<string>
-  readonly names: Set<string>
-  /** Route tables that differ in what is none of their hosts'. */
-  readonly tables: Set<string>
-  /** Whether the ports or addresses that listeners are made for may have changed. */
-  listeners: boolean
-}
+const NOTHING: HostResources = { clusters: [], endpoints: [], virtualHosts: [] }
 
-/** An empty record of changes, to be filled. */
-export function noChanges(): ScopeChanges {
-  return {
-    clusters: new Set(),
-    endpoints: new Set(),
-    virtualHosts: new Set(),
-    names: new Set(),
-    tables: new Set(),
-    listeners: false,
-  }
-}
-
-/** Takes the second record of changes into the first. */
-export function addChanges(all: ScopeChanges, more: ScopeChanges): void {
-  for (const part of ['clusters', 'endpoints', 'virtualHosts', 'names', 'tables'] as const)
-    for (const name of more[part]) all[part].add(name)
-  all.listeners ||= more.listeners
-}
-
-/** What is different for a client that moves from one scope to another. */
-export function differences(from: OutboundScope, to: OutboundScope): ScopeChanges {
-  const changes = noChanges()
-  for (const part of ['clusters', 'endpoints', 'virtualHosts', 'names'] as const)
-    for (const name of new Set([...from[part].keys(), ...to[part].keys()]))
-      if (from[part].get(name)?.version !== to[part].get(name)?.version) changes[part].add(name)
-  for (const port of new Set([...from.httpPorts.keys(), ...to.httpPorts.keys()]))
-    if (!sameOutside(from.outside(port), to.outside(port))) changes.tables.add(String(port))
-  changes.listeners = true
-  return changes
-}
-
-function replace(
-  all: Map<string, EncodedResource>,
-  before: readonly EncodedResource[] = [],
-  after: readonly EncodedResource[] = [],
-  changed: Set<string>,
-): void {
-  const old = new Map(before.map(resource => [resource.name, resource]))
-  for (const resource of after) {
-    if (old.get(resource.name)?.version !== resource.version) changed.add(resource.name)
-    old.delete(resource.name)
-    all.set(resource.name, resource)
-  }
-  for (const name of old.keys()) {
-    all.delete(name)
-    changed.add(name)
-  }
+/** What a change does to the ports of a host. */
+interface PortChanges {
+  /** Those with HTTP that it has, or had. */
+  readonly touched: readonly number[]
+  readonly areOthers: boolean
+  /** Whether a listener must come, go or change. */
+  readonly areListenedTo: boolean
 }

@@ -160,7 +160,7 @@ export function routeConfiguration(
 ): EncodedResource | undefined {
   const port = Number(name)
   if (!scope.httpPorts.has(port)) return undefined
-  const takesAnyHost = scope.virtualHosts.has(`${name}/*`)
+  const takesAnyHost = scope.httpPorts.get(port)?.has('*') ?? false
   return virtualHostDiscovery
     ? routeConfigurationShell(port, scope.outside(port), { takesAnyHost, onDemand })
     : scope.routeTable(port, hosts => routeConfigurationTable(port, scope.outside(port), hosts))
