@@ -2,6 +2,7 @@ import { type DestinationRule, type MeshResource, refOf, type VirtualService } f
 import { formatRef, type Problem } from '@seine/kit'
 import { byAge } from './age.ts'
 import { destinationsOf, virtualServiceHosts } from './destinations.ts'
+import type { RoutedService } from './gateway-api/index.ts'
 import { hostCovers, resolveHost } from './host.ts'
 import { brokenReferences, hasSubset } from './reference-gate.ts'
 import type { Update } from './update.ts'
@@ -66,7 +67,7 @@ export class Admission {
     this.#admitServices(update)
     this.#keepUsedSubsets(update, replaced)
     if (changes.virtualServices.size > 0 || this.#dirtyServices.size > 0)
-      this.#conflicts = conflictsOf(update.current('virtualServices').values())
+      this.#conflicts = conflictsOf([...update.current('virtualServices').values()].filter(isWritten))
     this.#dirtyServices.clear()
     this.#dirtyRules.clear()
   }
@@ -186,7 +187,7 @@ function rivalry(rule: DestinationRule, other: DestinationRule): Problem {
 }
 
 /** Virtual services of one namespace for a host that an earlier one decides for (IST0109, as Istio's analysis names it). */
-function conflictsOf(services: Iterable<VirtualService>): Problem[] {
+function conflictsOf(services: readonly VirtualService[]): Problem[] {
   const problems: Problem[] = []
   const deciding = new Map<string, VirtualService[]>()
   for (const service of [...services].filter(appliesToSidecars).sort(byAge)) {
@@ -207,6 +208,11 @@ function conflictsOf(services: Iterable<VirtualService>): Problem[] {
     }
   }
   return problems
+}
+
+/** Routes that were derived come from objects that the Gateway API itself has rules for. */
+function isWritten({ derivation }: RoutedService): boolean {
+  return derivation === undefined
 }
 
 /** Without `gateways`, or with `mesh` among them, a virtual service is for sidecars. */

@@ -2,6 +2,8 @@ import { keyOf, type MeshResource, refOf } from '@seine/api'
 import type { Problem, ResourceRef } from '@seine/kit'
 import { Admission } from './admission.ts'
 import { type EndpointInputs, endpointsOf, sameEndpoints } from './endpoint.ts'
+import { GatewayApi } from './gateway-api/gateway-api.ts'
+import { serviceHostname } from './host.ts'
 import { MeshSettings } from './mesh-settings.ts'
 import { inboundMtls } from './peer-authentication.ts'
 import type { MeshService } from './service.ts'
@@ -35,6 +37,7 @@ export class MeshModel {
   readonly #slices = new SliceRegistry()
   readonly #settings = new MeshSettings()
   readonly #admission = new Admission()
+  readonly #gatewayApi = new GatewayApi()
   #snapshot: MeshSnapshot = emptySnapshot()
 
   /** The newest snapshot. */
@@ -57,9 +60,14 @@ export class MeshModel {
     this.#refreshServices(update)
     this.#refreshWorkloads(update)
     this.#refreshEndpoints(update)
+    this.#refreshGatewayApi(update)
     this.#admission.admit(update)
     const problems = this.#problems()
-    if (isEmpty(update.changes) && JSON.stringify(problems) === JSON.stringify(this.#snapshot.problems)) {
+    if (
+      isEmpty(update.changes) &&
+      !update.changesStatuses &&
+      JSON.stringify(problems) === JSON.stringify(this.#snapshot.problems)
+    ) {
       return { snapshot: this.#snapshot, changes: update.changes }
     }
     this.#snapshot = update.finish(problems)
@@ -80,6 +88,7 @@ export class MeshModel {
     if (old && sameContent(old, resource)) {
       this.#resources.set(key, resource)
       this.#admission.moved(resource)
+      this.#gatewayApi.moved(resource)
       return
     }
     this.#resources.set(key, resource)
@@ -115,12 +124,15 @@ export class MeshModel {
       case 'Namespace':
         update.namespaces().set(name, labels)
         update.changes.namespaces.add(name)
+        this.#gatewayApi.write(resource)
         return
       case 'ConfigMap':
         this.#settings.write(resource)
+        this.#gatewayApi.write(resource)
         return
       default:
-        // The snapshot holds nothing of the other kinds; analysis reads them from `resources`.
+        // The snapshot holds nothing else of the other kinds; analysis reads them from `resources`.
+        this.#gatewayApi.write(resource)
         return
     }
   }
@@ -152,12 +164,14 @@ export class MeshModel {
       case 'Namespace':
         update.namespaces().delete(name)
         update.changes.namespaces.add(name)
+        this.#gatewayApi.remove(resource)
         return
       case 'ConfigMap':
         this.#settings.remove(resource)
+        this.#gatewayApi.remove(resource)
         return
       default:
-        // The snapshot holds nothing of the other kinds; analysis reads them from `resources`.
+        this.#gatewayApi.remove(resource)
         return
     }
   }
@@ -198,6 +212,19 @@ export class MeshModel {
     }
   }
 
+  /** Takes over what objects of the Gateway API come to now. */
+  #refreshGatewayApi(update: Update): void {
+    for (const hostname of update.changes.services)
+      this.#gatewayApi.writeService(hostname, this.#services.get(hostname))
+    const { routes, backendTls, statuses } = this.#gatewayApi.update()
+    for (const [key, route] of routes) update.replace('virtualServices', key, route)
+    for (const [key, tls] of backendTls) {
+      const [namespace = '', name = ''] = key.split('/')
+      update.replace('backendTls', serviceHostname(name, namespace), tls)
+    }
+    for (const [key, status] of statuses) update.setStatus(key, status)
+  }
+
   #refreshWorkloads(update: Update): void {
     for (const name of update.dirtyWorkloads) {
       const before = this.#snapshot.workloads.get(name)
@@ -236,7 +263,12 @@ export class MeshModel {
   }
 
   #problems(): Problem[] {
-    return [...this.#services.problems, ...this.#settings.problems, ...this.#admission.problems]
+    return [
+      ...this.#services.problems,
+      ...this.#settings.problems,
+      ...this.#admission.problems,
+      ...this.#gatewayApi.problems,
+    ]
   }
 }
 

@@ -4,10 +4,10 @@ import type {
   MeshConfig,
   PeerAuthentication,
   Sidecar,
-  VirtualService,
 } from '@seine/api'
 import type { Problem } from '@seine/kit'
 import type { ServiceEndpoints } from './endpoint.ts'
+import type { BackendTls, RoutedService, StatusBody } from './gateway-api/index.ts'
 import type { MeshService } from './service.ts'
 import type { Workload } from './workload.ts'
 
@@ -27,8 +27,8 @@ export interface MeshSnapshot {
   readonly endpoints: ReadonlyMap<string, ServiceEndpoints>
   /** By `namespace/name`. */
   readonly workloads: ReadonlyMap<string, Workload>
-  /** By `namespace/name`. */
-  readonly virtualServices: ReadonlyMap<string, VirtualService>
+  /** By `namespace/name`: those that people write, and those that were derived from the Gateway API's routes. */
+  readonly virtualServices: ReadonlyMap<string, RoutedService>
   /** By `namespace/name`. */
   readonly destinationRules: ReadonlyMap<string, DestinationRule>
   /** By `namespace/name`. */
@@ -37,6 +37,10 @@ export interface MeshSnapshot {
   readonly authorizationPolicies: ReadonlyMap<string, AuthorizationPolicy>
   /** By `namespace/name`. */
   readonly sidecars: ReadonlyMap<string, Sidecar>
+  /** How gateways connect to services, by hostname. */
+  readonly backendTls: ReadonlyMap<string, readonly BackendTls[]>
+  /** The status of each object of the Gateway API, by `Kind/namespace/name`. */
+  readonly statuses: ReadonlyMap<string, StatusBody>
   /** What is wrong between resources, such as two that claim one host. */
   readonly problems: readonly Problem[]
 }
@@ -53,6 +57,7 @@ export interface ChangeSet {
   readonly peerAuthentications: ReadonlySet<string>
   readonly authorizationPolicies: ReadonlySet<string>
   readonly sidecars: ReadonlySet<string>
+  readonly backendTls: ReadonlySet<string>
 }
 
 /** Whether anything changed at all. */

@@ -1,6 +1,7 @@
 import { defaultMeshConfig, type MeshConfig, type MeshResource } from '@seine/api'
 import type { Problem } from '@seine/kit'
 import type { ServiceEndpoints } from './endpoint.ts'
+import type { StatusBody } from './gateway-api/index.ts'
 import type { MeshService } from './service.ts'
 import type { ChangeSet, MeshSnapshot } from './snapshot.ts'
 import type { Workload } from './workload.ts'
@@ -32,6 +33,7 @@ export class Update {
     peerAuthentications: new Set(),
     authorizationPolicies: new Set(),
     sidecars: new Set(),
+    backendTls: new Set(),
   }
   readonly dirtyServices = new Set<string>()
   readonly dirtyEndpoints = new Set<string>()
@@ -72,6 +74,27 @@ export class Update {
   delete(map: PlainMap, key: string): void {
     this.#copy(map).delete(key)
     this.changes[map].add(key)
+  }
+
+  /** Puts something derived in, or takes it out where there is nothing any more. */
+  replace(map: 'virtualServices' | 'backendTls', key: string, value: unknown): void {
+    const before = (this.#copies.get(map) ?? this.#before[map]) as ReadonlyMap<string, unknown>
+    if (before.get(key) === value) return
+    if (value === undefined) this.#copy(map).delete(key)
+    else this.#copy(map).set(key, value)
+    this.changes[map].add(key)
+  }
+
+  /** Whether some object's status is another one, which nothing but people look at. */
+  get changesStatuses(): boolean {
+    return this.#copies.has('statuses')
+  }
+
+  setStatus(key: string, status: StatusBody | undefined): void {
+    const before = (this.#copies.get('statuses') ?? this.#before.statuses) as ReadonlyMap<string, StatusBody>
+    if (before.get(key) === status) return
+    if (status === undefined) this.#copy('statuses').delete(key)
+    else this.#copy('statuses').set(key, status)
   }
 
   services(): Map<string, MeshService> {
@@ -136,6 +159,8 @@ export function emptySnapshot(): MeshSnapshot {
     peerAuthentications: none,
     authorizationPolicies: none,
     sidecars: none,
+    backendTls: none,
+    statuses: none,
     problems: [],
   }
 }

@@ -27,15 +27,6 @@ export const UNSUPPORTED_KINDS: ReadonlySet<string> = new Set([
   'security.istio.io/RequestAuthentication',
   'telemetry.istio.io/Telemetry',
   'extensions.istio.io/WasmPlugin',
-  'gateway.networking.k8s.io/GatewayClass',
-  'gateway.networking.k8s.io/Gateway',
-  'gateway.networking.k8s.io/ListenerSet',
-  'gateway.networking.k8s.io/HTTPRoute',
-  'gateway.networking.k8s.io/GRPCRoute',
-  'gateway.networking.k8s.io/TLSRoute',
-  'gateway.networking.k8s.io/TCPRoute',
-  'gateway.networking.k8s.io/ReferenceGrant',
-  'gateway.networking.k8s.io/BackendTLSPolicy',
 ])
 
 /**
@@ -76,6 +67,17 @@ export const UNSUPPORTED: Partial<Record<Kind, readonly Pattern[]>> = {
   ],
   ServiceEntry: [path('endpoints.*.network'), path('endpoints.*.locality')],
   WorkloadEntry: [path('network'), path('locality')],
+  // The Gateway API's; Istio's kind of the same name has none of these.
+  Gateway: [
+    path('infrastructure.labels'),
+    path('infrastructure.annotations'),
+    path('tls.backend'),
+    path('defaultScope'),
+  ],
+  HTTPRoute: [path('useDefaultGateways')],
+  GRPCRoute: [path('useDefaultGateways')],
+  TLSRoute: [path('useDefaultGateways')],
+  TCPRoute: [path('useDefaultGateways')],
   AuthorizationPolicy: [
     path('targetRef'),
     path('targetRefs'),

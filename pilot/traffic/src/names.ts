@@ -33,3 +33,6 @@ export const MeshAlpn = { http: 'istio-http', tcp: 'istio' } as const
 
 /** Metadata namespace for what telemetry reads from routes, clusters and endpoints. */
 export const TELEMETRY_METADATA = 'istio'
+
+/** The cluster of requests whose destination is not there. No such cluster exists. */
+export const MISSING_CLUSTER = 'MissingCluster'

@@ -1,4 +1,3 @@
-import type { VirtualService } from '@seine/api'
 import {
   appliesToSidecars,
   byAge,
@@ -6,19 +5,25 @@ import {
   exportScopes,
   hostCovers,
   type MeshSnapshot,
+  type RoutedService,
   virtualServiceHosts,
   visibleIn,
 } from '@seine/model'
 
+/** Routes that clients have for a service come before those that the service has for all; else the oldest does. */
+function inOrder(a: RoutedService, b: RoutedService): number {
+  return Number(b.derivation?.consumer ?? false) - Number(a.derivation?.consumer ?? false) || byAge(a, b)
+}
+
 /** The virtual services of a snapshot that apply to sidecars, by host, oldest first. */
 export class VirtualServiceIndex {
-  readonly #exact = new Map<string, VirtualService[]>()
-  readonly #wildcards: [host: string, service: VirtualService][] = []
-  readonly #all: readonly VirtualService[]
-  #senders: ReadonlyMap<string, readonly VirtualService[]> | undefined
+  readonly #exact = new Map<string, RoutedService[]>()
+  readonly #wildcards: [host: string, service: RoutedService][] = []
+  readonly #all: readonly RoutedService[]
+  #senders: ReadonlyMap<string, readonly RoutedService[]> | undefined
 
   constructor(snapshot: MeshSnapshot) {
-    this.#all = [...snapshot.virtualServices.values()].filter(appliesToSidecars).sort(byAge)
+    this.#all = [...snapshot.virtualServices.values()].filter(appliesToSidecars).sort(inOrder)
     for (const service of this.#all) {
       for (const host of virtualServiceHosts(service)) {
         if (host.startsWith('*')) this.#wildcards.push([host, service])
@@ -35,9 +40,9 @@ export class VirtualServiceIndex {
   find(
     hostname: string,
     namespace: string,
-    isImported: (service: VirtualService) => boolean = () => true,
-  ): VirtualService | undefined {
-    const visible = (service: VirtualService) => isExportedTo(service, namespace) && isImported(service)
+    isImported: (service: RoutedService) => boolean = () => true,
+  ): RoutedService | undefined {
+    const visible = (service: RoutedService) => isExportedTo(service, namespace) && isImported(service)
     const exact = this.#exact.get(hostname)?.find(visible)
     return (
       exact ?? this.#wildcards.find(([host, service]) => hostCovers(host, hostname) && visible(service))?.[1]
@@ -48,14 +53,14 @@ export class VirtualServiceIndex {
   naming(
     hostname: string,
     namespace: string,
-    isImported?: (service: VirtualService) => boolean,
-  ): VirtualService | undefined {
+    isImported?: (service: RoutedService) => boolean,
+  ): RoutedService | undefined {
     const found = this.find(hostname, namespace, isImported)
     return found && virtualServiceHosts(found).includes(hostname) ? found : undefined
   }
 
   /** Those with a destination that a service of this host serves, as seen from the namespace. */
-  sendingTo(hostname: string, namespace: string): VirtualService[] {
+  sendingTo(hostname: string, namespace: string): RoutedService[] {
     const senders = this.#indexSenders()
     const found = new Set(senders.get(hostname))
     if (hostname.startsWith('*'))
@@ -65,9 +70,9 @@ export class VirtualServiceIndex {
   }
 
   /** Made when first asked for: only clients with a Sidecar do. */
-  #indexSenders(): ReadonlyMap<string, readonly VirtualService[]> {
+  #indexSenders(): ReadonlyMap<string, readonly RoutedService[]> {
     if (this.#senders) return this.#senders
-    const senders = new Map<string, VirtualService[]>()
+    const senders = new Map<string, RoutedService[]>()
     for (const service of this.#all) {
       for (const host of new Set(destinationsOf(service).map(destination => destination.host)))
         senders.set(host, [...(senders.get(host) ?? []), service])
@@ -83,6 +88,6 @@ export class VirtualServiceIndex {
   }
 }
 
-function isExportedTo(service: VirtualService, namespace: string): boolean {
+function isExportedTo(service: RoutedService, namespace: string): boolean {
   return visibleIn(exportScopes(service.spec.exportTo), service.metadata.namespace, namespace)
 }

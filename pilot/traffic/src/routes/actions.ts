@@ -6,7 +6,6 @@ import {
   durationMs,
   type HttpDirectResponse,
   type HttpFault,
-  type HttpRedirect,
   type HttpRetry,
   type HttpRoute,
 } from '@seine/api'
@@ -30,6 +29,7 @@ import {
   type FractionalPercent,
   FractionalPercentSchema,
 } from '@seine/envoy/envoy/type/v3/percent'
+import type { PathSubstitution, RouteRedirect } from '@seine/model'
 import type { Init } from '../init.ts'
 import { stringMatcher } from './matches.ts'
 
@@ -133,7 +133,7 @@ const REDIRECT_CODES: Readonly<Record<number, RedirectCode>> = {
 
 /** `redirect` as Envoy's action. `listenPort` is what FROM_REQUEST_PORT means. */
 export function redirectAction(
-  redirect: HttpRedirect,
+  redirect: RouteRedirect,
   listenPort: number,
 ): Init<typeof RedirectActionSchema> {
   // The scheme's own port, FROM_PROTOCOL_DEFAULT, is what a location without a port means.
@@ -146,7 +146,12 @@ export function redirectAction(
       ? { schemeRewriteSpecifier: { case: 'schemeRedirect' as const, value: redirect.scheme } }
       : {}),
     ...(redirect.uri ? { pathRewriteSpecifier: { case: 'pathRedirect' as const, value: redirect.uri } } : {}),
+    ...(redirect.pathSubstitution ? { pathRewriteSpecifier: regexRedirect(redirect.pathSubstitution) } : {}),
   }
+}
+
+function regexRedirect({ match, rewrite }: PathSubstitution) {
+  return { case: 'regexRewrite' as const, value: { pattern: { regex: match }, substitution: rewrite } }
 }
 
 /** The body of a `directResponse` as Envoy's data source. */

@@ -1,10 +1,11 @@
-import type { HttpMatchRequest, StringMatch } from '@seine/api'
+import type { StringMatch } from '@seine/api'
 import type {
   HeaderMatcherSchema,
   QueryParameterMatcherSchema,
   RouteMatchSchema,
 } from '@seine/envoy/envoy/config/route/v3/route_components'
 import type { StringMatcherSchema } from '@seine/envoy/envoy/type/matcher/v3/string'
+import type { RouteMatch } from '@seine/model'
 import type { Init } from '../init.ts'
 
 type MatchInit = Init<typeof RouteMatchSchema>
@@ -16,7 +17,7 @@ type StringInit = Init<typeof StringMatcherSchema>
 export const MATCH_ALL: MatchInit = { pathSpecifier: { case: 'prefix', value: '/' } }
 
 /** One `match` of an HTTP route as Envoy's route match. */
-export function routeMatch(match: HttpMatchRequest): MatchInit {
+export function routeMatch(match: RouteMatch): MatchInit {
   const headers: HeaderInit[] = []
   for (const [name, value] of Object.entries(match.headers ?? {})) headers.push(headerMatch(name, value))
   for (const [name, written] of Object.entries(match.withoutHeaders ?? {})) {
@@ -32,7 +33,9 @@ export function routeMatch(match: HttpMatchRequest): MatchInit {
   if (match.authority) headers.push(headerMatch(':authority', match.authority))
   if (match.scheme) headers.push(headerMatch(':scheme', match.scheme))
   return {
-    ...pathMatch(match.uri),
+    ...(match.pathPrefix === undefined
+      ? pathMatch(match.uri)
+      : { pathSpecifier: { case: 'pathSeparatedPrefix' as const, value: match.pathPrefix } }),
     ...(match.ignoreUriCase ? { caseSensitive: false } : {}),
     headers,
     queryParameters: Object.entries(match.queryParams ?? {}).map(([name, value]) => queryMatch(name, value)),
@@ -40,7 +43,8 @@ export function routeMatch(match: HttpMatchRequest): MatchInit {
 }
 
 /** Whether nothing a client sends can fail to match. */
-export function matchesEverything(match: HttpMatchRequest): boolean {
+export function matchesEverything(match: RouteMatch): boolean {
+  if (match.pathPrefix !== undefined) return false
   const anyPath = match.uri === undefined || match.uri.prefix === '/' || match.uri.regex === '.*'
   const conditions = [
     match.headers,

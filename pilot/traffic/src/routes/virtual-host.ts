@@ -1,13 +1,7 @@
-import {
-  type Destination,
-  type DestinationRule,
-  durationMs,
-  type HttpMatchRequest,
-  type HttpRoute,
-  type VirtualService,
-} from '@seine/api'
+import { type Destination, type DestinationRule, durationMs } from '@seine/api'
 import { duration, type EncodedResource, type Provenance } from '@seine/envoy'
 import {
+  RouteAction_ClusterNotFoundResponseCode as NotFoundCode,
   type RouteAction_RequestMirrorPolicySchema,
   type RouteActionSchema,
   type RouteSchema,
@@ -18,6 +12,10 @@ import {
   hostAliases,
   type MeshService,
   type MeshSnapshot,
+  type RouteDestination,
+  type RoutedHttp,
+  type RoutedService,
+  type RouteMatch,
   resolveHost,
   selects,
 } from '@seine/model'
@@ -25,7 +23,7 @@ import { clusterNameOf, type ResolvedDestination, resolveDestination } from '../
 import { effectivePolicy } from '../destination-rules.ts'
 import { encode } from '../encode.ts'
 import type { Init } from '../init.ts'
-import { TELEMETRY_METADATA } from '../names.ts'
+import { MISSING_CLUSTER, TELEMETRY_METADATA } from '../names.ts'
 import { provenanceMetadata } from '../provenance-metadata.ts'
 import {
   corsConfig,
@@ -52,7 +50,7 @@ export interface VirtualHostInputs {
   /** The registry's service of that name; a virtual service may also claim a host that has none. */
   readonly service: MeshService | undefined
   readonly port: number
-  readonly virtualService: VirtualService | undefined
+  readonly virtualService: RoutedService | undefined
   /** The client's namespace: short names and `sourceNamespace` depend on it. */
   readonly namespace: string
   readonly sourceLabels: Readonly<Record<string, string>>
@@ -100,7 +98,7 @@ function domainsOf({ hostname, service, port, namespace, owns }: VirtualHostInpu
 
 /** Whether some route of a virtual service can hold for the client on this port. */
 export function hasRoutes(
-  { spec }: VirtualService,
+  { spec }: RoutedService,
   client: Pick<VirtualHostInputs, 'port' | 'namespace' | 'sourceLabels'>,
 ): boolean {
   return (spec.http ?? []).some(({ match }) => !match?.length || match.some(one => applies(one, client)))
@@ -129,18 +127,18 @@ function defaultRoutes(inputs: VirtualHostInputs): BuiltRoute[] {
   return [{ route, provenance: [] }]
 }
 
-function virtualServiceRoutes(inputs: VirtualHostInputs, owner: VirtualService): BuiltRoute[] {
+function virtualServiceRoutes(inputs: VirtualHostInputs, owner: RoutedService): BuiltRoute[] {
   const ref = { kind: owner.kind, namespace: owner.metadata.namespace, name: owner.metadata.name }
   const built: BuiltRoute[] = []
   for (const [index, route] of (owner.spec.http ?? []).entries()) {
-    const matches: readonly HttpMatchRequest[] = route.match?.length ? route.match : [{}]
+    const matches: readonly RouteMatch[] = route.match?.length ? route.match : [{}]
     for (const [at, match] of matches.entries()) {
       if (!applies(match, inputs)) continue
       const path = `spec.http[${index}]`
-      const causes = [{ ...ref, path: route.match?.length ? `${path}.match[${at}]` : path }]
+      const written = { ...ref, path: route.match?.length ? `${path}.match[${at}]` : path }
       built.push({
-        route: httpRoute(inputs, owner, route, match, causes),
-        provenance: [{ ...ref, path }],
+        route: httpRoute(inputs, owner, route, match, [match.cause ?? route.cause ?? written]),
+        provenance: [route.cause ?? { ...ref, path }],
       })
       // Nothing after a match on everything can be reached; Envoy needs no routes that never match.
       if (matchesEverything(match)) return built
@@ -151,7 +149,7 @@ function virtualServiceRoutes(inputs: VirtualHostInputs, owner: VirtualService):
 
 /** Whether a match can ever hold for this client on this port: what is known now is decided now. */
 function applies(
-  match: HttpMatchRequest,
+  match: RouteMatch,
   { port, namespace, sourceLabels }: Pick<VirtualHostInputs, 'port' | 'namespace' | 'sourceLabels'>,
 ): boolean {
   if (match.port !== undefined && match.port !== port) return false
@@ -162,9 +160,9 @@ function applies(
 
 function httpRoute(
   inputs: VirtualHostInputs,
-  owner: VirtualService,
-  route: HttpRoute,
-  match: HttpMatchRequest,
+  owner: RoutedService,
+  route: RoutedHttp,
+  match: RouteMatch,
   causes: readonly Provenance[],
 ): RouteInit {
   const name = [route.name, match.name].filter(Boolean).join('.') || 'default'
@@ -198,9 +196,9 @@ function httpRoute(
 
 function routeAction(
   inputs: VirtualHostInputs,
-  owner: VirtualService,
-  route: HttpRoute,
-  match: HttpMatchRequest,
+  owner: RoutedService,
+  route: RoutedHttp,
+  match: RouteMatch,
 ): RouteActionInit {
   const { namespace } = owner.metadata
   const all = (route.route ?? []).map(target => ({
@@ -208,11 +206,12 @@ function routeAction(
     destination: full(target.destination, namespace),
   }))
   // A lone destination gets everything, whatever its weight.
-  const targets = all.length === 1 ? all.map(one => ({ ...one, weight: 100 })) : all.filter(one => one.weight)
+  const isAlone = all.length === 1 && route.brokenWeight === undefined
+  const targets = isAlone ? all.map(one => ({ ...one, weight: 100 })) : all.filter(one => one.weight)
   const pathMatch =
     match.uri?.regex !== undefined ? 'regex' : match.uri?.exact !== undefined ? 'exact' : 'prefix'
   return {
-    ...clusterSpecifier(inputs, targets),
+    ...clusterSpecifier(inputs, targets, route.brokenWeight),
     ...rewriteFields(route, pathMatch),
     timeout: duration(route.timeout ? durationMs(route.timeout) : 0),
     ...retryField(retryPolicy(route.retries)),
@@ -227,19 +226,24 @@ function retryField(retry: ReturnType<typeof retryPolicy>): RouteActionInit {
   return retry ? { retryPolicy: retry } : {}
 }
 
-type Target = NonNullable<HttpRoute['route']>[number]
+type Target = RouteDestination
 
 /** The destination with its host's full name. */
 function full(destination: Destination, namespace: string): Destination {
   return { ...destination, host: resolveHost(destination.host, namespace) }
 }
 
-function clusterSpecifier(inputs: VirtualHostInputs, targets: readonly Target[]): RouteActionInit {
+/** @param brokenWeight the share of requests whose destination is not there: 500 */
+function clusterSpecifier(
+  inputs: VirtualHostInputs,
+  targets: readonly Target[],
+  brokenWeight = 0,
+): RouteActionInit {
   const [only, ...others] = targets
-  if (only && others.length === 0 && !only.headers)
+  if (only && others.length === 0 && !only.headers && only.authority === undefined && brokenWeight === 0)
     return { clusterSpecifier: { case: 'cluster', value: clusterFor(inputs, only.destination) } }
-  const clusters = targets.map(({ destination, weight, headers }) => {
-    const authority = hostOverride(headers?.request?.set)
+  const clusters = targets.map(({ destination, weight, headers, authority: rewritten }) => {
+    const authority = rewritten ?? hostOverride(headers?.request?.set)
     return {
       name: clusterFor(inputs, destination),
       weight: weight ?? 100,
@@ -252,7 +256,14 @@ function clusterSpecifier(inputs: VirtualHostInputs, targets: readonly Target[])
         : {}),
     }
   })
-  return { clusterSpecifier: { case: 'weightedClusters', value: { clusters } } }
+  if (brokenWeight === 0) return { clusterSpecifier: { case: 'weightedClusters', value: { clusters } } }
+  return {
+    clusterSpecifier: {
+      case: 'weightedClusters',
+      value: { clusters: [...clusters, { name: MISSING_CLUSTER, weight: brokenWeight }] },
+    },
+    clusterNotFoundResponseCode: NotFoundCode.INTERNAL_SERVER_ERROR,
+  }
 }
 
 function resolve(
@@ -281,7 +292,7 @@ function hashPolicies(
   return distinct.size > 0 ? { hashPolicy: [...distinct.values()].map(hashPolicy) } : {}
 }
 
-function mirrorsOf(route: HttpRoute): { destination: Destination; share: number }[] {
+function mirrorsOf(route: RoutedHttp): { destination: Destination; share: number }[] {
   const share = route.mirrorPercentage?.value ?? route.mirrorPercent ?? route.mirror_percent ?? 100
   const single = route.mirror ? [{ destination: route.mirror, share }] : []
   const several = (route.mirrors ?? []).map(mirror => ({
@@ -303,7 +314,7 @@ function mirrorPolicy(
   }
 }
 
-function firstHost(route: HttpRoute, owner: VirtualService): string | undefined {
+function firstHost(route: RoutedHttp, owner: RoutedService): string | undefined {
   const host = route.route?.[0]?.destination.host
   return host === undefined ? undefined : resolveHost(host, owner.metadata.namespace)
 }

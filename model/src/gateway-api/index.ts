@@ -1,0 +1,5 @@
+export type { Condition } from './conditions.ts'
+export type * from './derived.ts'
+export { CONTROLLER_NAME } from './gateway-classes.ts'
+export { GATEWAY_NAME_LABEL } from './inputs.ts'
+export type { StatusBody } from './status.ts'
