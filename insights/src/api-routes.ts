@@ -1,6 +1,6 @@
 import { errorMessage } from '@seine/kit'
 import type { FastifyError, FastifyReply } from 'fastify'
-import { configRef } from './config-refs.ts'
+import { apiStatuses, configRef } from './config-refs.ts'
 import type { Hub } from './hub.ts'
 import type { HubSpan } from './hub-inputs.ts'
 import { indexOf } from './mesh-index.ts'
@@ -52,6 +52,7 @@ export function addRoutes(hub: Hub): void {
   })
   app.get('/api/v1/problems', () => hub.problems())
   app.get('/api/v1/resources', () => [...inputs.resources()].map(configRef))
+  app.get('/api/v1/statuses', () => apiStatuses(inputs.resources(), inputs.snapshot()))
   app.get<{ Querystring: Query<'service' | 'workload' | 'from' | 'to'> }>(
     '/api/v1/timeseries',
     ({ query }, reply) => {

@@ -245,6 +245,14 @@ export interface ApiProblem {
   readonly column?: number
 }
 
+/** `GET /statuses`, one row: the status of an object of the Gateway API, as its specification has it. */
+export interface ApiStatus {
+  readonly kind: string
+  readonly namespace: string
+  readonly name: string
+  readonly status: unknown
+}
+
 /** `GET /traces?limit=50`, one row. Durations are ms. */
 export interface TraceSummary {
   readonly id: string

@@ -1,5 +1,6 @@
-import type { MeshResource } from '@seine/api'
-import type { ConfigRef } from './api-types.ts'
+import { keyOf, type MeshResource, refOf } from '@seine/api'
+import type { MeshSnapshot } from '@seine/model'
+import type { ApiStatus, ConfigRef } from './api-types.ts'
 import type { Reason } from './concerns.ts'
 
 /** A resource by name, with the place it stands at. */
@@ -10,6 +11,15 @@ export function configRef({ kind, metadata, origin }: MeshResource): ConfigRef {
     name: metadata.name,
     ...(origin ? { file: origin.file, line: origin.line } : {}),
   }
+}
+
+/** The statuses of the objects that Seine writes a status of. */
+export function apiStatuses(resources: Iterable<MeshResource>, { statuses }: MeshSnapshot): ApiStatus[] {
+  return [...resources].flatMap(resource => {
+    const status = statuses.get(keyOf(refOf(resource)))
+    const { kind, metadata } = resource
+    return status ? [{ kind, namespace: metadata.namespace, name: metadata.name, status }] : []
+  })
 }
 
 /** The resources that have reasons to be shown, with these and with what they say. */

@@ -3,6 +3,7 @@ import type { Problem, ResourceRef } from '@seine/kit'
 import { Admission } from './admission.ts'
 import { type EndpointInputs, endpointsOf, sameEndpoints } from './endpoint.ts'
 import { GatewayApi } from './gateway-api/gateway-api.ts'
+import { refOfKey } from './gateway-api/objects.ts'
 import { serviceHostname } from './host.ts'
 import { MeshSettings } from './mesh-settings.ts'
 import { inboundMtls } from './peer-authentication.ts'
@@ -222,7 +223,7 @@ export class MeshModel {
       const [namespace = '', name = ''] = key.split('/')
       update.replace('backendTls', serviceHostname(name, namespace), tls)
     }
-    for (const [key, status] of statuses) update.setStatus(key, status)
+    for (const [key, status] of statuses) update.setStatus(keyOf(refOfKey(key)), status)
   }
 
   #refreshWorkloads(update: Update): void {

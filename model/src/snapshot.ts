@@ -39,7 +39,7 @@ export interface MeshSnapshot {
   readonly sidecars: ReadonlyMap<string, Sidecar>
   /** How gateways connect to services, by hostname. */
   readonly backendTls: ReadonlyMap<string, readonly BackendTls[]>
-  /** The status of each object of the Gateway API, by `Kind/namespace/name`. */
+  /** The status of each object of the Gateway API that Seine is in charge of, by its key (`keyOf`). */
   readonly statuses: ReadonlyMap<string, StatusBody>
   /** What is wrong between resources, such as two that claim one host. */
   readonly problems: readonly Problem[]

@@ -340,3 +340,74 @@ stringData:
     expect(ran.err).toContain('or name files with -f')
   })
 })
+
+describe('status', () => {
+  const GATEWAY = `apiVersion: gateway.networking.k8s.io/v1
+kind: Gateway
+metadata: {name: public}
+spec:
+  gatewayClassName: seine
+  listeners: [{name: http, port: 80, protocol: HTTP}]
+---
+apiVersion: v1
+kind: Service
+metadata: {name: public}
+spec:
+  clusterIP: 10.96.0.5
+  selector: {gateway.networking.k8s.io/gateway-name: public}
+  ports: [{name: http, port: 80}]
+`
+  const ROUTE = `---
+apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: {name: r}
+spec:
+  parentRefs: [{name: public, sectionName: https}]
+`
+
+  it('prints what is as it should be, and the exit code is 0', async () => {
+    const { code, out, err } = await runCaptured(['status', '-f', '-'], { stdin: GATEWAY })
+    expect({ code, err }).toEqual({ code: 0, err: '' })
+    expect(out.split('\n')[1]).toMatch(
+      /^Gateway default\/public +Accepted +True +Accepted +the gateway is valid$/,
+    )
+    expect(out).toMatch(/Gateway default\/public +listener http +Conflicted +False +NoConflicts/)
+  })
+
+  it('prints what is not, for the parent that it is about, and the exit code is 1', async () => {
+    const { code, out } = await runCaptured(['status', '-f', '-'], { stdin: GATEWAY + ROUTE })
+    expect(code).toBe(1)
+    expect(out).toMatch(
+      /HTTPRoute default\/r +Gateway public, https +Accepted +False +NoMatchingParent +Gateway default\/public has no listener named https/,
+    )
+  })
+
+  it('prints statuses as Kubernetes has them', async () => {
+    const { out } = await runCaptured(['status', '-f', '-', '-o', 'json'], { stdin: GATEWAY })
+    expect(JSON.parse(out)).toMatchObject([
+      {
+        kind: 'Gateway',
+        metadata: { name: 'public', namespace: 'default' },
+        status: {
+          addresses: [{ type: 'IPAddress', value: '10.96.0.5' }],
+          listeners: [{ name: 'http', attachedRoutes: 0 }],
+        },
+      },
+    ])
+  })
+
+  it('is what get shows of objects of the folder', async () => {
+    const config = mkdtempSync(join(folder, 'status-'))
+    writeFileSync(join(config, 'gateway.yaml'), GATEWAY + ROUTE)
+    const { out } = await runCaptured([
+      'get',
+      'gateways.gateway.networking.k8s.io,httproutes',
+      '--config',
+      config,
+    ])
+    expect(out).toMatch(/public +seine +10\.96\.0\.5 +True/)
+    expect(out).toMatch(/\/r +<none> +0\/1/)
+    const yaml = await runCaptured(['get', 'httproute', 'r', '-o', 'yaml', '--config', config])
+    expect(yaml.out).toContain('reason: NoMatchingParent')
+  })
+})

@@ -59,6 +59,26 @@ spec:
       from: [{source: {principals: [cluster.local/ns/default/sa/web]}}]
 `
 
+const HTTP_ROUTE = `apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: {name: reviews}
+spec:
+  parentRefs:
+    - {group: "", kind: Service, name: reviews}
+  rules:
+    - matches:
+        - path: {value: /new}
+      filters:
+        - type: RequestRedirect
+          requestRedirect:
+            path:
+              type: ReplacePrefixMatch
+              replacePrefixMatch: /old
+    # There is no such service.
+    - backendRefs:
+        - {name: nowhere, port: 80}
+`
+
 let folder: string
 let changed: string
 
@@ -117,6 +137,21 @@ describe('explain', () => {
     const ran = await explain('GET', 'http://reviews/x', '-H', 'end-user: jane')
     expect(ran.out).toContain('not testers: the request has end-user "jane", wanted is: end-user is "jason"')
     expect(ran.out).toContain('10.1.0.2:8080')
+  })
+
+  it('names the line of an HTTPRoute that decided', async () => {
+    const routes = join(changed, '..', 'http-route.yaml')
+    writeFileSync(routes, HTTP_ROUTE)
+    const mesh = join(folder, 'mesh.yaml')
+    const from = ['explain', '--from', 'web-v1', '-f', mesh, '-f', routes]
+    const ran = await runCaptured([...from, 'GET', 'http://reviews/new/x'])
+    expect(ran.out).toContain('redirected to http://reviews/old/x')
+    expect(ran.out).toContain(
+      `because of HTTPRoute default/reviews spec.rules[0].matches[0] (${routes}:9:11)`,
+    )
+    const broken = await runCaptured([...from, 'GET', 'http://reviews/newer'])
+    expect(broken.out).toContain('answered with 500')
+    expect(broken.out).toContain(`because of HTTPRoute default/reviews spec.rules[1].matches[0] (${routes}:17:7)`)
   })
 
   it('explains the receiving side, with the policy that decides', async () => {

@@ -9,6 +9,7 @@ import type { GetFlags } from './commands/get.ts'
 import type { ProxyConfigFlags } from './commands/proxy-config.ts'
 import type { ProxyStatusFlags } from './commands/proxy-status.ts'
 import type { RenderFlags } from './commands/render.ts'
+import type { StatusFlags } from './commands/status.ts'
 import type { ValidateFlags } from './commands/validate.ts'
 import type { VersionFlags } from './commands/version.ts'
 import type { ExitCode, Terminal } from './terminal.ts'
@@ -144,7 +145,15 @@ function checkCommands(terminal: Terminal, exit: (code: ExitCode) => void): Comm
     .action(async (flags: AnalyzeFlags) =>
       exit(await (await import('./commands/analyze.ts')).analyze(terminal, flags)),
     )
-  return [validate, analyze]
+  const status = new Command('status')
+    .description('Show the status that Gateway API objects of files would have, condition by condition')
+    .requiredOption('-f, --filename <path>', 'a file, a folder, or - for standard input; repeatable', collect)
+    .addOption(output(['table', 'json', 'yaml']))
+    .addHelpText('after', examples('seinectl status -f config/', 'seinectl status -f config/ -o yaml'))
+    .action(async (flags: StatusFlags) =>
+      exit(await (await import('./commands/status.ts')).statusCommand(terminal, flags)),
+    )
+  return [validate, analyze, status]
 }
 
 function proxyCommands(terminal: Terminal, exit: (code: ExitCode) => void): Command[] {

@@ -1,4 +1,5 @@
 import type { JsonObject, JsonValue } from '@bufbuild/protobuf'
+import { MISSING_CLUSTER } from '@seine/pilot-traffic'
 import type { RenderedJson } from './rendered.ts'
 
 /** Listeners of the agent's bootstrap; nothing generated may take their addresses. */
@@ -60,7 +61,8 @@ function tableConflicts(table: JsonObject): string[] {
 
 /** References that lead nowhere: Envoy takes them, and requests fail. */
 export function brokenReferencesIn(config: RenderedJson): string[] {
-  const clusters = new Set(config.clusters.map(cluster => String(cluster['name'])))
+  // Requests to what is not there are meant to fail.
+  const clusters = new Set([...config.clusters.map(cluster => String(cluster['name'])), MISSING_CLUSTER])
   const assigned = new Set(config.endpoints.map(assignment => String(assignment['clusterName'])))
   const discovered = config.clusters.filter(cluster => cluster['type'] === 'EDS')
   const routed = [...config.routes, ...config.listeners].flatMap(clustersIn)

@@ -46,6 +46,14 @@ export interface HubProblem {
   readonly line?: number
 }
 
+/** The status of an object of the Gateway API. */
+export interface HubStatus {
+  readonly kind: string
+  readonly namespace: string
+  readonly name: string
+  readonly status: unknown
+}
+
 export interface HubSpan {
   readonly id: string
   readonly parentId?: string
@@ -86,6 +94,10 @@ export class Hub {
 
   problems(): Promise<readonly HubProblem[]> {
     return this.get('/problems')
+  }
+
+  statuses(): Promise<readonly HubStatus[]> {
+    return this.get('/statuses')
   }
 
   traces(): Promise<readonly HubTraceSummary[]> {

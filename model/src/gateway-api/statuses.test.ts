@@ -76,10 +76,9 @@ describe('a GatewayClass', () => {
       api('Gateway', 'gw', { gatewayClassName: 'c', listeners: [http()] }),
     )
     expect(brief(statuses.get('GatewayClass//c')?.conditions)[0]).toBe('Accepted=False/InvalidParameters')
-    expect(brief(statuses.get('Gateway/infra/gw')?.conditions).slice(0, 2)).toEqual([
-      'Accepted=False/Invalid',
-      'Programmed=False/Invalid',
-    ])
+    expect(brief(statuses.get('Gateway.gateway.networking.k8s.io/infra/gw')?.conditions).slice(0, 2)).toEqual(
+      ['Accepted=False/Invalid', 'Programmed=False/Invalid'],
+    )
     expect(problems[0]).toMatch(
       /^test.yaml:3:\d+: error: Gateway infra\/gw: spec.gatewayClassName: .*\[invalid\]$/,
     )
@@ -89,7 +88,7 @@ describe('a GatewayClass', () => {
 describe('a Gateway', () => {
   const listenersOf = (listeners: object[], ...others: string[]) => {
     const { statuses } = statusesOf(gateway(listeners), ...others)
-    const status = statuses.get('Gateway/infra/gw')
+    const status = statuses.get('Gateway.gateway.networking.k8s.io/infra/gw')
     return {
       accepted: brief(status?.conditions)[0],
       listeners: Object.fromEntries(
@@ -263,7 +262,7 @@ describe('a Gateway', () => {
       authority('ca.other'),
     )
     const found = statuses
-      .get('Gateway/infra/gw')
+      .get('Gateway.gateway.networking.k8s.io/infra/gw')
       ?.listeners?.map(({ conditions }) => brief(conditions).slice(0, 3))
     expect(found).toEqual([
       FINE.slice(0, 3),
@@ -282,7 +281,7 @@ describe('a Gateway', () => {
       caCertificateRefs: [{ group: '', kind: 'ConfigMap', name: 'ca' }],
     }
     const { statuses } = statusesOf(gateway([http()], { tls: { frontend: { default: { validation } } } }))
-    expect(brief(statuses.get('Gateway/infra/gw')?.conditions)).toContain(
+    expect(brief(statuses.get('Gateway.gateway.networking.k8s.io/infra/gw')?.conditions)).toContain(
       'InsecureFrontendValidationMode=True/ConfigurationChanged',
     )
   })
@@ -317,19 +316,19 @@ describe('a Gateway', () => {
     ],
   ])('with %s', (_name, more, others, programmed, addresses) => {
     const { statuses } = statusesOf(gateway([http()], more), ...others)
-    const status = statuses.get('Gateway/infra/gw')
+    const status = statuses.get('Gateway.gateway.networking.k8s.io/infra/gw')
     expect(brief(status?.conditions)[1]).toBe(`Programmed=${programmed}`)
     expect(status?.addresses).toEqual(addresses)
   })
 
   it('refuses kinds of addresses and parameters that it does not know', () => {
     const named = statusesOf(gateway([http()], { addresses: [{ type: 'NamedAddress', value: 'x' }] }))
-    expect(brief(named.statuses.get('Gateway/infra/gw')?.conditions)[0]).toBe(
+    expect(brief(named.statuses.get('Gateway.gateway.networking.k8s.io/infra/gw')?.conditions)[0]).toBe(
       'Accepted=False/UnsupportedAddress',
     )
     const parametersRef = { group: 'x.example', kind: 'P', name: 'p' }
     const other = statusesOf(gateway([http()], { infrastructure: { parametersRef } }))
-    expect(brief(other.statuses.get('Gateway/infra/gw')?.conditions)[0]).toBe(
+    expect(brief(other.statuses.get('Gateway.gateway.networking.k8s.io/infra/gw')?.conditions)[0]).toBe(
       'Accepted=False/InvalidParameters',
     )
   })
@@ -349,7 +348,7 @@ describe('a Gateway', () => {
 
   it('carries the generation that it is about', () => {
     const { statuses } = statusesOf(gateway([http()]))
-    const status = statuses.get('Gateway/infra/gw')
+    const status = statuses.get('Gateway.gateway.networking.k8s.io/infra/gw')
     const all = [...(status?.conditions ?? []), ...(status?.listeners?.[0]?.conditions ?? [])]
     expect(new Set(all.map(({ observedGeneration }) => observedGeneration))).toEqual(new Set([3]))
   })
@@ -387,7 +386,9 @@ describe('a ListenerSet', () => {
         ? ['Accepted=True/Accepted', 'Programmed=True/Programmed']
         : ['Accepted=False/NotAllowed', 'Programmed=False/NotAllowed']
     expect(both).toEqual([expected(ofOwn), expected(ofOther)])
-    expect(statuses.get('Gateway/infra/gw')?.attachedListenerSets).toBe(Number(ofOwn) + Number(ofOther))
+    expect(statuses.get('Gateway.gateway.networking.k8s.io/infra/gw')?.attachedListenerSets).toBe(
+      Number(ofOwn) + Number(ofOther),
+    )
   })
 
   it('comes after its Gateway, and after an older one, where listeners conflict', () => {
@@ -407,7 +408,9 @@ describe('a ListenerSet', () => {
       Object.fromEntries(
         (statuses.get(key)?.listeners ?? []).map(({ name, conditions }) => [name, brief(conditions)[0]]),
       )
-    expect(listeners('Gateway/infra/gw')).toEqual({ http: 'Accepted=True/Accepted' })
+    expect(listeners('Gateway.gateway.networking.k8s.io/infra/gw')).toEqual({
+      http: 'Accepted=True/Accepted',
+    })
     expect(listeners('ListenerSet/infra/old')).toEqual({
       http: 'Accepted=True/Accepted',
       taken: 'Accepted=False/HostnameConflict',
@@ -420,7 +423,7 @@ describe('a ListenerSet', () => {
       'Accepted=False/ListenersNotValid',
       'Programmed=False/ListenersNotValid',
     ])
-    expect(statuses.get('Gateway/infra/gw')?.attachedListenerSets).toBe(2)
+    expect(statuses.get('Gateway.gateway.networking.k8s.io/infra/gw')?.attachedListenerSets).toBe(2)
   })
 
   it('has routes of its own, which its Gateway does not have', () => {
@@ -441,7 +444,7 @@ describe('a ListenerSet', () => {
       'Accepted=False/NoMatchingParent',
     )
     expect(statuses.get('ListenerSet/infra/ls')?.listeners?.[0]?.attachedRoutes).toBe(1)
-    expect(statuses.get('Gateway/infra/gw')?.listeners?.[0]?.attachedRoutes).toBe(0)
+    expect(statuses.get('Gateway.gateway.networking.k8s.io/infra/gw')?.listeners?.[0]?.attachedRoutes).toBe(0)
   })
 })
 
@@ -545,7 +548,7 @@ describe('a route at a Gateway', () => {
       route({ hostnames: ['none.example'], parentRefs: [{ name: 'gw', port: 80 }] }, 't.infra'),
     ])
     const counts = statuses
-      .get('Gateway/infra/gw')
+      .get('Gateway.gateway.networking.k8s.io/infra/gw')
       ?.listeners?.map(({ name, attachedRoutes }) => [name, attachedRoutes])
     expect(counts).toEqual([
       ['http', 2],

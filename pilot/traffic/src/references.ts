@@ -4,6 +4,7 @@ import type { EncodedResource } from '@seine/envoy'
 import { ListenerSchema } from '@seine/envoy/envoy/config/listener/v3/listener'
 import { type RouteAction, VirtualHostSchema } from '@seine/envoy/envoy/config/route/v3/route_components'
 import { TcpProxySchema } from '@seine/envoy/envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy'
+import { MISSING_CLUSTER } from './names.ts'
 
 type Known = WeakMap<EncodedResource, readonly string[]>
 
@@ -40,7 +41,8 @@ function clustersOfRoute({ clusterSpecifier, requestMirrorPolicies }: RouteActio
   const mirrors = requestMirrorPolicies.map(({ cluster }) => cluster)
   if (clusterSpecifier.case === 'cluster') return [clusterSpecifier.value, ...mirrors]
   if (clusterSpecifier.case !== 'weightedClusters') return mirrors
-  return [...clusterSpecifier.value.clusters.map(({ name }) => name), ...mirrors]
+  const named = clusterSpecifier.value.clusters.map(({ name }) => name)
+  return [...named.filter(name => name !== MISSING_CLUSTER), ...mirrors]
 }
 
 /** The clusters to which a listener's connections go without a route. */

@@ -53,6 +53,44 @@ const inStatus = (title: string, ...path: string[]): Column => ({
   value: resource => textAt(resource.status, ...path),
 })
 
+/** The status of a condition of the object itself. */
+const inConditions = (title: string, type: string): Column => ({
+  title,
+  value: ({ status }) =>
+    textAt(
+      asList(at(status, 'conditions')).find(condition => textAt(condition, 'type') === type),
+      'status',
+    ),
+})
+
+/** Whether all parents have accepted the object: `True`, or how many of how many. */
+const acceptedByParents: Column = {
+  title: 'ACCEPTED',
+  value: ({ status }) => {
+    const parents = asList(at(status, 'parents'))
+    const accepted = parents.filter(parent =>
+      asList(at(parent, 'conditions')).some(
+        condition => textAt(condition, 'type') === 'Accepted' && textAt(condition, 'status') === 'True',
+      ),
+    )
+    if (parents.length === 0) return ''
+    return accepted.length === parents.length ? 'True' : `${accepted.length}/${parents.length}`
+  },
+}
+
+const ROUTE_COLUMNS: readonly Column[] = [list('HOSTNAMES', 'hostnames'), acceptedByParents]
+const GATEWAY_COLUMNS: readonly Column[] = [
+  text('CLASS', 'gatewayClassName'),
+  {
+    title: 'ADDRESS',
+    value: ({ status }) =>
+      asList(at(status, 'addresses'))
+        .map(address => textAt(address, 'value'))
+        .join(','),
+  },
+  inConditions('PROGRAMMED', 'Programmed'),
+]
+
 const COLUMNS: Readonly<Partial<Record<Kind, readonly Column[]>>> = {
   VirtualService: [list('GATEWAYS', 'gateways'), list('HOSTS', 'hosts')],
   DestinationRule: [
@@ -73,6 +111,12 @@ const COLUMNS: Readonly<Partial<Record<Kind, readonly Column[]>>> = {
     count('RULES', 'rules'),
     labels('SELECTOR', 'selector', 'matchLabels'),
   ],
+  GatewayClass: [text('CONTROLLER', 'controllerName'), inConditions('ACCEPTED', 'Accepted')],
+  ListenerSet: [text('GATEWAY', 'parentRef', 'name'), inConditions('ACCEPTED', 'Accepted')],
+  HTTPRoute: ROUTE_COLUMNS,
+  GRPCRoute: ROUTE_COLUMNS,
+  TLSRoute: ROUTE_COLUMNS,
+  TCPRoute: [acceptedByParents],
   Service: [
     text('TYPE', 'type'),
     text('CLUSTER-IP', 'clusterIP'),
@@ -85,7 +129,9 @@ const COLUMNS: Readonly<Partial<Record<Kind, readonly Column[]>>> = {
   ConfigMap: [{ title: 'DATA', value: ({ spec }) => String(Object.keys(at(spec, 'data') ?? {}).length) }],
 }
 
-/** The columns of a kind; kinds without any show their names only. */
-export function columnsOf(kind: Kind): readonly Column[] {
+/** The columns of an object's kind; kinds without any show their names only. */
+export function columnsOf({ kind, apiVersion }: MeshResource): readonly Column[] {
+  // Istio has a kind of that name, too.
+  if (kind === 'Gateway' && apiVersion.startsWith('gateway.')) return GATEWAY_COLUMNS
   return COLUMNS[kind] ?? []
 }

@@ -9,6 +9,7 @@ import { printData } from '../output/data.ts'
 import { problemText } from '../output/errors.ts'
 import { printError, printWarning } from '../output/message.ts'
 import { table } from '../output/table.ts'
+import { withStatuses } from '../statuses.ts'
 import { ExitCode, type Terminal } from '../terminal.ts'
 import { columnsOf } from './get-columns.ts'
 
@@ -46,7 +47,7 @@ export async function get(
   const store = await ConfigStore.open(folders.value)
   for (const problem of store.problems)
     if (problem.severity === 'error') printWarning(terminal, problemText(problem))
-  const found = select(store.resources(), query.value, flags)
+  const found = select(withStatuses(store.resources()), query.value, flags)
   const missing = query.value.names.filter(name => !found.some(resource => resource.metadata.name === name))
   await print(terminal, found, query.value, flags)
   const kind = query.value.definitions.map(qualifiedKind).join(', ')
@@ -146,7 +147,7 @@ function tableOf(
 ): string {
   const [first] = resources
   if (!first) return ''
-  const columns = columnsOf(first.kind)
+  const columns = columnsOf(first)
   const wide = flags.output === 'wide'
   const namespaced = flags.allNamespaces && first.metadata.namespace !== ''
   const head = [

@@ -1,5 +1,6 @@
 import type { RouteConfiguration } from '@seine/envoy/envoy/config/route/v3/route'
 import {
+  RouteAction_ClusterNotFoundResponseCode as NotFoundCode,
   type RedirectAction,
   RedirectAction_RedirectResponseCode as RedirectCode,
   type Route,
@@ -11,9 +12,10 @@ import {
   FractionalPercent_DenominatorType as Denominator,
   type FractionalPercent,
 } from '@seine/envoy/envoy/type/v3/percent'
+import { RE2JS } from 're2js'
 import { causesIn } from '../provenance-metadata.ts'
 import { type ProxyConfiguration, unpack } from './configuration.ts'
-import { type Explanation, type Step, step, type Verdict } from './explanation.ts'
+import { type Explanation, type Step, step, type Target, type Verdict } from './explanation.ts'
 import { type HttpRequest, normalizedPath } from './request.ts'
 import { describeMatch, findRoute, findVirtualHost } from './routes.ts'
 import { explainTargets, isUnserved } from './targets.ts'
@@ -108,7 +110,7 @@ function forwarded(
   details: readonly string[],
 ): Ended {
   const shares = sharesOf(action)
-  const { targets, steps } = explainTargets(configuration, shares)
+  const { targets, steps } = explainTargets(configuration, shares, missingStatus(action))
   const summary =
     shares.length === 1
       ? `goes to ${shares[0]?.cluster}`
@@ -119,9 +121,29 @@ function forwarded(
     details: [...routeDetails(action), ...details],
     steps,
     verdict: unserved
-      ? { outcome: 'answered', status: 503, reason: 'no endpoint is there to serve it' }
+      ? {
+          outcome: 'answered',
+          status: unservedStatus(configuration, action, targets),
+          reason: 'no endpoint is there to serve it',
+        }
       : { outcome: 'forwarded', targets },
   }
+}
+
+/** What Envoy answers with where a cluster is not there. */
+function missingStatus({ clusterNotFoundResponseCode: code }: RouteAction): number {
+  if (code === NotFoundCode.NOT_FOUND) return 404
+  return code === NotFoundCode.INTERNAL_SERVER_ERROR ? 500 : 503
+}
+
+/** The status that all get; of several that differ, the one for what is in the mesh. */
+function unservedStatus(
+  configuration: ProxyConfiguration,
+  action: RouteAction,
+  targets: readonly Target[],
+): number {
+  const isMissing = ({ cluster }: Target) => !configuration.clusters.has(cluster)
+  return targets.every(isMissing) ? missingStatus(action) : 503
 }
 
 function sharesOf({ clusterSpecifier: specifier }: RouteAction): { cluster: string; share: number }[] {
@@ -225,10 +247,7 @@ function redirectOf(action: RedirectAction, request: HttpRequest): { status: num
       : request.scheme
   const [host = '', port] = request.authority.split(/:(\d+)$/)
   const query = request.path.includes('?') ? request.path.slice(request.path.indexOf('?')) : ''
-  const replaced =
-    action.pathRewriteSpecifier.case === 'pathRedirect'
-      ? action.pathRewriteSpecifier.value
-      : normalizedPath(request)
+  const replaced = redirectedPath(action, normalizedPath(request))
   const path = action.stripQuery || replaced.includes('?') ? replaced : `${replaced}${query}`
   // A port that was the old scheme's own means nothing under another; a new host brings none along.
   const isDefault = port === (request.scheme === 'https' ? '443' : '80') && scheme !== request.scheme
@@ -238,4 +257,17 @@ function redirectOf(action: RedirectAction, request: HttpRequest): { status: num
     status: REDIRECT_STATUS[action.responseCode],
     location: `${scheme}://${action.hostRedirect || host}${wanted}${path}`,
   }
+}
+
+function redirectedPath({ pathRewriteSpecifier: change }: RedirectAction, path: string): string {
+  if (change.case === 'pathRedirect') return change.value
+  if (change.case !== 'regexRewrite') return path
+  return RE2JS.compile(change.value.pattern?.regex ?? '')
+    .matcher(path)
+    .replaceAll(javaSubstitution(change.value.substitution))
+}
+
+/** Envoy writes groups as `\\1` and a backslash as two; re2js writes `$1`, and escapes with a backslash. */
+function javaSubstitution(text: string): string {
+  return text.replaceAll('$', '\\$').replace(/\\(\d)/g, '$$$1')
 }

@@ -2,17 +2,22 @@ import { describeCluster, endpointsOf } from './clusters.ts'
 import type { ProxyConfiguration } from './configuration.ts'
 import { type Step, step, type Target } from './explanation.ts'
 
-/** The clusters of a choice with their endpoints, each explained. */
+/**
+ * The clusters of a choice with their endpoints, each explained.
+ *
+ * @param missingStatus what requests to a cluster that is not there are answered with
+ */
 export function explainTargets(
   configuration: ProxyConfiguration,
   shares: readonly { readonly cluster: string; readonly share: number }[],
+  missingStatus = 503,
 ): { targets: Target[]; steps: Step[] } {
   const targets: Target[] = []
   const steps: Step[] = []
   for (const { cluster: name, share } of shares) {
     const cluster = configuration.clusters.get(name)
     if (!cluster) {
-      steps.push(step('cluster', name, 'is not there: requests are answered with 503'))
+      steps.push(step('cluster', name, `is not there: requests are answered with ${missingStatus}`))
       targets.push({ cluster: name, share, endpoints: [] })
       continue
     }

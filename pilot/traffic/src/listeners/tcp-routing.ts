@@ -1,9 +1,16 @@
-import type { L4RouteDestination, TcpRoute, VirtualService } from '@seine/api'
 import type { Provenance } from '@seine/envoy'
-import { type MeshService, type MeshSnapshot, resolveHost, type ServicePort, selects } from '@seine/model'
+import {
+  type MeshService,
+  type MeshSnapshot,
+  type RoutedService,
+  type RoutedTcp,
+  resolveHost,
+  type ServicePort,
+  selects,
+} from '@seine/model'
 import { clusterNameOf, resolveDestination } from '../destination.ts'
 import type { EffectivePolicy } from '../destination-rules.ts'
-import { outboundClusterName } from '../names.ts'
+import { BLACK_HOLE_CLUSTER, outboundClusterName } from '../names.ts'
 import { connectionLimits, type TcpDestination } from './filters.ts'
 
 /** What decides where connections to a TCP port of a service go. */
@@ -13,7 +20,7 @@ export interface TcpRoutingInputs {
   readonly port: ServicePort
   /** What a DestinationRule asks for on this port. */
   readonly policy: EffectivePolicy
-  readonly virtualService: VirtualService | undefined
+  readonly virtualService: RoutedService | undefined
   /** The client's. */
   readonly namespace: string
   readonly sourceLabels: Readonly<Record<string, string>>
@@ -39,7 +46,7 @@ export function tcpRouting(inputs: TcpRoutingInputs): TcpRouting {
   return {
     statPrefix: own,
     clusters: found
-      ? clustersOf(found.route.route, found.virtualService, inputs)
+      ? clustersOf(found.route, found.virtualService, inputs)
       : [{ name: clusterOf(service.hostname, inputs), weight: 1 }],
     // Of what a policy says, this holds for a connection; the rest is the cluster's.
     idleTimeout: policy.connectionPool?.tcp?.idleTimeout,
@@ -48,7 +55,7 @@ export function tcpRouting(inputs: TcpRoutingInputs): TcpRouting {
     hashesSource: policy.loadBalancer?.consistentHash?.useSourceIp ?? false,
     provenance: [
       { ...service.ref, path: `spec.ports[${service.ports.indexOf(port)}]` },
-      ...(found ? [causeOf(found.virtualService, found.index)] : []),
+      ...(found ? [found.route.cause ?? causeOf(found.virtualService, found.index)] : []),
     ],
   }
 }
@@ -69,18 +76,21 @@ export function tcpDestination(routing: TcpRouting): TcpDestination {
 }
 
 function clustersOf(
-  targets: readonly L4RouteDestination[],
-  owner: VirtualService,
+  { route: targets, brokenWeight = 0 }: RoutedTcp,
+  owner: RoutedService,
   { snapshot, port }: TcpRoutingInputs,
 ): TcpRouting['clusters'] {
   const [first] = targets
-  const weighed =
-    targets.length === 1 && first ? [{ ...first, weight: 1 }] : targets.filter(({ weight }) => weight)
-  return weighed.map(({ destination, weight }) => {
+  const isAlone = targets.length === 1 && brokenWeight === 0
+  const weighed = isAlone && first ? [{ ...first, weight: 1 }] : targets.filter(({ weight }) => weight)
+  // What has no destination is closed.
+  const broken = brokenWeight > 0 ? [{ name: BLACK_HOLE_CLUSTER, weight: brokenWeight }] : []
+  const clusters = weighed.map(({ destination, weight }) => {
     const host = resolveHost(destination.host, owner.metadata.namespace)
     const resolved = resolveDestination(snapshot.services, { ...destination, host }, port.number)
     return { name: clusterNameOf(resolved), weight: weight ?? 1 }
   })
+  return [...clusters, ...broken]
 }
 
 function clusterOf(host: string, { snapshot, port }: TcpRoutingInputs): string {
@@ -88,7 +98,7 @@ function clusterOf(host: string, { snapshot, port }: TcpRoutingInputs): string {
   return clusterNameOf(resolveDestination(snapshot.services, destination, port.number))
 }
 
-function applies({ match }: TcpRoute, { port, namespace, sourceLabels }: TcpRoutingInputs): boolean {
+function applies({ match }: RoutedTcp, { port, namespace, sourceLabels }: TcpRoutingInputs): boolean {
   if (!match?.length) return true
   return match.some(
     one =>
@@ -99,6 +109,6 @@ function applies({ match }: TcpRoute, { port, namespace, sourceLabels }: TcpRout
   )
 }
 
-function causeOf({ kind, metadata }: VirtualService, index: number): Provenance {
+function causeOf({ kind, metadata }: RoutedService, index: number): Provenance {
   return { kind, namespace: metadata.namespace, name: metadata.name, path: `spec.tcp[${index}]` }
 }
