@@ -151,7 +151,9 @@ describe('explain', () => {
     )
     const broken = await runCaptured([...from, 'GET', 'http://reviews/newer'])
     expect(broken.out).toContain('answered with 500')
-    expect(broken.out).toContain(`because of HTTPRoute default/reviews spec.rules[1].matches[0] (${routes}:17:7)`)
+    expect(broken.out).toContain(
+      `because of HTTPRoute default/reviews spec.rules[1].matches[0] (${routes}:17:7)`,
+    )
   })
 
   it('explains the receiving side, with the policy that decides', async () => {

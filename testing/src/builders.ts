@@ -11,6 +11,16 @@ export function resourcesOf(...texts: readonly string[]): MeshResource[] {
   return [...resources]
 }
 
+/** The same, with objects that are valid and use what is not supported yet. */
+export function validResourcesOf(...texts: readonly string[]): MeshResource[] {
+  const { objects } = parseYaml(texts.join('\n---\n'), 'test.yaml')
+  const errors = objects
+    .flatMap(({ problems }) => problems)
+    .filter(({ severity, code }) => severity === 'error' && code !== 'unsupported')
+  if (errors.length > 0) throw new Error(errors.map(formatProblem).join('\n'))
+  return objects.flatMap(({ resource }) => resource ?? [])
+}
+
 /** The mesh that texts of YAML describe. What is wrong between the resources is in the snapshot's problems. */
 export function meshOf(...texts: readonly string[]): MeshSnapshot {
   return new MeshModel().apply({ upserts: resourcesOf(...texts), deletes: [] }).snapshot

@@ -173,7 +173,7 @@ describeMesh('routes of the Gateway API in the mesh', mesh => {
     expect((await get('/bare')).echo?.path).toBe('/')
     expect((await get('/full/x?q=1')).echo?.path).toBe('/one?q=1')
     const head = (await get('/head', { 'x-gone': '1', 'x-set': 'no', 'x-add': 'a' })).echo?.headers
-    expect([head?.['x-set'], head?.['x-add'], head?.['x-gone']]).toEqual(['100%', 'a,b', undefined])
+    expect([head?.['x-set'], head?.['x-add'], head?.['x-gone']]).toEqual(['100%', 'a, b', undefined])
     expect((await get('/back')).headers['x-back']).toBe('yes')
   })
 

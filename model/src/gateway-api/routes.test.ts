@@ -1,5 +1,5 @@
 import { type MeshResource, refOf } from '@seine/api'
-import { resourcesOf } from '@seine/testing/unit'
+import { validResourcesOf } from '@seine/testing/unit'
 import { describe, expect, it } from 'vitest'
 import { MeshModel } from '../mesh-model.ts'
 import { fromKubernetesService } from '../service.ts'
@@ -26,7 +26,7 @@ const service = (name: string, ports: readonly number[] = [80]) => {
   })
 }
 const mesh = (...texts: string[]) =>
-  new MeshModel().apply({ upserts: resourcesOf(...texts), deletes: [] }).snapshot.virtualServices
+  new MeshModel().apply({ upserts: validResourcesOf(...texts), deletes: [] }).snapshot.virtualServices
 const to = (name: string, more: object = {}) => ({ backendRefs: [{ name, port: 80, ...more }] })
 const ofService = (name: string, more: object = {}) => ({
   parentRefs: [{ group: '', kind: 'Service', name, ...more }],
@@ -340,11 +340,11 @@ describe('a change', () => {
       const made = fromKubernetesService(resource, () => undefined)
       return gatewayApi.writeService(made.hostname, made)
     }
-    for (const resource of resourcesOf(...texts)) write(resource)
+    for (const resource of validResourcesOf(...texts)) write(resource)
     gatewayApi.update()
     return {
       change(...more: string[]) {
-        for (const resource of resourcesOf(...more)) {
+        for (const resource of validResourcesOf(...more)) {
           // The model takes the old one out before it puts the new one in.
           if (resource.kind !== 'Service') gatewayApi.remove(resource)
           write(resource)
@@ -352,7 +352,7 @@ describe('a change', () => {
         return gatewayApi.update()
       },
       remove(...gone: string[]) {
-        for (const resource of resourcesOf(...gone)) gatewayApi.remove(resource)
+        for (const resource of validResourcesOf(...gone)) gatewayApi.remove(resource)
         return gatewayApi.update()
       },
     }
@@ -415,12 +415,14 @@ describe('a change', () => {
       api('HTTPRoute', 'r9', { ...ofService('s1'), rules: [to('s2')] }),
     ]
     const model = new MeshModel()
-    for (const text of texts) model.apply({ upserts: resourcesOf(text), deletes: [] })
-    for (const text of later) model.apply({ upserts: resourcesOf(text), deletes: [] })
-    const [gone] = resourcesOf(routeAt(7, 's7'))
+    for (const text of texts) model.apply({ upserts: validResourcesOf(text), deletes: [] })
+    for (const text of later) model.apply({ upserts: validResourcesOf(text), deletes: [] })
+    const [gone] = validResourcesOf(routeAt(7, 's7'))
     if (gone) model.apply({ upserts: [], deletes: [refOf(gone)] })
     const all = new Map(
-      [...texts, ...later].flatMap(text => resourcesOf(text)).map(one => [JSON.stringify(refOf(one)), one]),
+      [...texts, ...later]
+        .flatMap(text => validResourcesOf(text))
+        .map(one => [JSON.stringify(refOf(one)), one]),
     )
     if (gone) all.delete(JSON.stringify(refOf(gone)))
     const whole = new MeshModel().apply({ upserts: [...all.values()], deletes: [] }).snapshot

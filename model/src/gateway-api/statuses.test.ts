@@ -1,12 +1,12 @@
 import { formatProblem } from '@seine/kit'
-import { resourcesOf } from '@seine/testing/unit'
+import { validResourcesOf } from '@seine/testing/unit'
 import { describe, expect, it } from 'vitest'
 import { MeshModel } from '../mesh-model.ts'
 import type { Condition } from './conditions.ts'
 
 /** The statuses of objects in YAML, and the problems that people are told of. */
 function statusesOf(...texts: string[]) {
-  const { snapshot } = new MeshModel().apply({ upserts: resourcesOf(...texts), deletes: [] })
+  const { snapshot } = new MeshModel().apply({ upserts: validResourcesOf(...texts), deletes: [] })
   return { statuses: snapshot.statuses, problems: snapshot.problems.map(formatProblem) }
 }
 
