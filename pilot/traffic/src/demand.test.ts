@@ -26,6 +26,10 @@ function mesh() {
   }
   add('web.a.svc', ['to-web'], 'web')
   add('api.a.svc', ['to-api', 'to-web'], 'api')
+  const remove = (own: string) => {
+    hosts.delete(`80/${own}`)
+    for (const [name, host] of names) if (host === own) names.delete(name)
+  }
   const supply: Supply = {
     outside: () => ({ cluster: 'PassthroughCluster', causes: [] }),
     tables: [80],
@@ -34,7 +38,7 @@ function mesh() {
     hostOf: (_port, name) => names.get(name) ?? (names.has('*') ? '*' : undefined),
     standingClusters: new Set(['inbound']),
   }
-  return { supply, add, demand: new Demand(supply), remove: (own: string) => hosts.delete(`80/${own}`) }
+  return { supply, add, demand: new Demand(supply), remove }
 }
 
 const lists = (hint: ReadonlyMap<string, ReadonlySet<string> | 'all'>) =>
@@ -124,14 +128,19 @@ describe('a host that the mesh does not know', () => {
   })
 
   it('may have been known before', () => {
-    const { demand, remove } = mesh()
+    const { demand, add, remove } = mesh()
     demand.ask(TypeUrl.virtualHost, ['80/web'])
     remove('web.a.svc')
-    demand.follow(new Map([[TypeUrl.virtualHost, new Set(['80/web.a.svc'])]]))
-    expect(lists(demand.ask(TypeUrl.virtualHost, ['80/web.a.svc']))).toEqual({
-      [TypeUrl.virtualHost]: ['80/web.a.svc'],
+    expect(lists(demand.follow(new Map([[TypeUrl.virtualHost, new Set(['80/web.a.svc'])]])))).toEqual({
+      [TypeUrl.virtualHost]: ['80/web', '80/web.a.svc'],
     })
-    expect(domainsOf(demand.virtualHost('80/web.a.svc'))).toContain('web.a.svc')
+    expect(demand.virtualHost('80/web.a.svc')).toBeUndefined()
+    // By the name that it was asked for: Envoy does not ask again.
+    expect(domainsOf(demand.virtualHost('80/web'))).toContain('web')
+    add('web.a.svc', ['to-web'], 'web')
+    demand.follow(new Map([[TypeUrl.virtualHost, new Set(['80/web.a.svc'])]]))
+    expect(demand.virtualHosts('80')).toEqual(['80/_', '80/web.a.svc'])
+    expect(demand.virtualHost('80/web')).toBeUndefined()
   })
 
   it('makes room for the next when there are many, the longest unused first', () => {

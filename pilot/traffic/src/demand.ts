@@ -34,6 +34,8 @@ export class Demand {
   readonly #supply: Supply
   /** Virtual hosts of services and routes, by `<port>/<hostname>`. */
   readonly #hosts = new Set<string>()
+  /** By what names each of those was asked for. */
+  readonly #asked = new Map<string, Set<string>>()
   /** Hosts that the mesh does not know, the longest unused first. */
   readonly #unknown = new Set<string>()
   /** Those of the virtual hosts that stand for many names. */
@@ -86,8 +88,10 @@ export class Demand {
       if (!wanted?.includes('/') || wanted.endsWith('/_')) continue
       const own = this.resourceName(wanted)
       // A cluster that is held is no reason to take a host in that is not there any more.
-      if (this.#supply.virtualHost(own)) this.#add(own, more)
-      else if (type === TypeUrl.virtualHost) for (const gone of this.#addUnknown(own)) more.hosts.add(gone)
+      if (this.#supply.virtualHost(own)) {
+        this.#remember(own, wanted)
+        this.#add(own, more)
+      } else if (type === TypeUrl.virtualHost) for (const gone of this.#addUnknown(own)) more.hosts.add(gone)
     }
     return extended(new Map(), more)
   }
@@ -98,12 +102,12 @@ export class Demand {
     this.#followStanding(more)
     const hosts = hint.get(TypeUrl.virtualHost)
     if (hosts === 'all') {
-      for (const name of this.#hosts) this.#take(name, more)
+      for (const name of [...this.#hosts]) this.#follow(name, more)
       this.#learn(more)
     } else if (hosts) {
       let isNews = false
       for (const name of hosts) {
-        if (this.#hosts.has(name)) this.#take(name, more)
+        if (this.#hosts.has(name)) this.#follow(name, more)
         else isNews = true
       }
       if (isNews) this.#learn(more)
@@ -127,6 +131,33 @@ export class Demand {
     for (const name of before) if (!after.has(name)) clusters.add(name)
   }
 
+  /**
+   * A host that is still there brings along what it does now. One that is gone is an unknown one at once, by
+   * the names that it was asked for: Envoy does not ask again for a name that was answered.
+   */
+  #follow(name: string, more: More): void {
+    if (this.#supply.virtualHost(name)) {
+      this.#take(name, more)
+      return
+    }
+    this.#hosts.delete(name)
+    this.#wildcards.delete(name)
+    const asked = this.#asked.get(name) ?? []
+    this.#asked.delete(name)
+    for (const written of asked) {
+      const own = this.resourceName(written)
+      if (!this.#supply.virtualHost(own)) for (const changed of this.#addUnknown(own)) more.hosts.add(changed)
+      else {
+        this.#remember(own, written)
+        this.#add(own, more)
+      }
+    }
+  }
+
+  #remember(own: string, name: string): void {
+    this.#asked.set(own, (this.#asked.get(own) ?? new Set()).add(name))
+  }
+
   /** Hosts that the mesh has come to know move to the others, and those that a wildcard covers come along. */
   #learn(more: More): void {
     for (const name of [...this.#wildcards]) this.#addCovered(name, more)
@@ -135,6 +166,7 @@ export class Demand {
       if (!this.#supply.virtualHost(own)) continue
       this.#unknown.delete(name)
       more.hosts.add(name)
+      this.#remember(own, name)
       this.#add(own, more)
     }
   }

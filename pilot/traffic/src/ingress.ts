@@ -36,29 +36,29 @@ export function settingsOfServicePort(sidecar: Sidecar | undefined): IngressSett
 }
 
 /**
- * The ports that a Sidecar's `ingress` declares, in place of those that services do; undefined where it declares
- * none. `servicePort` finds what a service says of a port, which is for telemetry.
+ * The ports of a workload: those that its Sidecar's `ingress` declares, and of those that services declare the
+ * others, for what is not declared passes all the same, and is told apart better where something says what it is.
  */
 export function ingressPorts(
   sidecar: Sidecar | undefined,
   ownAddress: string | undefined,
-  servicePort: (port: number) => InboundPort | undefined,
-): InboundPort[] | undefined {
-  if (!sidecar?.spec.ingress?.length) return undefined
-  return sidecar.spec.ingress
-    .map((listener, index) => {
-      const { number } = listener.port
-      const declared = servicePort(number)
-      return {
-        port: number,
-        servicePort: declared?.servicePort ?? number,
-        protocol: protocolOf(listener),
-        service: declared?.service,
-        provenance: causeOf(sidecar, `spec.ingress[${index}]`),
-        settings: settingsOf(sidecar, listener, ownAddress),
-      }
-    })
-    .sort((a, b) => a.port - b.port)
+  servicePorts: readonly InboundPort[],
+): readonly InboundPort[] {
+  if (!sidecar?.spec.ingress?.length) return servicePorts
+  const own = sidecar.spec.ingress.map((listener, index) => {
+    const { number } = listener.port
+    const declared = servicePorts.find(({ port }) => port === number)
+    return {
+      port: number,
+      servicePort: declared?.servicePort ?? number,
+      protocol: protocolOf(listener),
+      service: declared?.service,
+      provenance: causeOf(sidecar, `spec.ingress[${index}]`),
+      settings: settingsOf(sidecar, listener, ownAddress),
+    }
+  })
+  const others = servicePorts.filter(({ port }) => own.every(one => one.port !== port))
+  return [...own, ...others].sort((a, b) => a.port - b.port)
 }
 
 /** What is read on the port. Where TLS ends here, it is what was inside. */

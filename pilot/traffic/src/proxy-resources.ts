@@ -76,14 +76,11 @@ export function inboundResources(
   }
 }
 
-/** The ports of the workload: those that its Sidecar declares or, where that declares none, those that services do. */
-function inboundPorts(snapshot: MeshSnapshot, proxy: Proxy): InboundPort[] {
+/** The ports of the workload that its Sidecar or services declare. */
+function inboundPorts(snapshot: MeshSnapshot, proxy: Proxy): readonly InboundPort[] {
   const sidecar = sidecarOf(snapshot, proxy)
   const declared = servicePorts(snapshot, proxy, settingsOfServicePort(sidecar))
-  return (
-    ingressPorts(sidecar, proxy.addresses[0], number => declared.find(({ port }) => port === number)) ??
-    declared
-  )
+  return ingressPorts(sidecar, proxy.addresses[0], declared)
 }
 
 /** The Sidecar that holds for a proxy; gateways have none. */
