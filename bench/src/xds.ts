@@ -19,9 +19,9 @@ try {
 /** @returns the exit code: 1 when a sidecar missed a change. */
 async function run(settings: Settings): Promise<number> {
   const sizes: SizeFigures[] = []
-  for (const size of settings.sizes) {
-    const name = `${size.services} services × ${size.proxies} sidecars, ${size.sidecars}`
-    const figures = await measure(size, settings, text => console.error(`${name}: ${text}`))
+  for (const plan of settings.plans) {
+    const name = `${plan.services} services × ${plan.proxies} sidecars, ${plan.sidecars}`
+    const figures = await measure(plan, settings, text => console.error(`${name}: ${text}`))
     sizes.push(figures)
     console.error(`\n${table(figures)}`)
     const missed = missedTargets(figures)
@@ -29,11 +29,12 @@ async function run(settings: Settings): Promise<number> {
       console.error(missed.length === 0 ? 'All targets are met.' : `Not met:\n  ${missed.join('\n  ')}`)
     console.error('')
   }
-  const { changes, namespaces, pods } = settings
+  const { changes, warmUp, namespaces, pods } = settings
   const report = {
     node: process.version,
     processors: availableParallelism(),
     changes,
+    warmUp,
     namespaces,
     pods,
     sizes,
@@ -41,5 +42,6 @@ async function run(settings: Settings): Promise<number> {
   const json = `${JSON.stringify(report, null, 2)}\n`
   if (settings.json) await writeFile(settings.json, json)
   else console.log(json)
-  return sizes.some(({ changes: all }) => Object.values(all).some(({ missed }) => missed > 0)) ? 1 : 0
+  const all = sizes.flatMap(({ changes: lone, storm }) => [...Object.values(lone), ...(storm ? [storm] : [])])
+  return all.some(({ missed }) => missed > 0) ? 1 : 0
 }

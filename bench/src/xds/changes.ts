@@ -8,11 +8,17 @@ import { type BenchService, type MeshFolder, ROUTED_SERVICES } from './mesh-fold
 import { NAME_TABLE_TYPE } from './simulated-proxy.ts'
 
 export const CHANGE_KINDS = ['endpoint', 'route', 'service'] as const
+/** All that can be measured: lone changes, and many at once. */
+export const KINDS = [...CHANGE_KINDS, 'storm'] as const
+export type Kind = (typeof KINDS)[number]
 export type ChangeKind = (typeof CHANGE_KINDS)[number]
 /** What is measured of a change: a new service is called, where it comes on demand, and removed again. */
 export type MeasuredKind = ChangeKind | 'call' | 'removal'
-/** What sidecars get: what their workloads call, as those with our agent do, or everything. */
-export const SIDECAR_KINDS = ['on-demand', 'everything'] as const
+/**
+ * What sidecars get: what their workloads call, as those with our agent do; the same with a `Sidecar` resource of
+ * its own for each, which imports that; or everything.
+ */
+export const SIDECAR_KINDS = ['on-demand', 'own-sidecar', 'everything'] as const
 export type SidecarKind = (typeof SIDECAR_KINDS)[number]
 
 /** What every sidecar must receive of a change before it counts as received. */

@@ -24,6 +24,7 @@ export class Fleet implements ReceiptObserver {
   readonly #proxies: SimulatedProxy[] = []
   #wait: Wait | undefined
   #failure: string | undefined
+  #onReceived: ReceiptObserver['received'] | undefined
 
   /** Connects sidecars to a control plane, all at once. */
   connect(address: string, identities: readonly ProxyIdentity[]): void {
@@ -34,6 +35,10 @@ export class Fleet implements ReceiptObserver {
   /** All workloads send first requests to a host. */
   call(host: string): void {
     for (const proxy of this.#proxies) proxy.call([host])
+  }
+
+  get size(): number {
+    return this.#proxies.length
   }
 
   /** Bytes of all responses that all sidecars have received. */
@@ -84,7 +89,14 @@ export class Fleet implements ReceiptObserver {
     return { latenciesMs: wait.latenciesMs, missing: wait.open.size }
   }
 
+  /** Tells of everything that is received from now on; of nothing any more without an observer. */
+  observe(onReceived: ReceiptObserver['received'] | undefined): void {
+    this.#onReceived = onReceived
+    this.#throwOnFailure()
+  }
+
   received(proxy: number, type: string, name: string, value: Uint8Array | undefined): void {
+    this.#onReceived?.(proxy, type, name, value)
     const wait = this.#wait
     const expectation = wait?.expected.get(`${type} ${name}`)
     if (!wait || !expectation) return

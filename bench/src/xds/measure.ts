@@ -2,12 +2,14 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { TypeUrl } from '@seine/envoy'
-import { type Change, changesOf, type MeasuredKind, type Scene } from './changes.ts'
+import { CHANGE_KINDS, type Change, changesOf, type MeasuredKind, type Scene } from './changes.ts'
 import { ControlPlane } from './control-plane.ts'
+import { quantile, round } from './figures.ts'
 import { Fleet, pause, type Receipt } from './fleet.ts'
 import { MeshFolder, ROUTED_SERVICES } from './mesh-folder.ts'
-import type { MeshSize, Settings } from './settings.ts'
+import type { Plan, Settings } from './settings.ts'
 import { NAME_TABLE_TYPE, type ProxyIdentity } from './simulated-proxy.ts'
+import { measureStorm, type StormFigures } from './storm.ts'
 
 /** Figures of the first configuration of all sidecars. */
 export interface FirstConfiguration {
@@ -30,10 +32,13 @@ export interface ChangeFigures {
   readonly missed: number
 }
 
+type Size = Omit<Plan, 'kinds'>
+
 /** Figures of one size of mesh. */
-export interface SizeFigures extends MeshSize {
+export interface SizeFigures extends Omit<Plan, 'kinds'> {
   readonly first: FirstConfiguration
   readonly changes: Readonly<Partial<Record<MeasuredKind, ChangeFigures>>>
+  readonly storm?: StormFigures
   readonly peakRssMb: number
 }
 
@@ -44,7 +49,7 @@ const SETTLE_MS = 300
 
 /** Measures one size of mesh, with a control plane of its own. */
 export async function measure(
-  size: MeshSize,
+  { kinds, ...size }: Plan,
   settings: Settings,
   progress: (text: string) => void,
 ): Promise<SizeFigures> {
@@ -52,6 +57,7 @@ export async function measure(
   try {
     const mesh = new MeshFolder(join(folder, 'config'), { ...settings, services: size.services })
     await mesh.seed()
+    if (size.sidecars === 'own-sidecar') await seedSidecars(mesh, size, settings)
     progress('starting the control plane')
     const server = await ControlPlane.start(mesh.path, join(folder, 'state'), settings.profile)
     const fleet = new Fleet()
@@ -59,13 +65,20 @@ export async function measure(
       progress('first configuration')
       const first = await firstConfiguration(server, fleet, size, mesh)
       const changes: Partial<Record<MeasuredKind, ChangeFigures>> = {}
-      for (const kind of settings.kinds) {
-        progress(`${settings.changes} × ${kind}`)
-        const scene: Scene = { ...size, mesh, fleet }
-        const rounds = Array.from({ length: settings.changes }, (_, round) => changesOf(kind, round, scene))
-        Object.assign(changes, await figuresOf(server, fleet, rounds))
+      const scene: Scene = { ...size, mesh, fleet }
+      for (const kind of CHANGE_KINDS.filter(one => kinds.includes(one))) {
+        progress(`${settings.warmUp} + ${settings.changes} × ${kind}`)
+        const rounds = Array.from({ length: settings.warmUp + settings.changes }, (_, round) =>
+          changesOf(kind, round, scene),
+        )
+        await figuresOf(server, fleet, rounds.slice(0, settings.warmUp))
+        Object.assign(changes, await figuresOf(server, fleet, rounds.slice(settings.warmUp)))
       }
-      return { ...size, first, changes, peakRssMb: Math.round((await server.usage()).peakRssMb) }
+      if (kinds.includes('storm')) progress(`${settings.storm.perSecond} changes/s`)
+      const storm = kinds.includes('storm')
+        ? { storm: await measureStorm(server, fleet, mesh, size.services, settings.storm) }
+        : {}
+      return { ...size, first, changes, ...storm, peakRssMb: Math.round((await server.usage()).peakRssMb) }
     } finally {
       fleet.close()
       await server.close()
@@ -78,7 +91,7 @@ export async function measure(
 async function firstConfiguration(
   server: ControlPlane,
   fleet: Fleet,
-  size: MeshSize,
+  size: Size,
   mesh: MeshFolder,
 ): Promise<FirstConfiguration> {
   const before = await server.usage()
@@ -88,7 +101,7 @@ async function firstConfiguration(
     [TypeUrl.cluster, called],
     [TypeUrl.endpoint, called],
     [TypeUrl.virtualHost, called],
-    [NAME_TABLE_TYPE, size.services],
+    [NAME_TABLE_TYPE, size.sidecars === 'own-sidecar' ? called : size.services],
   ])
   const { latenciesMs, missing } = await fleet.configured(counts, FIRST_WITHIN_MS)
   if (missing > 0)
@@ -100,6 +113,22 @@ async function firstConfiguration(
     cpuS: round((after.cpuMs - before.cpuMs) / 1000, 2),
     sentMb: round(fleet.bytes / 1e6, 1),
   }
+}
+
+/** Each sidecar imports what its workload calls, and the services that are to come. */
+async function seedSidecars(
+  mesh: MeshFolder,
+  size: Size,
+  { changes, warmUp }: Pick<Settings, 'changes' | 'warmUp'>,
+): Promise<void> {
+  const called = Array.from({ length: calledServices(size) }, (_, index) => mesh.service(index))
+  const coming = Array.from({ length: changes + warmUp }, (_, round) => mesh.service(size.services + round))
+  for (let index = 0; index < size.proxies; index++)
+    await mesh.setSidecar(workload(index), mesh.namespaceOf(index), [...called, ...coming])
+}
+
+function workload(index: number): string {
+  return `client-${index}`
 }
 
 interface Sample {
@@ -144,29 +173,19 @@ function summarise(samples: readonly Sample[]): ChangeFigures {
   }
 }
 
-/** The smallest of the values that at least this share of them do not exceed. */
-function quantile(values: readonly number[], share: number): number {
-  const sorted = [...values].sort((a, b) => a - b)
-  return sorted[Math.max(0, Math.ceil(share * sorted.length) - 1)] ?? Number.NaN
-}
-
 /** How many services a sidecar has to know. On demand it is those that change, so that each change concerns everybody. */
-function calledServices({ services, sidecars }: MeshSize): number {
+function calledServices({ services, sidecars }: Size): number {
   return sidecars === 'everything' ? services : Math.min(ROUTED_SERVICES, services)
 }
 
-function identities(size: MeshSize, mesh: MeshFolder): ProxyIdentity[] {
+function identities(size: Size, mesh: MeshFolder): ProxyIdentity[] {
   const called = Array.from({ length: calledServices(size) }, (_, index) => mesh.service(index))
   const calls =
-    size.sidecars === 'on-demand' ? called.map(({ name, namespace }) => `${name}.${namespace}`) : undefined
+    size.sidecars === 'everything' ? undefined : called.map(({ name, namespace }) => `${name}.${namespace}`)
   return Array.from({ length: size.proxies }, (_, index) => ({
-    name: `client-${index}`,
+    name: workload(index),
     namespace: mesh.namespaceOf(index),
     ip: `10.200.${index >> 8}.${index & 255}`,
     calls,
   }))
-}
-
-function round(value: number, digits = 0): number {
-  return Number(value.toFixed(digits))
 }

@@ -68,12 +68,17 @@ export class MeshFolder {
     await this.#write(`${service.name}.endpoints`, this.#endpointsManifest(service))
   }
 
-  /** Splits a service's traffic between it and its neighbour: `weight` percent stay. */
-  async setWeight(index: number, weight: number): Promise<void> {
+  /** Splits a service's traffic between it and its neighbour: `weight` percent stay. With a timeout, where one is given. */
+  async setWeight(index: number, weight: number, timeoutMs?: number): Promise<void> {
     await this.#write(
       `${this.service(index).name}.route`,
-      routeManifest(this.service(index), this.neighbour(index), weight),
+      routeManifest(this.service(index), this.neighbour(index), weight, timeoutMs),
     )
+  }
+
+  /** Gives a workload a Sidecar of its own, which imports nothing but these services. */
+  async setSidecar(workload: string, namespace: string, imported: readonly BenchService[]): Promise<void> {
+    await this.#write(`${workload}.sidecar`, sidecarManifest(workload, namespace, imported))
   }
 
   /** Where the rest of a routed service's traffic goes. */
@@ -164,7 +169,27 @@ status:
 `
 }
 
-function routeManifest(service: BenchService, neighbour: BenchService, weight: number): string {
+function sidecarManifest(workload: string, namespace: string, imported: readonly BenchService[]): string {
+  return `apiVersion: networking.istio.io/v1
+kind: Sidecar
+metadata:
+  name: ${workload}
+  namespace: ${namespace}
+spec:
+  workloadSelector:
+    labels:
+      app: ${workload}
+  egress:
+    - hosts:
+${imported.map(service => `        - ${service.namespace}/${service.hostname}\n`).join('')}`
+}
+
+function routeManifest(
+  service: BenchService,
+  neighbour: BenchService,
+  weight: number,
+  timeoutMs: number | undefined,
+): string {
   return `apiVersion: networking.istio.io/v1
 kind: VirtualService
 metadata:
@@ -181,5 +206,5 @@ spec:
         - destination:
             host: ${neighbour.hostname}
           weight: ${100 - weight}
-`
+${timeoutMs === undefined ? '' : `      timeout: ${timeoutMs}ms\n`}`
 }

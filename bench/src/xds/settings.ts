@@ -1,19 +1,23 @@
 import { parseArgs } from 'node:util'
-import { CHANGE_KINDS, type ChangeKind, SIDECAR_KINDS, type SidecarKind } from './changes.ts'
+import { CHANGE_KINDS, KINDS, type Kind, SIDECAR_KINDS, type SidecarKind } from './changes.ts'
+import type { Storm } from './storm.ts'
 
-/** One mesh to measure. */
-export interface MeshSize {
+/** One mesh, and what to measure there. */
+export interface Plan {
   readonly services: number
   readonly proxies: number
   readonly sidecars: SidecarKind
+  readonly kinds: readonly Kind[]
 }
 
 /** What to measure, and how. */
 export interface Settings {
-  readonly sizes: readonly MeshSize[]
+  readonly plans: readonly Plan[]
   /** Changes of each kind. */
   readonly changes: number
-  readonly kinds: readonly ChangeKind[]
+  /** Changes of each kind before those, which are not measured: what they run through is compiled then. */
+  readonly warmUp: number
+  readonly storm: Storm
   /** Namespaces that services and proxies are spread over. */
   readonly namespaces: number
   /** Endpoints are pods with sidecars, and not only addresses. */
@@ -24,25 +28,35 @@ export interface Settings {
   readonly profile: string | undefined
 }
 
-/** What is measured without flags: the peer's size, one smaller, and one larger in each direction. */
-const DEFAULT_SIZES: readonly Omit<MeshSize, 'sidecars'>[] = [
-  { services: 100, proxies: 10 },
-  { services: 1000, proxies: 100 },
-  { services: 1000, proxies: 500 },
-  { services: 5000, proxies: 100 },
+/** What is measured without flags: the peer's size in each way, one smaller and one larger, in about seven minutes. */
+const DEFAULT_PLANS: readonly Plan[] = [
+  { services: 100, proxies: 10, sidecars: 'on-demand', kinds: CHANGE_KINDS },
+  { services: 1000, proxies: 100, sidecars: 'on-demand', kinds: KINDS },
+  { services: 1000, proxies: 100, sidecars: 'own-sidecar', kinds: CHANGE_KINDS },
+  { services: 1000, proxies: 100, sidecars: 'everything', kinds: CHANGE_KINDS },
+  { services: 5000, proxies: 500, sidecars: 'on-demand', kinds: KINDS },
 ]
 
 export const USAGE = `npm run bench:xds -- [flags]
   --services <n,…>    services, two endpoints each; with --proxies every combination is measured
   --proxies <n,…>     simulated sidecars
-  --sidecars <kind,…> ${SIDECAR_KINDS.join(': get what their workloads call; ')}: get the whole mesh (both)
+  --sidecars <kind,…> what sidecars get (on-demand)
+                        on-demand    what their workloads call
+                        own-sidecar  the same, with a Sidecar resource of its own for each
+                        everything   the whole mesh
+  --kinds <kind,…>    ${KINDS.join(', ')} (${CHANGE_KINDS.join(', ')})
   --changes <n>       changes of each kind (20)
-  --kinds <kind,…>    ${CHANGE_KINDS.join(', ')} (all)
+  --warm-up <n>       changes of each kind before those, which are not measured (10)
+  --storm <n>x<s>     changes a second, for how many seconds (100x30)
   --namespaces <n>    namespaces that services and sidecars are spread over (1)
   --pods              endpoints are pods with sidecars; without it they are bare addresses
-  --json <file>       write the figures there too
+  --json <file>       write the figures there; without it they go to standard output
   --profile <folder>  write a CPU profile of the control plane there
-Without --services and --proxies: ${DEFAULT_SIZES.map(({ services, proxies }) => `${services}×${proxies}`).join(', ')} (services × sidecars).`
+Without --services, --proxies, --sidecars and --kinds, in about seven minutes:
+${DEFAULT_PLANS.map(
+  ({ services, proxies, sidecars, kinds }) =>
+    `  ${services} services × ${proxies} sidecars, ${sidecars}: ${kinds.join(', ')}`,
+).join('\n')}`
 
 /** Reads the command line. Throws with what is wrong. */
 export function readSettings(args: readonly string[]): Settings | 'help' {
@@ -51,9 +65,11 @@ export function readSettings(args: readonly string[]): Settings | 'help' {
     options: {
       services: { type: 'string' },
       proxies: { type: 'string' },
-      sidecars: { type: 'string', default: SIDECAR_KINDS.join(',') },
+      sidecars: { type: 'string' },
+      kinds: { type: 'string' },
       changes: { type: 'string', default: '20' },
-      kinds: { type: 'string', default: CHANGE_KINDS.join(',') },
+      'warm-up': { type: 'string', default: '10' },
+      storm: { type: 'string', default: '100x30' },
       namespaces: { type: 'string', default: '1' },
       pods: { type: 'boolean', default: false },
       json: { type: 'string' },
@@ -63,11 +79,10 @@ export function readSettings(args: readonly string[]): Settings | 'help' {
   })
   if (values.help) return 'help'
   return {
-    sizes: sizesOf(values.services, values.proxies).flatMap(size =>
-      values.sidecars.split(',').map(kind => ({ ...size, sidecars: named('sidecars', SIDECAR_KINDS, kind) })),
-    ),
+    plans: plansOf(values),
     changes: count('changes', values.changes),
-    kinds: values.kinds.split(',').map(kind => named('kinds', CHANGE_KINDS, kind)),
+    warmUp: count('warm-up', values['warm-up'], 0),
+    storm: stormOf(values.storm),
     namespaces: count('namespaces', values.namespaces),
     pods: values.pods,
     json: values.json,
@@ -75,21 +90,39 @@ export function readSettings(args: readonly string[]): Settings | 'help' {
   }
 }
 
-function sizesOf(
-  services: string | undefined,
-  proxies: string | undefined,
-): readonly Omit<MeshSize, 'sidecars'>[] {
-  if (services === undefined && proxies === undefined) return DEFAULT_SIZES
-  const all = (flag: string, text: string) => text.split(',').map(one => count(flag, one))
-  return all('services', services ?? '1000').flatMap(service =>
-    all('proxies', proxies ?? '100').map(proxy => ({ services: service, proxies: proxy })),
+interface PlanFlags {
+  readonly services?: string | undefined
+  readonly proxies?: string | undefined
+  readonly sidecars?: string | undefined
+  readonly kinds?: string | undefined
+}
+
+function plansOf({ services, proxies, sidecars, kinds }: PlanFlags): readonly Plan[] {
+  if ([services, proxies, sidecars, kinds].every(flag => flag === undefined)) return DEFAULT_PLANS
+  const numbers = (flag: string, text: string) => text.split(',').map(one => count(flag, one))
+  const chosen = (kinds ?? CHANGE_KINDS.join()).split(',').map(kind => named('kinds', KINDS, kind))
+  return numbers('services', services ?? '1000').flatMap(service =>
+    numbers('proxies', proxies ?? '100').flatMap(proxy =>
+      (sidecars ?? 'on-demand').split(',').map(kind => ({
+        services: service,
+        proxies: proxy,
+        sidecars: named('sidecars', SIDECAR_KINDS, kind),
+        kinds: chosen,
+      })),
+    ),
   )
 }
 
-function count(flag: string, text: string): number {
+function stormOf(text: string): Storm {
+  const [perSecond = '', seconds = '', ...rest] = text.split('x')
+  if (rest.length > 0) throw new Error(`--storm takes <changes a second>x<seconds>, not "${text}"`)
+  return { perSecond: count('storm', perSecond), seconds: count('storm', seconds) }
+}
+
+function count(flag: string, text: string, least = 1): number {
   const value = Number(text)
-  if (!Number.isInteger(value) || value < 1)
-    throw new Error(`--${flag} takes whole numbers from 1, not "${text}"`)
+  if (text === '' || !Number.isInteger(value) || value < least)
+    throw new Error(`--${flag} takes whole numbers from ${least}, not "${text}"`)
   return value
 }
 

@@ -8,7 +8,7 @@ import { frameSize } from './wire.ts'
  * A response is cut here and goes on when its first part is acknowledged: what is under way to many clients that
  * connect at once is in memory for each of them.
  */
-const MAX_RESPONSE_BYTES = 1 << 19
+const MAX_RESPONSE_BYTES = 1 << 16
 /** Types that a first request without names asks nothing of, as xDS has it; of the others it asks everything. */
 const NAMED_ONLY: ReadonlySet<string> = new Set([TypeUrl.endpoint, TypeUrl.route, TypeUrl.secret])
 
