@@ -27,6 +27,7 @@ const KINDS = [
   'PeerAuthentication',
   'AuthorizationPolicy',
   'Sidecar',
+  'Gateway',
 ] as const
 
 type Path = readonly string[]
@@ -161,6 +162,7 @@ function isRefused(kind: string, path: Path): boolean {
 const NEVER_VALID = new Set([
   'VirtualService http.*.fault.delay.exponentialDelay',
   'VirtualService http.*.fault.abort.http2Error',
+  'Gateway servers.*.port.targetPort',
   'Sidecar egress.*.port.targetPort',
   'Sidecar ingress.*.port.targetPort',
   'Sidecar ingress.*.tls.httpsRedirect',

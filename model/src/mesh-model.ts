@@ -1,4 +1,4 @@
-import { keyOf, type MeshResource, refOf } from '@seine/api'
+import { isKubernetesGateway, keyOf, type MeshResource, refOf } from '@seine/api'
 import type { Problem, ResourceRef } from '@seine/kit'
 import { Admission } from './admission.ts'
 import { type EndpointInputs, endpointsOf, sameEndpoints } from './endpoint.ts'
@@ -111,6 +111,14 @@ export class MeshModel {
       case 'Sidecar':
         update.set(PLAIN[resource.kind], key, resource)
         return
+      case 'Secret':
+        update.set('secrets', key, resource)
+        this.#gatewayApi.write(resource)
+        return
+      case 'Gateway':
+        if (isKubernetesGateway(resource)) this.#gatewayApi.write(resource)
+        else update.set('gateways', key, resource)
+        return
       case 'Service':
       case 'ServiceEntry':
         for (const hostname of this.#services.add(resource)) update.dirtyServices.add(hostname)
@@ -150,6 +158,14 @@ export class MeshModel {
       case 'AuthorizationPolicy':
       case 'Sidecar':
         update.delete(PLAIN[resource.kind], key)
+        return
+      case 'Secret':
+        update.delete('secrets', key)
+        this.#gatewayApi.remove(resource)
+        return
+      case 'Gateway':
+        if (isKubernetesGateway(resource)) this.#gatewayApi.remove(resource)
+        else update.delete('gateways', key)
         return
       case 'Service':
       case 'ServiceEntry':

@@ -1,8 +1,10 @@
 import type {
   AuthorizationPolicy,
   DestinationRule,
+  Gateway,
   MeshConfig,
   PeerAuthentication,
+  Secret,
   Sidecar,
 } from '@seine/api'
 import type { Problem } from '@seine/kit'
@@ -41,6 +43,10 @@ export interface MeshSnapshot {
   readonly backendTls: ReadonlyMap<string, readonly BackendTls[]>
   /** The status of each object of the Gateway API that Seine is in charge of, by its key (`keyOf`). */
   readonly statuses: ReadonlyMap<string, StatusBody>
+  /** Istio's, by `namespace/name`. */
+  readonly gateways: ReadonlyMap<string, Gateway>
+  /** By `namespace/name`. They hold private keys: gateways of the same namespace get them, nobody else. */
+  readonly secrets: ReadonlyMap<string, Secret>
   /** What is wrong between resources, such as two that claim one host. */
   readonly problems: readonly Problem[]
 }
@@ -58,6 +64,8 @@ export interface ChangeSet {
   readonly authorizationPolicies: ReadonlySet<string>
   readonly sidecars: ReadonlySet<string>
   readonly backendTls: ReadonlySet<string>
+  readonly gateways: ReadonlySet<string>
+  readonly secrets: ReadonlySet<string>
 }
 
 /** Whether anything changed at all. */

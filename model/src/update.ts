@@ -13,6 +13,8 @@ export const PLAIN = {
   PeerAuthentication: 'peerAuthentications',
   AuthorizationPolicy: 'authorizationPolicies',
   Sidecar: 'sidecars',
+  Gateway: 'gateways',
+  Secret: 'secrets',
 } as const
 
 export type PlainMap = (typeof PLAIN)[keyof typeof PLAIN]
@@ -34,6 +36,8 @@ export class Update {
     authorizationPolicies: new Set(),
     sidecars: new Set(),
     backendTls: new Set(),
+    gateways: new Set(),
+    secrets: new Set(),
   }
   readonly dirtyServices = new Set<string>()
   readonly dirtyEndpoints = new Set<string>()
@@ -161,6 +165,8 @@ export function emptySnapshot(): MeshSnapshot {
     sidecars: none,
     backendTls: none,
     statuses: none,
+    gateways: none,
+    secrets: none,
     problems: [],
   }
 }

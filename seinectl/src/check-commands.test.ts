@@ -47,12 +47,12 @@ kind: ServiceEntry
 metadata: {name: outside}
 spec: {hosts: [example.com], ports: [{number: 443, name: https, protocol: HTTPS}], resolution: STATIC}
 ---
-apiVersion: networking.istio.io/v1
-kind: Gateway
+apiVersion: extensions.istio.io/v1alpha1
+kind: WasmPlugin
 metadata: {name: public}
 spec:
-  selector: {istio: ingressgateway}
-  servers: [{port: {number: 80, name: http, protocol: HTTP}, hosts: ["*"]}]
+  selector: {matchLabels: {istio: ingressgateway}}
+  url: https://example.com/filter.wasm
 ---
 apiVersion: rbac.authorization.k8s.io/v1
 kind: Role
@@ -93,11 +93,11 @@ describe('validate', () => {
           ],
         },
         {
-          kind: 'Gateway',
+          kind: 'WasmPlugin',
           namespace: 'default',
           name: 'public',
           valid: false,
-          errors: [{ path: '', message: 'Gateway is not supported yet' }],
+          errors: [{ path: '', message: 'WasmPlugin is not supported yet' }],
           warnings: [],
         },
         {
@@ -153,7 +153,7 @@ describe('validate', () => {
         'spec.resolution',
         'STATIC without endpoints and workloadSelector leads nowhere',
       ],
-      ['bad.yaml:15:1', 'error', 'Gateway default/public', 'Gateway is not supported yet'],
+      ['bad.yaml:15:1', 'error', 'WasmPlugin default/public', 'WasmPlugin is not supported yet'],
       ['bad.yaml:23:1', 'warning', 'Role reader', 'kind', 'the mesh does not use Role; it is left alone'],
       ['4 objects, 2 invalid'],
       [''],

@@ -131,7 +131,7 @@ export class Pilot {
   #open(node: NodeInfo): Result<ProxySession, string> {
     const parsed = parseProxy(node.id, node.metadata, node.protocol === 'delta')
     if (!parsed.ok) return err(parsed.error)
-    const proxy = parsed.value
+    const proxy: Proxy = { ...parsed.value, authenticated: node.peerIdentity !== undefined }
     const claimed = `/ns/${proxy.namespace}/sa/${proxy.serviceAccount}`
     if (node.peerIdentity !== undefined && !node.peerIdentity.endsWith(claimed)) {
       return err(`the proxy says it is ${claimed.slice(1)}, but its token is for ${node.peerIdentity}`)

@@ -28,8 +28,13 @@ describe('what the API has and nothing translates yet is refused', () => {
     ],
     [
       'VirtualService',
-      'hosts: [a]\ngateways: [edge]\nhttp: [{route: [{destination: {host: a}}]}]',
-      'unsupported spec.gateways: gateways other than "mesh" are not supported yet',
+      'hosts: [a.example]\ntls: [{match: [{sniHosts: [a.example]}], route: [{destination: {host: a}}]}]',
+      'unsupported spec.tls: is not supported for sidecars yet, for gateways only',
+    ],
+    [
+      'Gateway',
+      'servers: [{port: {number: 443, name: tls, protocol: TLS}, hosts: ["*"], tls: {mode: AUTO_PASSTHROUGH}}]',
+      'unsupported spec.servers[0].tls.mode: AUTO_PASSTHROUGH is not supported yet',
     ],
     ['AuthorizationPolicy', 'action: AUDIT', 'unsupported spec.action: AUDIT is not supported yet'],
     [

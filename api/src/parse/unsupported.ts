@@ -20,7 +20,6 @@ const PORT_POLICIES = POLICIES.flatMap(policy => [policy, `${policy}.portLevelSe
  * refused all the same, as with {@link UNSUPPORTED} fields. What takes up a kind removes its line here.
  */
 export const UNSUPPORTED_KINDS: ReadonlySet<string> = new Set([
-  'networking.istio.io/Gateway',
   'networking.istio.io/WorkloadGroup',
   'networking.istio.io/EnvoyFilter',
   'networking.istio.io/ProxyConfig',
@@ -42,9 +41,6 @@ export const UNSUPPORTED_KINDS: ReadonlySet<string> = new Set([
 export const UNSUPPORTED: Partial<Record<Kind, readonly Pattern[]>> = {
   VirtualService: [
     path('http.*.delegate'),
-    path('tls'),
-    path('tcp.*.match.*.destinationSubnets'),
-    path('tcp.*.match.*.sourceSubnet'),
     path('http.*.retries.retryRemoteLocalities'),
     path('http.*.redirect.prefixRewrite'),
   ],
@@ -73,8 +69,11 @@ export const UNSUPPORTED: Partial<Record<Kind, readonly Pattern[]>> = {
   ],
   ServiceEntry: [path('endpoints.*.network'), path('endpoints.*.locality')],
   WorkloadEntry: [path('network'), path('locality')],
-  // The Gateway API's; Istio's kind of the same name has none of these.
+  // Istio's kind and the Gateway API's of the same name: neither has the other's fields.
   Gateway: [
+    path('servers.*.defaultEndpoint'),
+    path('servers.*.tls.insecureSkipVerify'),
+    path('servers.*.tls.tlsCertificates.*.caCertificates'),
     path('infrastructure.labels'),
     path('infrastructure.annotations'),
     path('tls.backend'),
@@ -101,6 +100,7 @@ export const UNSUPPORTED_VALUES: Partial<Record<Kind, readonly (readonly [Patter
     [path('resolution'), 'DYNAMIC_DNS'],
     [path('ports.*.protocol'), 'UDP'],
   ],
+  Gateway: [[path('servers.*.tls.mode'), 'AUTO_PASSTHROUGH']],
   Sidecar: [[path('egress.*.port.protocol'), 'HTTP_PROXY']],
   AuthorizationPolicy: [
     [path('action'), 'CUSTOM'],
@@ -153,6 +153,7 @@ function unsupportedValues(kind: Kind, spec: unknown): Unsupported[] {
       .map(at => ({ path: at, message: `${value} is not supported yet` })),
   )
   if (kind === 'VirtualService') return [...found, ...unsupportedRouting(spec as VirtualServiceSpec)]
+  if (kind === 'Gateway') return [...found, ...unsupportedSockets(spec, path('servers.*.bind'))]
   if (kind === 'ServiceEntry') return [...found, ...unsupportedSockets(spec, path('endpoints.*.address'))]
   if (kind === 'Sidecar')
     return [
@@ -167,10 +168,14 @@ function unsupportedValues(kind: Kind, spec: unknown): Unsupported[] {
   return found
 }
 
-function unsupportedRouting({ gateways, hosts }: VirtualServiceSpec): Unsupported[] {
+function unsupportedRouting(spec: VirtualServiceSpec): Unsupported[] {
+  const { gateways, hosts } = spec
   const found: Unsupported[] = []
-  if (gateways?.some(gateway => gateway !== 'mesh'))
-    found.push({ path: ['gateways'], message: 'gateways other than "mesh" are not supported yet' })
+  if (!gateways?.length || gateways.includes('mesh')) {
+    const places = ['tls', 'tcp.*.match.*.destinationSubnets', 'tcp.*.match.*.sourceSubnet']
+    for (const at of places.flatMap(place => occurrences(spec, path(place), [])))
+      found.push({ path: at, message: 'is not supported for sidecars yet, for gateways only' })
+  }
   if (!hosts?.length)
     found.push({ path: ['hosts'], message: 'a VirtualService without hosts is not supported yet' })
   return found

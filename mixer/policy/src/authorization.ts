@@ -47,7 +47,7 @@ interface BuiltRbac {
 }
 
 function filters(context: FilterChainContext, http: boolean): BuiltRbac[] {
-  if (context.direction !== 'inbound') return []
+  if (context.direction === 'outbound') return []
   const policies = policiesFor(context)
   const deny = policies.filter(({ spec }) => spec.action === 'DENY')
   const allow = policies.filter(({ spec }) => spec.action === undefined || spec.action === 'ALLOW')

@@ -26,15 +26,15 @@ const UNKNOWN = 'unknown'
 /** Istio's standard labels for one side of a connection or request, in Istio's order. */
 export function standardLabels(context: FilterChainContext): TagInit[] {
   const { direction, protocol } = context
-  const source = direction === 'outbound' ? ownSource(context) : peerSource()
-  const destination = direction === 'outbound' ? peerDestination(context) : ownDestination(context)
+  const source = direction !== 'inbound' ? ownSource(context) : peerSource()
+  const destination = direction !== 'inbound' ? peerDestination(context) : ownDestination(context)
   return [
-    literal('reporter', direction === 'outbound' ? 'source' : 'destination'),
+    literal('reporter', direction !== 'inbound' ? 'source' : 'destination'),
     ...source,
     ...destination,
     ...(protocol === 'http' ? requestLabels() : [literal('request_protocol', 'tcp')]),
     format('response_flags', '%RESPONSE_FLAGS%'),
-    literal('connection_security_policy', direction === 'outbound' ? UNKNOWN : context.security),
+    literal('connection_security_policy', direction !== 'inbound' ? UNKNOWN : context.security),
   ]
 }
 

@@ -33,6 +33,22 @@ export function destinationRuleFor(
   return undefined
 }
 
+/** What looks up the rule for a host, as clients of a namespace see it. */
+export function ruleLookup(
+  { rules, snapshot }: { readonly rules: DestinationRuleIndex; readonly snapshot: MeshSnapshot },
+  namespace: string,
+): (hostname: string) => DestinationRule | undefined {
+  const { services, config } = snapshot
+  return hostname =>
+    destinationRuleFor(
+      rules,
+      hostname,
+      services.get(hostname)?.namespace ?? '',
+      namespace,
+      config.rootNamespace,
+    )
+}
+
 /** The destination rules of a snapshot, by host. */
 export class DestinationRuleIndex {
   readonly #exact = new Map<string, DestinationRule[]>()

@@ -1,7 +1,21 @@
+import { durationMs } from '@seine/api'
 import { type EncodedResource, TypeUrl } from '@seine/envoy'
 import type { ChangeSet, MeshSnapshot } from '@seine/model'
 import { affectedHosts, routedHosts } from './affected-hosts.ts'
+import {
+  byName,
+  type ChangedNames,
+  differingNames,
+  hints,
+  isForGateways,
+  touchedPolicies,
+  union,
+} from './changed-names.ts'
+import { builtInClusters } from './clusters/inbound.ts'
 import { Demand } from './demand.ts'
+import { ruleLookup } from './destination-rules.ts'
+import { type GatewayConfiguration, gatewayConfiguration } from './gateway/configuration.ts'
+import { gatewaySecret, sdsNamesOf } from './gateway/secrets.ts'
 import { type IndexedSnapshot, indexSnapshot } from './indexed-snapshot.ts'
 import { NAME_TABLE_TYPE } from './name-table.ts'
 import { OutboundScope, type ScopeKey } from './outbound-scope.ts'
@@ -14,12 +28,11 @@ import {
   routeConfiguration,
   sidecarOf,
 } from './proxy-resources.ts'
-import { clustersOfListener } from './references.ts'
+import { clustersFor, type ProxyState, standingClusters, workloadKey } from './proxy-state.ts'
 import { ResourceCache } from './resource-cache.ts'
 import { addChanges, noChanges, type ScopeChanges } from './scope-changes.ts'
 
-/** Names per resource type that may differ after an update; `all` where names are not worth counting. */
-export type ChangedNames = ReadonlyMap<string, ReadonlySet<string> | 'all'>
+export type { ChangedNames }
 
 /** What one proxy gets. Look-ups are cheap: everything is made and encoded already. */
 export interface ProxyConfiguration {
@@ -81,7 +94,9 @@ export class TrafficGenerator {
     }
     const inbound = this.#refreshInbound(before.snapshot, changes, moved)
     const listeners = this.#refreshOutboundListeners(listenersOf)
-    return hints(merged, [...listeners, ...inbound.listeners], inbound.clusters)
+    const ofGateways = this.#refreshGateways(before.snapshot, changes, hosts, merged)
+    const secrets = new Set([...changes.secrets].flatMap(sdsNamesOf))
+    return hints(merged, [...listeners, ...inbound.listeners, ...ofGateways], inbound.clusters, secrets)
   }
 
   /** The configuration of a proxy from now on; it follows updates. Call {@link forget} when the proxy is gone. */
@@ -120,9 +135,15 @@ export class TrafficGenerator {
   #stateOf(proxy: Proxy): ProxyState {
     const known = this.#proxies.get(proxy.id)
     if (known?.proxy === proxy) return known
+    const state = proxy.type === 'router' ? this.#gatewayState(proxy) : this.#sidecarState(proxy)
+    this.#proxies.set(proxy.id, state)
+    return state
+  }
+
+  #sidecarState(proxy: Proxy): ProxyState {
     const scope = this.#scopeFor(proxy)
     const inbound = inboundResources(this.#indexed.snapshot, proxy, this.#plugins)
-    const state: ProxyState = {
+    return {
       proxy,
       workload: workloadKey(proxy),
       scope,
@@ -130,9 +151,35 @@ export class TrafficGenerator {
       inboundClusters: byName(inbound.clusters),
       outboundListeners: this.#outboundListenersOf(scope, proxy),
       standingClusters: undefined,
+      gateway: undefined,
+      tables: new Map(),
     }
-    this.#proxies.set(proxy.id, state)
-    return state
+  }
+
+  /** A gateway captures nothing: all it has are its servers, and what their routes lead to. */
+  #gatewayState(proxy: Proxy): ProxyState {
+    const gateway = this.#gatewayOf(proxy)
+    return {
+      proxy,
+      workload: workloadKey(proxy),
+      scope: this.#scopeFor(proxy),
+      inboundListeners: byName(gateway.listeners),
+      inboundClusters: byName(builtInClusters(durationMs(this.snapshot.config.connectTimeout))),
+      outboundListeners: new Map(),
+      standingClusters: undefined,
+      gateway,
+      tables: byName(gateway.routes),
+    }
+  }
+
+  #gatewayOf(proxy: Proxy): GatewayConfiguration {
+    const indexed = this.#indexed
+    return gatewayConfiguration({
+      indexed,
+      proxy,
+      plugins: this.#plugins,
+      ruleFor: ruleLookup(indexed, proxy.namespace),
+    })
   }
 
   /** Gives proxies for which another Sidecar holds now the scope of that. @returns those. */
@@ -214,6 +261,7 @@ export class TrafficGenerator {
     const touched = [...new Set([...changes.services, ...unselected])]
     for (const state of this.#proxies.values()) {
       const { proxy } = state
+      if (state.gateway) continue
       const served = touched.some(host =>
         [before, this.#indexed.snapshot].some(snapshot => {
           const service = snapshot.services.get(host)
@@ -242,7 +290,7 @@ export class TrafficGenerator {
     if (scopes.size === 0) return changed
     const made = new Map<string, ReadonlyMap<string, EncodedResource>>()
     for (const state of this.#proxies.values()) {
-      if (!scopes.has(state.scope)) continue
+      if (!scopes.has(state.scope) || state.gateway) continue
       const key = `${scopeName(state.scope.key)} ${state.workload}`
       const next =
         made.get(key) ?? byName(outboundListeners(this.#indexed, state.scope, state.proxy, this.#plugins))
@@ -254,16 +302,53 @@ export class TrafficGenerator {
     return changed
   }
 
+  /** @returns the listeners that differ; what else does goes into the record of changes. */
+  #refreshGateways(
+    before: MeshSnapshot,
+    changes: ChangeSet,
+    hosts: ReadonlySet<string>,
+    merged: ScopeChanges,
+  ): Set<string> {
+    const listeners = new Set<string>()
+    const bound = [...changes.virtualServices].some(key =>
+      [before, this.snapshot].some(({ virtualServices }) => isForGateways(virtualServices.get(key))),
+    )
+    const policies = [...touchedPolicies(before, changes), ...touchedPolicies(this.snapshot, changes)]
+    for (const state of this.#proxies.values()) {
+      if (!state.gateway) continue
+      const { namespace, name } = state.proxy
+      const judged = policies.some(one => one === namespace || one === before.config.rootNamespace)
+      const touched = [...hosts].some(host => state.gateway?.hosts.has(host))
+      const served = [...changes.services].some(host =>
+        [before, this.snapshot].some(({ services }) => services.get(host)?.namespace === namespace),
+      )
+      const named = changes.workloads.has(`${namespace}/${name}`)
+      if (!bound && !judged && !touched && !served && !named && changes.gateways.size === 0) continue
+      const next = this.#gatewayState(state.proxy)
+      for (const name of differingNames(next.inboundListeners, state.inboundListeners)) listeners.add(name)
+      for (const name of differingNames(next.tables, state.tables)) merged.tables.add(name)
+      for (const name of next.gateway?.clusters ?? [])
+        if (!state.gateway.clusters.has(name)) merged.clusters.add(name)
+      for (const name of state.gateway.clusters)
+        if (!next.gateway?.clusters.has(name)) merged.clusters.add(name)
+      Object.assign(state, next)
+    }
+    return listeners
+  }
+
   #get(state: ProxyState, type: string, name: string): EncodedResource | undefined {
     switch (type) {
       case TypeUrl.cluster:
+        if (state.gateway && !state.gateway.clusters.has(name)) return state.inboundClusters.get(name)
         return state.inboundClusters.get(name) ?? state.scope.clusters.get(name)
       case TypeUrl.endpoint:
         return state.scope.endpoints.get(name)
       case TypeUrl.listener:
         return state.inboundListeners.get(name) ?? state.outboundListeners.get(name)
       case TypeUrl.route:
-        return routeConfiguration(state.scope, name, state.proxy)
+        return state.gateway ? state.tables.get(name) : routeConfiguration(state.scope, name, state.proxy)
+      case TypeUrl.secret:
+        return this.#secret(state, name)
       case TypeUrl.virtualHost:
         return state.scope.virtualHosts.get(name)
       case NAME_TABLE_TYPE:
@@ -273,16 +358,24 @@ export class TrafficGenerator {
     }
   }
 
+  /** Private keys are for gateways whose identity is proven, and of those for the one whose servers name them. */
+  #secret({ proxy, gateway }: ProxyState, name: string): EncodedResource | undefined {
+    if (!proxy.authenticated || !gateway?.secrets.has(name)) return undefined
+    return gatewaySecret(this.snapshot, proxy.namespace, name)
+  }
+
   #names(state: ProxyState, type: string, prefix?: string): Iterable<string> {
     switch (type) {
       case TypeUrl.cluster:
-        return [...state.inboundClusters.keys(), ...state.scope.clusters.keys()]
+        return [...state.inboundClusters.keys(), ...clustersFor(state)]
       case TypeUrl.endpoint:
-        return state.scope.endpoints.keys()
+        return state.gateway
+          ? clustersFor(state).filter(name => state.scope.endpoints.get(name))
+          : state.scope.endpoints.keys()
       case TypeUrl.listener:
         return new Set([...state.inboundListeners.keys(), ...state.outboundListeners.keys()])
       case TypeUrl.route:
-        return [...state.scope.httpPorts.keys()].map(String)
+        return state.gateway ? state.tables.keys() : [...state.scope.httpPorts.keys()].map(String)
       case TypeUrl.virtualHost:
         if (prefix === undefined) return state.scope.virtualHosts.keys()
         return [...(state.scope.httpPorts.get(Number(prefix)) ?? [])].map(host => `${prefix}/${host}`)
@@ -317,49 +410,6 @@ function demanded(whole: ProxyConfiguration, demand: Demand): ProxyConfiguration
   }
 }
 
-interface ProxyState {
-  readonly proxy: Proxy
-  /** Proxies of equal workloads have the same outbound listeners. */
-  readonly workload: string
-  scope: OutboundScope
-  inboundListeners: ReadonlyMap<string, EncodedResource>
-  inboundClusters: ReadonlyMap<string, EncodedResource>
-  outboundListeners: ReadonlyMap<string, EncodedResource>
-  /** What it needs whatever it calls; made when it is asked for. */
-  standingClusters: ReadonlySet<string> | undefined
-}
-
-function standingClusters({ inboundClusters, outboundListeners }: ProxyState): ReadonlySet<string> {
-  return new Set([...inboundClusters.keys(), ...[...outboundListeners.values()].flatMap(clustersOfListener)])
-}
-
-/** The namespaces of the policies that changed. */
-function touchedPolicies(snapshot: MeshSnapshot, changes: ChangeSet): string[] {
-  const found = [...changes.peerAuthentications].map(key => snapshot.peerAuthentications.get(key))
-  const more = [...changes.authorizationPolicies].map(key => snapshot.authorizationPolicies.get(key))
-  return [...found, ...more].filter(policy => policy !== undefined).map(policy => policy.metadata.namespace)
-}
-
-function hints(
-  scope: ScopeChanges,
-  listeners: readonly string[],
-  inboundClusters: ReadonlySet<string>,
-): ChangedNames {
-  const found = new Map<string, ReadonlySet<string> | 'all'>()
-  const put = (type: string, names: ReadonlySet<string>) => {
-    if (names.size > 0) found.set(type, names)
-  }
-  put(TypeUrl.cluster, new Set([...scope.clusters, ...inboundClusters]))
-  put(TypeUrl.endpoint, scope.endpoints)
-  put(TypeUrl.listener, new Set(listeners))
-  put(TypeUrl.virtualHost, scope.virtualHosts)
-  const tables = new Set([...scope.virtualHosts].map(name => name.slice(0, name.indexOf('/'))))
-  for (const table of scope.tables) tables.add(table)
-  put(TypeUrl.route, tables)
-  put(NAME_TABLE_TYPE, scope.names)
-  return found
-}
-
 function sourceLabelNames(snapshot: MeshSnapshot): string[] {
   const names = new Set<string>()
   for (const { spec } of snapshot.virtualServices.values()) {
@@ -384,45 +434,4 @@ function versionOf(object: object): number {
   const known = versions.get(object) ?? ++newest
   versions.set(object, known)
   return known
-}
-
-function workloadKey({
-  namespace,
-  workloadName,
-  app,
-  version,
-  serviceAccount,
-  clusterId,
-  type,
-  labels,
-  onDemand,
-}: Proxy): string {
-  return JSON.stringify([
-    namespace,
-    workloadName,
-    app,
-    version,
-    serviceAccount,
-    clusterId,
-    type,
-    labels,
-    onDemand,
-  ])
-}
-
-/** The names of what is in one map and not, or otherwise, in the other. */
-function* differingNames(
-  after: ReadonlyMap<string, EncodedResource>,
-  before: ReadonlyMap<string, EncodedResource>,
-): Iterable<string> {
-  for (const name of new Set([...after.keys(), ...before.keys()]))
-    if (after.get(name)?.version !== before.get(name)?.version) yield name
-}
-
-function union(a: ReadonlySet<string>, b: ReadonlySet<string>): ReadonlySet<string> {
-  return b.size === 0 ? a : new Set([...a, ...b])
-}
-
-function byName(resources: readonly EncodedResource[]): ReadonlyMap<string, EncodedResource> {
-  return new Map(resources.map(resource => [resource.name, resource]))
 }

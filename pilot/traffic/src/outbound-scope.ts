@@ -4,6 +4,7 @@ import {
   CLUSTER_DOMAIN,
   hostCovers,
   isHttp,
+  MESH_GATEWAY,
   type MeshService,
   type MeshSnapshot,
   type ServiceEndpoints,
@@ -31,6 +32,9 @@ export interface ScopeKey {
   /** The Sidecar that holds for the client: what it does not import is not there. */
   readonly sidecar: Sidecar | undefined
 }
+
+/** Sidecars are what virtual services call `mesh`. */
+const SIDECARS: ReadonlySet<string> = new Set([MESH_GATEWAY])
 
 const NO_ENDPOINTS: ServiceEndpoints = { byPort: new Map(), meshed: 'all', identities: [] }
 /** How many hosts that were asked for and are not there are remembered. */
@@ -292,7 +296,7 @@ export class OutboundScope {
       return this.egress
         .portsOf(service)
         .flatMap(({ port, protocol }) => (isHttp(protocol) ? [port.number] : []))
-    const client = { ...this.key, port: 80 }
+    const client = { ...this.key, port: 80, gateways: SIDECARS }
     const virtualService = indexed.virtualServices.naming(hostname, client.namespace, this.#importedAt(80))
     if (!virtualService || !hasRoutes(virtualService, client)) return []
     return hostname.startsWith('*') && this.#coversService(indexed, hostname) ? [] : [80]
@@ -329,6 +333,7 @@ export class OutboundScope {
           virtualService: this.#routesAt(indexed, hostname, port),
           namespace,
           sourceLabels,
+          gateways: SIDECARS,
           ruleFor: host => this.#ruleFor(indexed, host),
           owns: name => this.#owns(indexed, hostname, name, port),
         }),

@@ -13,7 +13,8 @@ import type { Proxy } from './proxy.ts'
 export interface FilterChainContext {
   readonly snapshot: MeshSnapshot
   readonly proxy: Proxy
-  readonly direction: 'inbound' | 'outbound'
+  /** `gateway`: from outside of the mesh into it, or out of it; policies judge who comes, telemetry tells where it went. */
+  readonly direction: 'inbound' | 'outbound' | 'gateway'
   readonly protocol: 'http' | 'tcp'
   /** What the chain's peer is known to use: chosen when the configuration is made. */
   readonly security: 'mutual_tls' | 'none' | 'unknown'

@@ -18,6 +18,8 @@ export interface Proxy {
   readonly virtualHostDiscovery: boolean
   /** Asks for virtual hosts with the first request to them, and gets clusters along with those. */
   readonly onDemand: boolean
+  /** Its identity was proven, by which it may get secrets. */
+  readonly authenticated: boolean
 }
 
 /** What a node says of itself, as Istio's agents and ours put it into the node's metadata. */
@@ -72,7 +74,12 @@ export function parseProxy(
     labels,
     clusterId: text(metadata.CLUSTER_ID) ?? 'Kubernetes',
     virtualHostDiscovery,
-    onDemand: virtualHostDiscovery && (metadata.ON_DEMAND === true || metadata.ON_DEMAND === 'true'),
+    authenticated: false,
+    // A gateway's routes are known beforehand.
+    onDemand:
+      type === 'sidecar' &&
+      virtualHostDiscovery &&
+      (metadata.ON_DEMAND === true || metadata.ON_DEMAND === 'true'),
   })
 }
 

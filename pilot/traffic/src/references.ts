@@ -2,6 +2,7 @@ import { type DescMessage, fromBinary, type MessageShape } from '@bufbuild/proto
 import { anyUnpack } from '@bufbuild/protobuf/wkt'
 import type { EncodedResource } from '@seine/envoy'
 import { ListenerSchema } from '@seine/envoy/envoy/config/listener/v3/listener'
+import { RouteConfigurationSchema } from '@seine/envoy/envoy/config/route/v3/route'
 import { type RouteAction, VirtualHostSchema } from '@seine/envoy/envoy/config/route/v3/route_components'
 import { TcpProxySchema } from '@seine/envoy/envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy'
 import { MISSING_CLUSTER } from './names.ts'
@@ -27,6 +28,15 @@ function once<D extends DescMessage>(
 export function clustersOfVirtualHost(resource: EncodedResource): readonly string[] {
   return once(clusters, resource, VirtualHostSchema, ({ routes }) =>
     routes.flatMap(({ action }) => (action.case === 'route' ? clustersOfRoute(action.value) : [])),
+  )
+}
+
+/** The clusters that the routes of a whole table lead to. */
+export function clustersOfRouteConfiguration(resource: EncodedResource): readonly string[] {
+  return once(clusters, resource, RouteConfigurationSchema, ({ virtualHosts }) =>
+    virtualHosts.flatMap(({ routes }) =>
+      routes.flatMap(({ action }) => (action.case === 'route' ? clustersOfRoute(action.value) : [])),
+    ),
   )
 }
 

@@ -55,13 +55,14 @@ export function httpChain(
   routing: Pick<HcmInit, 'routeSpecifier' | 'statPrefix'>,
 ): BuiltFilters {
   const collected = collect(context, plugins)
-  const inbound = context.direction === 'inbound'
+  const server = context.direction !== 'outbound'
   const tracing = plugins.map(plugin => plugin.tracing?.(context)).find(found => found !== undefined)
   const hcm: HcmInit = {
     ...routing,
     httpFilters: [...collected.http, ...trailingHttpFilters(context)],
     accessLog: collected.accessLogs,
-    useRemoteAddress: false,
+    // Who comes to a gateway may write what it likes into the headers that tell where a request came from.
+    useRemoteAddress: context.direction === 'gateway',
     generateRequestId: true,
     normalizePath: true,
     mergeSlashes: false,
@@ -72,7 +73,7 @@ export function httpChain(
     http2ProtocolOptions: { allowConnect: true },
     serverName: 'istio-envoy',
     ...(tracing ? { tracing: tracing.value } : {}),
-    ...(inbound
+    ...(server
       ? {
           forwardClientCertDetails: ForwardClientCert.SANITIZE_SET,
           setCurrentClientCertDetails: { subject: true, dns: true, uri: true },
@@ -159,7 +160,9 @@ function trailingHttpFilters({ direction, proxy }: FilterChainContext): HttpFilt
   if (direction === 'inbound') return [router]
   return [
     // Asks for the virtual host of a request's host, where the table has none yet, and lets the request wait.
-    ...(proxy.onDemand ? [typed('envoy.filters.http.on_demand', any(OnDemandSchema, {}))] : []),
+    ...(direction === 'outbound' && proxy.onDemand
+      ? [typed('envoy.filters.http.on_demand', any(OnDemandSchema, {}))]
+      : []),
     typed('envoy.filters.http.fault', any(HTTPFaultSchema, {})),
     typed('envoy.filters.http.cors', any(CorsSchema, {})),
     router,

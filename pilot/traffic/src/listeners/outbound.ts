@@ -14,6 +14,7 @@ import { BLACK_HOLE_CLUSTER, SidecarPort, VIRTUAL_OUTBOUND } from '../names.ts'
 import type { Outside } from '../outside.ts'
 import type { FilterChainContext, TrafficPlugin } from '../plugin.ts'
 import type { Proxy } from '../proxy.ts'
+import { cidrRange } from './cidr-range.ts'
 import { type BuiltFilters, httpChain, listenerFilters, meshTcp, tcpChain } from './filters.ts'
 import type { ListenerTarget } from './targets.ts'
 import { tcpDestination } from './tcp-routing.ts'
@@ -181,14 +182,9 @@ class ChainList {
     }
     const free = ranges.filter(claim)
     if (free.length === 0) return
-    const filterChainMatch = { ...match, prefixRanges: free.map(prefixRange) }
+    const filterChainMatch = { ...match, prefixRanges: free.map(cidrRange) }
     this.list.push({ name, filterChainMatch, filters })
   }
-}
-
-function prefixRange(range: string): { addressPrefix: string; prefixLen: number } {
-  const [addressPrefix = '', length] = range.split('/')
-  return { addressPrefix, prefixLen: Number(length) }
 }
 
 function plaintextHttp(): MatchInit {

@@ -9,6 +9,7 @@ import {
 } from '@seine/envoy/envoy/config/route/v3/route_components'
 import {
   findService,
+  gatewayName,
   hostAliases,
   type MeshService,
   type MeshSnapshot,
@@ -41,20 +42,29 @@ import {
 import { MATCH_ALL, matchesEverything, routeMatch } from './matches.ts'
 
 type RouteInit = Init<typeof RouteSchema>
+/** What decides which matches can hold at all. */
+type Client = Pick<RouteInputs, 'port' | 'namespace' | 'sourceLabels' | 'gateways'>
+
 type RouteActionInit = Init<typeof RouteActionSchema>
 
-/** What the routes of one host on one port are made from. */
-export interface VirtualHostInputs {
+/** What a virtual service's routes for one host on one port are made from. */
+export interface RouteInputs {
   readonly snapshot: MeshSnapshot
   readonly hostname: string
-  /** The registry's service of that name; a virtual service may also claim a host that has none. */
-  readonly service: MeshService | undefined
   readonly port: number
-  readonly virtualService: RoutedService | undefined
   /** The client's namespace: short names and `sourceNamespace` depend on it. */
   readonly namespace: string
   readonly sourceLabels: Readonly<Record<string, string>>
+  /** By which of a virtual service's gateways requests come: `mesh`, or `namespace/name`. */
+  readonly gateways: ReadonlySet<string>
   ruleFor(hostname: string): DestinationRule | undefined
+}
+
+/** What the virtual host of one host on one port is made from. */
+export interface VirtualHostInputs extends RouteInputs {
+  /** The registry's service of that name; a virtual service may also claim a host that has none. */
+  readonly service: MeshService | undefined
+  readonly virtualService: RoutedService | undefined
   /** Whether a short name or an address leads here on this port, and not to another host. */
   owns(name: string): boolean
 }
@@ -97,14 +107,14 @@ function domainsOf({ hostname, service, port, namespace, owns }: VirtualHostInpu
 }
 
 /** Whether some route of a virtual service can hold for the client on this port. */
-export function hasRoutes(
-  { spec }: RoutedService,
-  client: Pick<VirtualHostInputs, 'port' | 'namespace' | 'sourceLabels'>,
-): boolean {
-  return (spec.http ?? []).some(({ match }) => !match?.length || match.some(one => applies(one, client)))
+export function hasRoutes({ spec, metadata }: RoutedService, client: Client): boolean {
+  return (spec.http ?? []).some(
+    ({ match }) => !match?.length || match.some(one => applies(one, client, metadata.namespace)),
+  )
 }
 
-interface BuiltRoute {
+/** A route with what caused it. */
+export interface BuiltRoute {
   readonly route: RouteInit
   readonly provenance: readonly Provenance[]
 }
@@ -127,13 +137,14 @@ function defaultRoutes(inputs: VirtualHostInputs): BuiltRoute[] {
   return [{ route, provenance: [] }]
 }
 
-function virtualServiceRoutes(inputs: VirtualHostInputs, owner: RoutedService): BuiltRoute[] {
+/** The routes of a virtual service that can hold for a client; the last one may match everything. */
+export function virtualServiceRoutes(inputs: RouteInputs, owner: RoutedService): BuiltRoute[] {
   const ref = { kind: owner.kind, namespace: owner.metadata.namespace, name: owner.metadata.name }
   const built: BuiltRoute[] = []
   for (const [index, route] of (owner.spec.http ?? []).entries()) {
     const matches: readonly RouteMatch[] = route.match?.length ? route.match : [{}]
     for (const [at, match] of matches.entries()) {
-      if (!applies(match, inputs)) continue
+      if (!applies(match, inputs, owner.metadata.namespace)) continue
       const path = `spec.http[${index}]`
       const written = { ...ref, path: route.match?.length ? `${path}.match[${at}]` : path }
       built.push({
@@ -150,16 +161,18 @@ function virtualServiceRoutes(inputs: VirtualHostInputs, owner: RoutedService): 
 /** Whether a match can ever hold for this client on this port: what is known now is decided now. */
 function applies(
   match: RouteMatch,
-  { port, namespace, sourceLabels }: Pick<VirtualHostInputs, 'port' | 'namespace' | 'sourceLabels'>,
+  { port, namespace, sourceLabels, gateways }: Client,
+  owner: string,
 ): boolean {
   if (match.port !== undefined && match.port !== port) return false
   if (match.sourceNamespace !== undefined && match.sourceNamespace !== namespace) return false
-  if (match.gateways?.length && !match.gateways.includes('mesh')) return false
+  if (match.gateways?.length && !match.gateways.some(name => gateways.has(gatewayName(name, owner))))
+    return false
   return selects(match.sourceLabels, sourceLabels)
 }
 
 function httpRoute(
-  inputs: VirtualHostInputs,
+  inputs: RouteInputs,
   owner: RoutedService,
   route: RoutedHttp,
   match: RouteMatch,
@@ -195,7 +208,7 @@ function httpRoute(
 }
 
 function routeAction(
-  inputs: VirtualHostInputs,
+  inputs: RouteInputs,
   owner: RoutedService,
   route: RoutedHttp,
   match: RouteMatch,
@@ -235,7 +248,7 @@ function full(destination: Destination, namespace: string): Destination {
 
 /** @param brokenWeight the share of requests whose destination is not there: 500 */
 function clusterSpecifier(
-  inputs: VirtualHostInputs,
+  inputs: RouteInputs,
   targets: readonly Target[],
   brokenWeight = 0,
 ): RouteActionInit {
@@ -267,19 +280,19 @@ function clusterSpecifier(
 }
 
 function resolve(
-  { snapshot: { services }, port }: VirtualHostInputs,
+  { snapshot: { services }, port }: RouteInputs,
   destination: Destination,
 ): ResolvedDestination {
   return resolveDestination(services, destination, port)
 }
 
-function clusterFor(inputs: VirtualHostInputs, destination: Destination): string {
+function clusterFor(inputs: RouteInputs, destination: Destination): string {
   return clusterNameOf(resolve(inputs, destination))
 }
 
 /** What the destinations' load balancers hash, each thing once. */
 function hashPolicies(
-  inputs: VirtualHostInputs,
+  inputs: RouteInputs,
   targets: readonly { readonly destination: Destination }[],
 ): RouteActionInit {
   const hashes = targets.flatMap(({ destination }) => {
@@ -303,7 +316,7 @@ function mirrorsOf(route: RoutedHttp): { destination: Destination; share: number
 }
 
 function mirrorPolicy(
-  inputs: VirtualHostInputs,
+  inputs: RouteInputs,
   destination: Destination,
   share: number,
 ): Init<typeof RouteAction_RequestMirrorPolicySchema> {
@@ -321,7 +334,7 @@ function firstHost(route: RoutedHttp, owner: RoutedService): string | undefined 
 
 /** What telemetry labels a request with when no endpoint was reached, and what caused the route. */
 function metadataFor(
-  { snapshot }: VirtualHostInputs,
+  { snapshot }: RouteInputs,
   hostname: string,
   causes: readonly Provenance[],
 ): { metadata: RouteInit['metadata'] & object } {

@@ -1,0 +1,71 @@
+import type { EncodedResource } from '@seine/envoy'
+import { destinationsOf, findService, gatewaysOf, virtualServiceHosts } from '@seine/model'
+import { authoritySecret, certificateSecrets } from '../listeners/server-tls.ts'
+import { clustersOfListener, clustersOfRouteConfiguration } from '../references.ts'
+import { type GatewayListenerContext, gatewayListener } from './listeners.ts'
+import { gatewayRoutes, gatewayServices, routeTableName } from './routes.ts'
+import { type BoundServer, gatewayPorts } from './servers.ts'
+
+/** What a gateway workload gets beside the clusters that its routes lead to. */
+export interface GatewayConfiguration {
+  readonly listeners: readonly EncodedResource[]
+  readonly routes: readonly EncodedResource[]
+  /** The clusters that its listeners and routes lead to: it gets no others. */
+  readonly clusters: ReadonlySet<string>
+  /** The secrets that its servers name: it gets no others. */
+  readonly secrets: ReadonlySet<string>
+  /** The hosts that a change has to touch to matter here. */
+  readonly hosts: ReadonlySet<string>
+}
+
+/** Listeners and routes of a gateway workload, by the Gateways that select it. */
+export function gatewayConfiguration(context: GatewayListenerContext): GatewayConfiguration {
+  const ports = gatewayPorts(context.indexed.snapshot, context.proxy)
+  const tables = new Map<string, BoundServer[]>()
+  const secrets = new Set<string>()
+  for (const { port, servers } of ports) {
+    for (const bound of servers) {
+      for (const name of secretsOf(bound)) secrets.add(name)
+      if (bound.kind !== 'http' && bound.kind !== 'https') continue
+      const name = routeTableName(bound, port)
+      tables.set(name, [...(tables.get(name) ?? []), bound])
+    }
+  }
+  const listeners = ports.flatMap(port => gatewayListener(context, port) ?? [])
+  const routes = [...tables].map(([name, servers]) => gatewayRoutes(context, name, servers))
+  return {
+    listeners,
+    routes,
+    clusters: new Set([
+      ...listeners.flatMap(clustersOfListener),
+      ...routes.flatMap(clustersOfRouteConfiguration),
+    ]),
+    secrets,
+    hosts: hostsOf(
+      context,
+      ports.flatMap(({ servers }) => servers),
+    ),
+  }
+}
+
+function secretsOf({ server: { tls }, kind }: BoundServer): string[] {
+  if (!tls || (kind !== 'https' && kind !== 'tls') || tls.mode === 'ISTIO_MUTUAL') return []
+  const authority = authoritySecret(tls)
+  return [...certificateSecrets(tls), ...(authority === undefined ? [] : [authority])]
+}
+
+function hostsOf(context: GatewayListenerContext, servers: readonly BoundServer[]): Set<string> {
+  const own = new Set(servers.map(({ gatewayName }) => gatewayName))
+  const { services } = context.indexed.snapshot
+  return new Set(
+    gatewayServices(context)
+      .filter(service => gatewaysOf(service).some(name => own.has(name)))
+      .flatMap(service => [
+        ...virtualServiceHosts(service),
+        ...destinationsOf(service).flatMap(({ host }) => [
+          host,
+          findService(services, host)?.hostname ?? host,
+        ]),
+      ]),
+  )
+}

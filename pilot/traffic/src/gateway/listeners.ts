@@ -1,0 +1,281 @@
+import type { L4RouteDestination, TcpRoute, TlsRoute } from '@seine/api'
+import { duration, type EncodedResource, type Provenance } from '@seine/envoy'
+import { TrafficDirection } from '@seine/envoy/envoy/config/core/v3/base'
+import { ListenerSchema } from '@seine/envoy/envoy/config/listener/v3/listener'
+import type {
+  FilterChainMatchSchema,
+  FilterChainSchema,
+} from '@seine/envoy/envoy/config/listener/v3/listener_components'
+import {
+  gatewayName,
+  gatewaysOf,
+  hostCovers,
+  resolveHost,
+  type RoutedService,
+  selects,
+  virtualServiceHosts,
+} from '@seine/model'
+import { inboundTlsSocket } from '../clusters/transport-security.ts'
+import { clusterNameOf, resolveDestination } from '../destination.ts'
+import { encode } from '../encode.ts'
+import type { Init } from '../init.ts'
+import { cidrRange } from '../listeners/cidr-range.ts'
+import { type BuiltFilters, httpChain, listenerFilters, tcpChain } from '../listeners/filters.ts'
+import { socketAddress } from '../listeners/outbound.ts'
+import { serverTlsSocket } from '../listeners/server-tls.ts'
+import { type WeightedTargets, weightedTargets } from '../listeners/weighted-targets.ts'
+import type { FilterChainContext, TrafficPlugin } from '../plugin.ts'
+import { type GatewayContext, gatewayServices, routeTableName } from './routes.ts'
+import { type BoundServer, type GatewayPort, hostsAt } from './servers.ts'
+
+type ChainInit = Init<typeof FilterChainSchema>
+type MatchInit = Init<typeof FilterChainMatchSchema>
+
+/** What a gateway's listeners are made from. */
+export interface GatewayListenerContext extends GatewayContext {
+  readonly plugins: readonly TrafficPlugin[]
+}
+
+/**
+ * `0.0.0.0_8080`: the listener of a port. One for plaintext has a chain; where TLS comes in, each server has one
+ * for the names that it serves.
+ *
+ * @returns undefined where nothing is routed: a listener without chains is none.
+ */
+export function gatewayListener(
+  context: GatewayListenerContext,
+  { bind, port, servers }: GatewayPort,
+): EncodedResource | undefined {
+  const name = `${bind}_${port}`
+  const chains = new Chains()
+  for (const bound of servers) {
+    if (bound.kind === 'http') {
+      // They share the table, and so the chain.
+      if (bound === servers[0]) chains.add(bound, {}, requests(context, bound, port))
+      continue
+    }
+    if (bound.kind === 'https') {
+      const filters = requests(context, bound, port)
+      for (const match of byServerName(bound.hosts.map(({ host }) => host)))
+        chains.add(bound, match, filters, [], tlsOf(context, bound))
+      continue
+    }
+    for (const { match, targets, provenance } of connectionRoutes(context, bound)) {
+      const filters = connections(context, bound, port, targets)
+      const tls = bound.kind === 'tls' ? tlsOf(context, bound) : {}
+      chains.add(bound, match, filters, provenance, tls)
+    }
+  }
+  if (chains.list.length === 0) return undefined
+  const takesTls = servers.some(({ kind }) => kind !== 'http' && kind !== 'tcp')
+  return encode(
+    ListenerSchema,
+    name,
+    {
+      name,
+      address: socketAddress(bind, port),
+      trafficDirection: TrafficDirection.OUTBOUND,
+      ...(takesTls
+        ? {
+            listenerFilters: [listenerFilters.tlsInspector],
+            // Who sends no greeting is not waited for.
+            listenerFiltersTimeout: duration(15_000),
+          }
+        : {}),
+      filterChains: chains.list,
+    },
+    [...servers.map(({ cause }) => cause), ...chains.provenance],
+  )
+}
+
+/** Filter chains of which no two match the same, which Envoy refuses: the older Gateway's has it. */
+class Chains {
+  readonly list: ChainInit[] = []
+  readonly provenance: Provenance[] = []
+  readonly #taken = new Set<string>()
+
+  add(
+    { server, cause }: BoundServer,
+    match: MatchInit,
+    { filters, provenance }: BuiltFilters,
+    causes: readonly Provenance[] = [],
+    tls: Pick<ChainInit, 'transportSocket'> = {},
+  ): void {
+    const names = match.serverNames ?? []
+    const rest = JSON.stringify(match.sourcePrefixRanges ?? []) + JSON.stringify(match.prefixRanges ?? [])
+    const keyOf = (name: string) => `${name} ${match.transportProtocol ?? ''} ${rest}`
+    const free = names.length === 0 ? [''] : names.filter(name => !this.#taken.has(keyOf(name)))
+    if (free.length === 0 || (names.length === 0 && this.#taken.has(keyOf('')))) return
+    for (const name of free) this.#taken.add(keyOf(name))
+    const filterChainMatch = names.length === 0 ? match : { ...match, serverNames: free }
+    const name = `${server.name || server.port.name}-${this.list.length}`
+    this.list.push({ name, filterChainMatch, filters, ...tls })
+    this.provenance.push(cause, ...causes, ...provenance)
+  }
+}
+
+function requests(context: GatewayListenerContext, bound: BoundServer, port: number): BuiltFilters {
+  return httpChain(chainContext(context, bound, port, 'http'), context.plugins, {
+    statPrefix: `outbound_${bound.server.bind || '0.0.0.0'}_${port}`,
+    routeSpecifier: {
+      case: 'rds',
+      value: {
+        routeConfigName: routeTableName(bound, port),
+        configSource: {
+          resourceApiVersion: 2,
+          initialFetchTimeout: duration(0),
+          configSourceSpecifier: { case: 'ads', value: {} },
+        },
+      },
+    },
+  })
+}
+
+function connections(
+  context: GatewayListenerContext,
+  bound: BoundServer,
+  port: number,
+  targets: WeightedTargets,
+): BuiltFilters {
+  return tcpChain(chainContext(context, bound, port, 'tcp'), context.plugins, targets)
+}
+
+function chainContext(
+  { indexed, proxy }: GatewayListenerContext,
+  { server }: BoundServer,
+  port: number,
+  protocol: 'http' | 'tcp',
+): FilterChainContext {
+  const security = server.tls?.mode === 'ISTIO_MUTUAL' ? 'mutual_tls' : 'none'
+  return {
+    snapshot: indexed.snapshot,
+    proxy,
+    direction: 'gateway',
+    protocol,
+    security,
+    service: undefined,
+    port,
+  }
+}
+
+/** One match for all names, or for any where any is taken. */
+function byServerName(hosts: readonly string[]): MatchInit[] {
+  if (hosts.includes('*')) return [{ transportProtocol: 'tls' }]
+  return [{ transportProtocol: 'tls', serverNames: [...new Set(hosts)] }]
+}
+
+function tlsOf(
+  { indexed }: GatewayListenerContext,
+  { server: { tls }, kind }: BoundServer,
+): Pick<ChainInit, 'transportSocket'> {
+  if (!tls) return {}
+  if (tls.mode === 'ISTIO_MUTUAL')
+    return { transportSocket: inboundTlsSocket(indexed.snapshot.config.trustDomain, kind === 'https') }
+  return { transportSocket: serverTlsSocket(tls, kind === 'https' ? ['h2', 'http/1.1'] : []) }
+}
+
+interface ConnectionRoute {
+  readonly match: MatchInit
+  readonly targets: WeightedTargets
+  readonly provenance: readonly Provenance[]
+}
+
+/** Where connections to a server that does not read requests go, by the virtual services bound to it. */
+function connectionRoutes(context: GatewayListenerContext, bound: BoundServer): ConnectionRoute[] {
+  const found: ConnectionRoute[] = []
+  for (const service of gatewayServices(context)) {
+    if (!gatewaysOf(service).includes(bound.gatewayName)) continue
+    const hosts = hostsAt(bound, virtualServiceHosts(service), service.metadata.namespace)
+    if (hosts.length === 0) continue
+    found.push(
+      ...(bound.kind === 'passthrough'
+        ? passthroughRoutes(context, bound, service, hosts)
+        : tcpRoutes(context, bound, service, hosts)),
+    )
+  }
+  return found
+}
+
+function passthroughRoutes(
+  context: GatewayListenerContext,
+  bound: BoundServer,
+  service: RoutedService,
+  hosts: readonly string[],
+): ConnectionRoute[] {
+  return (service.spec.tls ?? []).flatMap((route, index) =>
+    route.match.flatMap((match, at) => {
+      if (!applies(match, context, bound, service)) return []
+      const names = match.sniHosts.filter(name => hosts.some(host => host === name || hostCovers(host, name)))
+      if (names.length === 0) return []
+      return byServerName(names).map(one => ({
+        match: { ...one, ...addresses(match) },
+        targets: targetsOf(context, bound, service, route.route),
+        provenance: [causeOf(service, `spec.tls[${index}].match[${at}]`)],
+      }))
+    }),
+  )
+}
+
+function tcpRoutes(
+  context: GatewayListenerContext,
+  bound: BoundServer,
+  service: RoutedService,
+  hosts: readonly string[],
+): ConnectionRoute[] {
+  const named: readonly MatchInit[] = bound.kind === 'tls' ? byServerName(hosts) : [{}]
+  return (service.spec.tcp ?? []).flatMap((route, index) => {
+    const matches: readonly NonNullable<TcpRoute['match']>[number][] = route.match?.length
+      ? route.match
+      : [{}]
+    return matches.flatMap((match, at) => {
+      if (!applies(match, context, bound, service)) return []
+      const path = route.match?.length ? `spec.tcp[${index}].match[${at}]` : `spec.tcp[${index}]`
+      return named.map(one => ({
+        match: { ...one, ...addresses(match) },
+        targets: targetsOf(context, bound, service, route.route),
+        provenance: [causeOf(service, path)],
+      }))
+    })
+  })
+}
+
+type L4Match = NonNullable<TcpRoute['match']>[number] | TlsRoute['match'][number]
+
+function applies(
+  match: L4Match,
+  { proxy }: GatewayListenerContext,
+  { server, gatewayName: own }: BoundServer,
+  { metadata }: RoutedService,
+): boolean {
+  if (match.port !== undefined && match.port !== server.port.number) return false
+  if (match.gateways?.length)
+    return match.gateways.some(name => gatewayName(name, metadata.namespace) === own)
+  if (match.sourceNamespace !== undefined && match.sourceNamespace !== proxy.namespace) return false
+  return selects(match.sourceLabels, proxy.labels)
+}
+
+function addresses({ destinationSubnets, ...match }: L4Match): MatchInit {
+  const from = 'sourceSubnet' in match ? match.sourceSubnet : undefined
+  return {
+    ...(destinationSubnets?.length ? { prefixRanges: destinationSubnets.map(cidrRange) } : {}),
+    ...(from === undefined ? {} : { sourcePrefixRanges: [cidrRange(from)] }),
+  }
+}
+
+function targetsOf(
+  { indexed }: GatewayListenerContext,
+  { server }: BoundServer,
+  { metadata }: RoutedService,
+  routed: readonly L4RouteDestination[],
+): WeightedTargets {
+  return weightedTargets(routed, destination => {
+    const host = resolveHost(destination.host, metadata.namespace)
+    return clusterNameOf(
+      resolveDestination(indexed.snapshot.services, { ...destination, host }, server.port.number),
+    )
+  })
+}
+
+function causeOf({ kind, metadata }: RoutedService, path: string): Provenance {
+  return { kind, namespace: metadata.namespace, name: metadata.name, path }
+}

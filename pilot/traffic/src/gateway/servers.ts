@@ -1,0 +1,123 @@
+import type { Gateway, GatewayServer } from '@seine/api'
+import type { Provenance } from '@seine/envoy'
+import { byAge, hostCovers, type MeshSnapshot, selects } from '@seine/model'
+import type { Proxy } from '../proxy.ts'
+import { servicesOf } from '../proxy-resources.ts'
+
+/** How a server takes connections, by its protocol and its TLS settings. */
+export type ServerKind = 'http' | 'https' | 'tcp' | 'tls' | 'passthrough'
+
+/** A host of a server, and the namespace whose virtual services may claim it; `*` stands for any. */
+export interface ServerHost {
+  readonly namespace: string
+  readonly host: string
+}
+
+/** A server of a Gateway that a proxy serves. */
+export interface BoundServer {
+  readonly gateway: Gateway
+  /** `namespace/name` of the Gateway. */
+  readonly gatewayName: string
+  readonly server: GatewayServer
+  readonly kind: ServerKind
+  readonly hosts: readonly ServerHost[]
+  readonly cause: Provenance
+}
+
+/** What a proxy listens on, with the servers that share it. All of them take TLS, or none does. */
+export interface GatewayPort {
+  readonly bind: string
+  readonly port: number
+  readonly servers: readonly BoundServer[]
+}
+
+const HTTP = new Set(['HTTP', 'HTTP2', 'GRPC', 'GRPC-WEB'])
+
+/**
+ * The ports that a gateway workload listens on, by the Gateways whose selector it fits, the oldest first. As in
+ * Istio: the number of a server is a port of the workload's own Service, and Envoy listens on the target of that;
+ * on one port HTTP servers share a route table, servers with TLS share it by server name, and what does not go
+ * with the oldest is left out.
+ */
+export function gatewayPorts(snapshot: MeshSnapshot, proxy: Proxy): GatewayPort[] {
+  const ports = new Map<string, { bind: string; port: number; servers: BoundServer[] }>()
+  const targets = targetPorts(snapshot, proxy)
+  for (const gateway of [...snapshot.gateways.values()].sort(byAge)) {
+    if (!selects(gateway.spec.selector, proxy.labels)) continue
+    for (const [index, server] of gateway.spec.servers.entries()) {
+      const bound = bind(gateway, server, index)
+      const address = server.bind || '0.0.0.0'
+      for (const port of targets.get(server.port.number) ?? [server.port.number]) {
+        const key = `${address}_${port}`
+        const found = ports.get(key) ?? { bind: address, port, servers: [] }
+        if (!goesWith(bound, found.servers)) continue
+        found.servers.push(bound)
+        ports.set(key, found)
+      }
+    }
+  }
+  return [...ports.values()].sort((a, b) => a.port - b.port || (a.bind < b.bind ? -1 : 1))
+}
+
+function bind(gateway: Gateway, server: GatewayServer, index: number): BoundServer {
+  const { namespace, name } = gateway.metadata
+  return {
+    gateway,
+    gatewayName: `${namespace}/${name}`,
+    server,
+    kind: kindOf(server),
+    hosts: server.hosts.map(host => hostOf(host, namespace)),
+    cause: { kind: gateway.kind, namespace, name, path: `spec.servers[${index}]` },
+  }
+}
+
+function kindOf({ port, tls }: GatewayServer): ServerKind {
+  if (HTTP.has(port.protocol.toUpperCase())) return 'http'
+  if (!tls) return 'tcp'
+  if ((tls.mode ?? 'PASSTHROUGH') === 'PASSTHROUGH') return 'passthrough'
+  return port.protocol.toUpperCase() === 'HTTPS' ? 'https' : 'tls'
+}
+
+function hostOf(text: string, own: string): ServerHost {
+  const slash = text.indexOf('/')
+  if (slash < 0) return { namespace: '*', host: text }
+  const namespace = text.slice(0, slash)
+  return { namespace: namespace === '.' ? own : namespace, host: text.slice(slash + 1) }
+}
+
+/** Whether a server can share a port with those that have it already. */
+function goesWith(server: BoundServer, others: readonly BoundServer[]): boolean {
+  const [first] = others
+  if (!first) return true
+  if (first.kind === 'http' || server.kind === 'http') return first.kind === server.kind
+  return first.kind !== 'tcp' && server.kind !== 'tcp'
+}
+
+/** The ports of the workload that each port of its own services leads to. */
+function targetPorts(snapshot: MeshSnapshot, proxy: Proxy): Map<number, number[]> {
+  const found = new Map<number, Set<number>>()
+  const workload = snapshot.workloads.get(`${proxy.namespace}/${proxy.name}`)
+  for (const service of servicesOf(snapshot, proxy)) {
+    for (const { number, targetPort } of service.ports) {
+      const target = typeof targetPort === 'string' ? workload?.namedPorts.get(targetPort) : targetPort
+      if (typeof targetPort === 'string' && target === undefined) continue
+      found.set(number, (found.get(number) ?? new Set()).add(target ?? number))
+    }
+  }
+  return new Map([...found].map(([number, ports]) => [number, [...ports].sort((a, b) => a - b)]))
+}
+
+/**
+ * The hosts under which a virtual service of a namespace is reached at a server: of two that cover each other,
+ * the narrower one.
+ */
+export function hostsAt({ hosts }: BoundServer, claimed: readonly string[], namespace: string): string[] {
+  const open = hosts.filter(host => host.namespace === '*' || host.namespace === namespace)
+  const found = claimed.flatMap(claim =>
+    open.flatMap(({ host }) => {
+      if (host === claim || host === '*' || hostCovers(host, claim)) return [claim]
+      return claim === '*' || hostCovers(claim, host) ? [host] : []
+    }),
+  )
+  return [...new Set(found)]
+}

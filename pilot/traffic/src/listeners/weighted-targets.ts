@@ -1,0 +1,26 @@
+import type { Destination, L4RouteDestination } from '@seine/api'
+import type { TcpDestination } from './filters.ts'
+
+/** A TCP proxy's clusters, which share connections by weight. */
+export type WeightedTargets = Pick<TcpDestination, 'statPrefix' | 'clusterSpecifier'>
+
+/** The clusters of a route's destinations. A lone one gets everything, whatever its weight. */
+export function weightedTargets(
+  routed: readonly L4RouteDestination[],
+  clusterOf: (destination: Destination) => string,
+): WeightedTargets {
+  const weighed =
+    routed.length === 1 ? routed.map(one => ({ ...one, weight: 1 })) : routed.filter(one => one.weight)
+  const clusters = weighed.map(({ destination, weight }) => ({
+    name: clusterOf(destination),
+    weight: weight ?? 1,
+  }))
+  const [only, ...others] = clusters
+  return {
+    statPrefix: only?.name ?? '',
+    clusterSpecifier:
+      only && others.length === 0
+        ? { case: 'cluster', value: only.name }
+        : { case: 'weightedClusters', value: { clusters } },
+  }
+}

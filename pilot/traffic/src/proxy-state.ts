@@ -1,0 +1,57 @@
+import type { EncodedResource } from '@seine/envoy'
+import type { GatewayConfiguration } from './gateway/configuration.ts'
+import type { OutboundScope } from './outbound-scope.ts'
+import type { Proxy } from './proxy.ts'
+import { clustersOfListener } from './references.ts'
+
+/** What is kept for a connected proxy. */
+export interface ProxyState {
+  readonly proxy: Proxy
+  /** Proxies of equal workloads have the same outbound listeners. */
+  readonly workload: string
+  scope: OutboundScope
+  inboundListeners: ReadonlyMap<string, EncodedResource>
+  inboundClusters: ReadonlyMap<string, EncodedResource>
+  outboundListeners: ReadonlyMap<string, EncodedResource>
+  /** What it needs whatever it calls; made when it is asked for. */
+  standingClusters: ReadonlySet<string> | undefined
+  /** Of a gateway. */
+  gateway: GatewayConfiguration | undefined
+  /** A gateway's route tables. */
+  tables: ReadonlyMap<string, EncodedResource>
+}
+
+/** The clusters to elsewhere that a proxy gets when it asks for all. */
+export function clustersFor({ gateway, scope }: ProxyState): string[] {
+  return gateway ? [...gateway.clusters].filter(name => scope.clusters.get(name)) : [...scope.clusters.keys()]
+}
+
+/** The clusters that a proxy needs whatever it calls. */
+export function standingClusters({ inboundClusters, outboundListeners }: ProxyState): ReadonlySet<string> {
+  return new Set([...inboundClusters.keys(), ...[...outboundListeners.values()].flatMap(clustersOfListener)])
+}
+
+/** Proxies of workloads with equal keys get the same outbound listeners. */
+export function workloadKey({
+  namespace,
+  workloadName,
+  app,
+  version,
+  serviceAccount,
+  clusterId,
+  type,
+  labels,
+  onDemand,
+}: Proxy): string {
+  return JSON.stringify([
+    namespace,
+    workloadName,
+    app,
+    version,
+    serviceAccount,
+    clusterId,
+    type,
+    labels,
+    onDemand,
+  ])
+}
