@@ -10,8 +10,8 @@ import {
   gatewayName,
   gatewaysOf,
   hostCovers,
-  resolveHost,
   type RoutedService,
+  resolveHost,
   selects,
   virtualServiceHosts,
 } from '@seine/model'
