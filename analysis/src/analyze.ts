@@ -59,7 +59,7 @@ export interface AnalysisInput {
 /** Analysis of a running mesh: after a change it asks only the analyzers whose inputs changed. */
 export class ContinuousAnalysis {
   readonly #options: AnalysisOptions
-  readonly #found = new Map<Analyzer, readonly Finding[]>()
+  #found: ReadonlyMap<Analyzer, readonly Finding[]> = new Map()
   #findings: readonly Finding[] = []
 
   constructor(options: AnalysisOptions = {}) {
@@ -72,16 +72,28 @@ export class ContinuousAnalysis {
   }
 
   /** Takes a change in. @returns the names of the analyzers that had to look again. */
-  update({ resources, broken = [], changedKinds }: AnalysisInput): string[] {
+  update(input: AnalysisInput): string[] {
+    return [...this.steps(input)]
+  }
+
+  /**
+   * Takes a change in, one analyzer at each step, whose name it yields, so that others may have their turn in
+   * between. The findings are the new ones when it has ended; one that is not led to its end must be begun anew.
+   */
+  *steps({ resources, broken = [], changedKinds }: AnalysisInput): Generator<string, void, undefined> {
     const due = analyzers.filter(
       analyzer =>
         !changedKinds || !this.#found.has(analyzer) || analyzer.inputs.some(kind => changedKinds.has(kind)),
     )
-    if (due.length === 0) return []
+    if (due.length === 0) return
     const all = [...resources]
     const context = new AnalysisContext(all, broken, this.#options)
-    for (const analyzer of due) this.#found.set(analyzer, run(analyzer, context))
-    this.#findings = inOrder(withoutSuppressed([...this.#found.values()].flat(), all))
-    return due.map(({ name }) => name)
+    const found = new Map(this.#found)
+    for (const analyzer of due) {
+      found.set(analyzer, run(analyzer, context))
+      yield analyzer.name
+    }
+    this.#found = found
+    this.#findings = inOrder(withoutSuppressed([...found.values()].flat(), all))
   }
 }

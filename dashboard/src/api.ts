@@ -3,6 +3,8 @@ import type {
   ApiProxy,
   ApiProxyConfig,
   Graph,
+  ResourceDetail,
+  ResourceSummary,
   ServiceDetail,
   ServiceSummary,
   TimeSeries,
@@ -67,5 +69,9 @@ export const useTrace = (id: string) => useHub<Trace>(`traces/${encodeURICompone
 export const useProxies = () => useHub<readonly ApiProxy[]>('proxies')
 export const useProxyConfig = (id: string) =>
   useHub<ApiProxyConfig>(`proxies/${encodeURIComponent(id)}/config`, false)
+export const useResources = () => useHub<readonly ResourceSummary[]>('resources')
+/** `path`: the kind, the namespace if it has one, and the name. */
+export const useResource = (path: readonly string[]) =>
+  useHub<ResourceDetail>(`resources/${path.map(encodeURIComponent).join('/')}`)
 export const useProblems = () => useHub<readonly ApiProblem[]>('problems')
 export const useTimeSeries = (of: string) => useHub<TimeSeries>(`timeseries?${of}`)

@@ -62,3 +62,14 @@ export function clockTime(at: number): string {
 export function shortPath(file: string): string {
   return file.split('/').slice(-2).join('/')
 }
+
+/** Where the page of a configuration object is. */
+export function resourcePath(of: {
+  readonly kind?: string | undefined
+  readonly group?: string | undefined
+  readonly namespace?: string | undefined
+  readonly name?: string | undefined
+}): string {
+  const kind = of.group === undefined ? of.kind : `${of.kind}.${of.group}`
+  return ['/config', kind, of.namespace, of.name].filter(part => part).join('/')
+}

@@ -6,6 +6,7 @@ import { createRootRoute, createRoute, createRouter, RouterProvider } from '@tan
 import { StrictMode } from 'react'
 import { createRoot } from 'react-dom/client'
 import { Empty } from './components/states.tsx'
+import { ClusterResourcePage, ConfigPage, NamespacedResourcePage } from './pages/config.tsx'
 import { GraphPage } from './pages/graph.tsx'
 import { ProblemsPage } from './pages/problems.tsx'
 import { ProxiesPage, ProxyPage } from './pages/proxies.tsx'
@@ -28,6 +29,13 @@ const routeTree = root.addChildren([
   createRoute({ getParentRoute: () => root, path: '/traces/$id', component: TracePage }),
   createRoute({ getParentRoute: () => root, path: '/proxies', component: ProxiesPage }),
   createRoute({ getParentRoute: () => root, path: '/proxies/$id', component: ProxyPage }),
+  createRoute({ getParentRoute: () => root, path: '/config', component: ConfigPage }),
+  createRoute({
+    getParentRoute: () => root,
+    path: '/config/$kind/$namespace/$name',
+    component: NamespacedResourcePage,
+  }),
+  createRoute({ getParentRoute: () => root, path: '/config/$kind/$name', component: ClusterResourcePage }),
   createRoute({ getParentRoute: () => root, path: '/problems', component: ProblemsPage }),
 ])
 // The hub may well be on this machine: that the browser thinks it is offline says nothing.

@@ -2,6 +2,7 @@ import { Link, Outlet, useNavigate, useRouterState } from '@tanstack/react-route
 import {
   Boxes,
   CircleAlert,
+  FileText,
   GitFork,
   Keyboard,
   Layers,
@@ -24,6 +25,7 @@ const PAGES = [
   { to: '/workloads', key: 'w', name: 'Workloads', id: 'workloads', icon: Boxes },
   { to: '/traces', key: 't', name: 'Traces', id: 'traces', icon: GitFork },
   { to: '/proxies', key: 'p', name: 'Proxies', id: 'proxies', icon: Radio },
+  { to: '/config', key: 'c', name: 'Configuration', id: 'config', icon: FileText },
   { to: '/problems', key: 'x', name: 'Problems', id: 'problems', icon: CircleAlert },
 ] as const
 

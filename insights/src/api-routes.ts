@@ -1,10 +1,11 @@
 import { errorMessage } from '@seine/kit'
 import type { FastifyError, FastifyReply } from 'fastify'
-import { apiStatuses, configRef } from './config-refs.ts'
+import { apiStatuses } from './config-refs.ts'
 import type { Hub } from './hub.ts'
 import type { HubSpan } from './hub-inputs.ts'
 import { indexOf } from './mesh-index.ts'
 import { apiProxy, apiProxyConfig, podOf } from './proxies-view.ts'
+import { resourceDetail, resourceSummaries } from './resource-views.ts'
 import { SPANS_SCHEMA } from './spans.ts'
 import type { SeriesQuery } from './traffic-view.ts'
 import { byKey } from './views.ts'
@@ -51,8 +52,18 @@ export function addRoutes(hub: Hub): void {
     return apiProxyConfig(config, byKey(inputs.resources()), hub.scraper.stateOf(podOf({ id }))?.certificate)
   })
   app.get('/api/v1/problems', () => hub.problems())
-  app.get('/api/v1/resources', () => [...inputs.resources()].map(configRef))
   app.get('/api/v1/statuses', () => apiStatuses(inputs.resources(), inputs.snapshot()))
+  app.get('/api/v1/resources', async () => resourceSummaries(await hub.resourceInputs()))
+  const resource = async (reply: FastifyReply, key: string) =>
+    found(reply, resourceDetail(key, await hub.resourceInputs()), `there is no ${key}`)
+  app.get<{ Params: { kind: string; namespace: string; name: string } }>(
+    '/api/v1/resources/:kind/:namespace/:name',
+    ({ params: { kind, namespace, name } }, reply) => resource(reply, `${kind}/${namespace}/${name}`),
+  )
+  app.get<{ Params: { kind: string; name: string } }>(
+    '/api/v1/resources/:kind/:name',
+    ({ params: { kind, name } }, reply) => resource(reply, `${kind}//${name}`),
+  )
   app.get<{ Querystring: Query<'service' | 'workload' | 'from' | 'to'> }>(
     '/api/v1/timeseries',
     ({ query }, reply) => {

@@ -82,9 +82,11 @@ export interface Graph {
   readonly edges: readonly GraphEdge[]
 }
 
-/** `GET /resources`, one row: a configuration object with the place it stands at, and in details, what it says. */
+/** A configuration object with the place it stands at, and in details, what it says. */
 export interface ConfigRef {
   readonly kind: string
+  /** Set where two kinds have the same name. */
+  readonly group?: string
   readonly namespace: string
   readonly name: string
   readonly file?: string
@@ -92,6 +94,31 @@ export interface ConfigRef {
   readonly yaml?: unknown
   /** Why it shapes what was asked about; absent in lists of all resources. */
   readonly reasons?: readonly ConfigReason[]
+}
+
+/** `GET /resources`, one row. */
+export interface ResourceSummary extends ConfigRef {
+  readonly problems: number
+  /** The worst of its problems; absent where there are none. */
+  readonly worst?: ApiProblem['severity']
+}
+
+/**
+ * `GET /resources/:kind/:namespace/:name`, and of kinds without namespaces `GET /resources/:kind/:name`. Of a row that
+ * has a `group`, the kind is written `<kind>.<group>`.
+ */
+export interface ResourceDetail extends ResourceSummary {
+  /** The values of a Secret are hidden. */
+  readonly yaml: unknown
+  readonly problemList: readonly ApiProblem[]
+  /** Hostnames of the services whose calls it shapes. */
+  readonly services: readonly string[]
+  /** The workloads whose sidecars, or services, it shapes. */
+  readonly workloads: readonly {
+    readonly namespace: string
+    readonly pod: string
+    readonly workload: string
+  }[]
 }
 
 /** One way in which a configuration object shapes something. */
@@ -113,6 +140,8 @@ export interface ServiceSummary {
   readonly endpoints: number
   readonly traffic: TrafficFigures
   readonly problems: number
+  /** The worst of its problems; absent where there are none. */
+  readonly worst?: ApiProblem['severity']
   /** The id of the node of the graph that calls to it are drawn to. */
   readonly node: string
 }
@@ -168,6 +197,8 @@ export interface WorkloadSummary {
   /** Calls that came as far as it, over the last minute. */
   readonly traffic: TrafficFigures
   readonly problems: number
+  /** The worst of its problems; absent where there are none. */
+  readonly worst?: ApiProblem['severity']
   /** What its sidecar says it waits for; absent when it is ready. */
   readonly waitsFor?: string
 }
@@ -231,12 +262,17 @@ export interface ApiProxyConfig {
 
 /** `GET /problems`, one row. */
 export interface ApiProblem {
-  /** What it is about: configuration, or what runs. */
-  readonly source: 'configuration' | 'sidecar' | 'hub'
+  /**
+   * What it is about: configuration that can't be used as it is written (`configuration`) or that is probably not meant
+   * so (`analysis`), or what runs.
+   */
+  readonly source: 'configuration' | 'analysis' | 'sidecar' | 'hub'
   readonly severity: 'error' | 'warning' | 'info'
   readonly code: string
   readonly message: string
   readonly kind?: string
+  /** Of the object's kind, where two groups have one of that name. */
+  readonly group?: string
   readonly namespace?: string
   readonly name?: string
   readonly path?: string

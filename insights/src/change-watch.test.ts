@@ -19,6 +19,7 @@ function watched() {
   const watch = new ChangeWatch({
     inputs: {
       snapshot: () => state.snapshot,
+      findings: async () => [],
       problems: async () => {
         if (state.away) throw new Error('pilot does not answer')
         return state.problems

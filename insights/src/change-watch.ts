@@ -7,7 +7,7 @@ const LOOK_MS = 1000
 
 /** What the watch needs from outside. */
 export interface ChangeWatchOptions {
-  readonly inputs: Pick<HubInputs, 'snapshot' | 'problems' | 'proxies'>
+  readonly inputs: Pick<HubInputs, 'snapshot' | 'problems' | 'findings' | 'proxies'>
   readonly clock: Clock
   readonly logger: Logger
   /** Whether anyone wants to know: without listeners nothing is looked at. */
@@ -54,8 +54,12 @@ export class ChangeWatch {
 
   async #compare(): Promise<void> {
     const { inputs, tell } = this.#options
-    const [problems, proxies] = await Promise.all([inputs.problems(), inputs.proxies()])
-    const config = `${inputs.snapshot().version} ${JSON.stringify(problems)}`
+    const [problems, findings, proxies] = await Promise.all([
+      inputs.problems(),
+      inputs.findings(),
+      inputs.proxies(),
+    ])
+    const config = `${inputs.snapshot().version} ${JSON.stringify([problems, findings])}`
     const now = { config, proxies: JSON.stringify(proxies) }
     const before = this.#seen
     this.#seen = now

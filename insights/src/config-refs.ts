@@ -4,11 +4,10 @@ import type { ApiStatus, ConfigRef } from './api-types.ts'
 import type { Reason } from './concerns.ts'
 
 /** A resource by name, with the place it stands at. */
-export function configRef({ kind, metadata, origin }: MeshResource): ConfigRef {
+export function configRef(resource: MeshResource): ConfigRef {
+  const { origin } = resource
   return {
-    kind,
-    namespace: metadata.namespace,
-    name: metadata.name,
+    ...refOf(resource),
     ...(origin ? { file: origin.file, line: origin.line } : {}),
   }
 }
@@ -30,12 +29,11 @@ export function shapingRefs(
   return [...resources].flatMap(resource => {
     const reasons = reasonsOf(resource)
     if (reasons.length === 0) return []
-    const { apiVersion, kind, metadata, spec, origin } = resource
-    const { name, namespace } = metadata
+    const { origin } = resource
     return [
       {
         ...configRef(resource),
-        yaml: { apiVersion, kind, metadata: namespace === '' ? { name } : { name, namespace }, spec },
+        yaml: shownYaml(resource),
         reasons: unique(reasons).map(reason => ({
           ...reason,
           ...(origin && reason.path ? { line: origin.locate(reason.path).line } : {}),
@@ -43,6 +41,25 @@ export function shapingRefs(
       },
     ]
   })
+}
+
+/** What an object says, for people. Whoever may look at the hub need not know secrets. */
+export function shownYaml({ apiVersion, kind, metadata, spec }: MeshResource): unknown {
+  const { name, namespace, labels } = metadata
+  const shownMetadata = {
+    name,
+    ...(namespace === '' ? {} : { namespace }),
+    ...(Object.keys(labels).length > 0 ? { labels } : {}),
+  }
+  if (kind !== 'Secret') return { apiVersion, kind, metadata: shownMetadata, spec }
+  const names = Object.keys(spec.data ?? {})
+  return {
+    apiVersion,
+    kind,
+    metadata: shownMetadata,
+    type: spec.type,
+    data: Object.fromEntries(names.map(one => [one, '[hidden]'])),
+  }
 }
 
 function unique(reasons: readonly Reason[]): Reason[] {

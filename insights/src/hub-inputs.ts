@@ -37,6 +37,8 @@ export interface HubInputs {
   snapshot(): MeshSnapshot
   resources(): Iterable<MeshResource>
   problems(): Promise<readonly Problem[]>
+  /** What analysis found that is not among the problems. */
+  findings(): Promise<readonly Problem[]>
   proxies(): Promise<readonly HubProxy[]>
   proxyConfig(id: string): Promise<HubProxyConfig | undefined>
   readonly version: string

@@ -38,6 +38,7 @@ let hub: Hub
 let folder: string
 let model: MeshModel
 let problems: Problem[]
+let findings: Problem[]
 let proxies: HubProxy[]
 
 beforeEach(async () => {
@@ -46,6 +47,7 @@ beforeEach(async () => {
   model = new MeshModel()
   model.apply({ upserts: resourcesOf(...YAML), deletes: [] })
   problems = []
+  findings = []
   proxies = ['web-v1', 'details-v1'].map(pod => ({
     id: `sidecar~127.0.2.1~${pod}.default~default.svc.cluster.local`,
     protocol: 'delta',
@@ -61,6 +63,7 @@ beforeEach(async () => {
     snapshot: () => model.snapshot,
     resources: () => model.resources.values(),
     problems: async () => problems,
+    findings: async () => findings,
     proxies: async () => proxies,
     proxyConfig: async id => (proxies.some(proxy => proxy.id === id) ? config : undefined),
     version: '1.2.3',
@@ -130,6 +133,43 @@ describe('the API', () => {
     expect(await json(`/timeseries?service=${DETAILS}`)).toMatchObject({ points })
     expect(await json('/timeseries?workload=default/details-v1')).toMatchObject({ points })
     expect(await json('/timeseries?from=default/web&to=default/details')).toMatchObject({ points })
+  })
+
+  it('lists objects with what is wrong with them, and shows one with what it shapes', async () => {
+    const resource = { kind: 'VirtualService', namespace: 'default', name: 'details' }
+    findings = [
+      { severity: 'info', code: 'IST0118', message: 'is odd', resource },
+      { severity: 'warning', code: 'IST0130', message: 'is odder', resource, path: 'spec.http[0]' },
+    ]
+    const listed = await json('/resources')
+    expect(listed.map(({ kind, worst }: { kind: string; worst?: string }) => [kind, worst])).toEqual([
+      ['PeerAuthentication', undefined],
+      ['Pod', undefined],
+      ['Pod', undefined],
+      ['Service', undefined],
+      ['VirtualService', 'warning'],
+    ])
+    const shown = await json('/resources/VirtualService/default/details')
+    expect(shown).toMatchObject({
+      ...resource,
+      problems: 2,
+      worst: 'warning',
+      yaml: { kind: 'VirtualService', spec: { hosts: ['details'] } },
+      services: [DETAILS],
+      workloads: [{ namespace: 'default', pod: 'details-v1', workload: 'details-v1' }],
+    })
+    expect(shown.problemList).toMatchObject([{ source: 'analysis' }, { source: 'analysis' }])
+    expect((await get('/api/v1/resources/VirtualService/default/none')).statusCode).toBe(404)
+  })
+
+  it('shows objects of cluster scope, and of a Secret its names', async () => {
+    const secret = `apiVersion: v1\nkind: Secret\nmetadata: {name: cert}\ndata: {tls.key: c2VjcmV0}\n`
+    const namespace = 'apiVersion: v1\nkind: Namespace\nmetadata: {name: shop}\n'
+    model.apply({ upserts: resourcesOf(secret, namespace), deletes: [] })
+    expect(await json('/resources/Namespace/shop')).toMatchObject({ kind: 'Namespace', name: 'shop' })
+    const answer = await get('/api/v1/resources/Secret/default/cert')
+    expect(answer.json().yaml.data).toEqual({ 'tls.key': '[hidden]' })
+    expect(answer.body).not.toContain('c2VjcmV0')
   })
 
   it('says why each object shapes a service or workload, and at which line', async () => {

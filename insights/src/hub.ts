@@ -11,6 +11,7 @@ import type { HubInputs, HubSpan } from './hub-inputs.ts'
 import { indexOf } from './mesh-index.ts'
 import { PilotReader, type PilotState } from './pilot-reader.ts'
 import { apiProblem, hubProblems, rejectionProblems, sidecarProblems } from './problems.ts'
+import type { ResourceViewInputs } from './resource-views.ts'
 import { Scraper } from './scraper.ts'
 import { TraceStore } from './trace-store.ts'
 import { TrafficStore } from './traffic-store.ts'
@@ -127,6 +128,13 @@ export class Hub implements Closable {
     })
   }
 
+  /** What configuration objects are shown from at this moment. */
+  async resourceInputs(): Promise<ResourceViewInputs> {
+    const resources = byKey(this.inputs.resources())
+    const problems = await this.#problems(await this.#pilot.read(), resources)
+    return { index: indexOf(this.inputs.snapshot()), resources: resources.values(), problems }
+  }
+
   version(): VersionInfo {
     const { version, envoyVersion, configFolders } = this.inputs
     const { lastRoundAt, errors } = this.scraper
@@ -147,7 +155,7 @@ export class Hub implements Closable {
   }
 
   async #problems(
-    { proxies, problems, away }: PilotState,
+    { proxies, problems, findings, away }: PilotState,
     resources: ReadonlyMap<string, MeshResource>,
   ): Promise<ApiProblem[]> {
     const { inputs, scraper, traffic, clock } = this
@@ -167,6 +175,7 @@ export class Hub implements Closable {
     return [
       ...hubProblems(traffic, away).map(problem => apiProblem(problem, 'hub')),
       ...problems.map(problem => apiProblem(problem, 'configuration')),
+      ...findings.map(problem => apiProblem(problem, 'analysis')),
       ...rejections.map(problem => apiProblem(problem, 'sidecar')),
       ...sidecars.map(problem => apiProblem(problem, 'sidecar')),
     ]

@@ -45,7 +45,7 @@ export class Views {
 
   services(): ServiceSummary[] {
     return [...this.#inputs.index.snapshot.services.values()]
-      .map(service => this.#serviceSummary(service, this.#problemsOfService(service).length))
+      .map(service => this.#serviceSummary(service, this.#problemsOfService(service)))
       .sort((a, b) => (a.hostname < b.hostname ? -1 : 1))
   }
 
@@ -54,7 +54,7 @@ export class Views {
     const service = index.snapshot.services.get(hostname)
     if (!service) return undefined
     const problemList = this.#problemsOfService(service)
-    const summary = this.#serviceSummary(service, problemList.length)
+    const summary = this.#serviceSummary(service, problemList)
     return {
       ...summary,
       versions: this.#versions(hostname),
@@ -75,7 +75,7 @@ export class Views {
 
   workloads(): WorkloadSummary[] {
     return [...this.#inputs.index.snapshot.workloads.values()]
-      .map(workload => this.#workloadSummary(workload, this.#problemsOfWorkload(workload).length))
+      .map(workload => this.#workloadSummary(workload, this.#problemsOfWorkload(workload)))
       .sort((a, b) => (`${a.pod} ${a.namespace}` < `${b.pod} ${b.namespace}` ? -1 : 1))
   }
 
@@ -87,7 +87,7 @@ export class Views {
     const proxy = this.#proxies.get(`${namespace}/${pod}`)
     const problemList = this.#problemsOfWorkload(workload)
     return {
-      ...this.#workloadSummary(workload, problemList.length),
+      ...this.#workloadSummary(workload, problemList),
       serviceAccount: workload.serviceAccount,
       labels: workload.labels,
       services: index.servicesOf(workload).map(({ hostname }) => hostname),
@@ -100,7 +100,7 @@ export class Views {
     }
   }
 
-  #serviceSummary(service: MeshService, problems: number): ServiceSummary {
+  #serviceSummary(service: MeshService, problems: readonly ApiProblem[]): ServiceSummary {
     const { hostname, name, namespace, external, addresses } = service
     const { index, traffic } = this.#inputs
     return {
@@ -112,7 +112,7 @@ export class Views {
       ports: service.ports.map(port => ({ name: port.name, number: port.number, protocol: port.protocol })),
       endpoints: this.#endpoints(hostname).length,
       traffic: traffic.ofService(hostname),
-      problems,
+      ...problemFigures(problems),
       node: index.nodeOfService(hostname),
     }
   }
@@ -138,7 +138,7 @@ export class Views {
     return (first && endpoints.get(hostname)?.byPort.get(first.number)) ?? []
   }
 
-  #workloadSummary(workload: Workload, problems: number): WorkloadSummary {
+  #workloadSummary(workload: Workload, problems: readonly ApiProblem[]): WorkloadSummary {
     const state = this.#inputs.stateOf(`${workload.namespace}/${workload.name}`)
     return {
       name: workload.workloadName,
@@ -152,7 +152,7 @@ export class Views {
       proxy: this.#proxyState(workload),
       ...(state?.certificate ? { certificate: state.certificate } : {}),
       traffic: this.#inputs.traffic.ofWorkload(workload.namespace, workload.workloadName),
-      problems,
+      ...problemFigures(problems),
       ...(state?.waitsFor === undefined ? {} : { waitsFor: state.waitsFor }),
     }
   }
@@ -187,6 +187,17 @@ export class Views {
       return runs.has(key) || (resource && concerns(resource)) ? problems : []
     })
   }
+}
+
+const SEVERITIES = ['error', 'warning', 'info'] as const
+
+/** How many problems something has, and the worst of them. */
+export function problemFigures(problems: readonly ApiProblem[]): {
+  readonly problems: number
+  readonly worst?: ApiProblem['severity']
+} {
+  const worst = SEVERITIES.find(severity => problems.some(problem => problem.severity === severity))
+  return { problems: problems.length, ...(worst ? { worst } : {}) }
 }
 
 /** Resources by key. */

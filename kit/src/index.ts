@@ -1,4 +1,5 @@
 export * from './cache-folder.ts'
+export * from './certificate-problem.ts'
 export * from './clock.ts'
 export * from './fake-clock.ts'
 export * from './lifecycle.ts'

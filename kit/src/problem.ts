@@ -1,4 +1,7 @@
-/** How bad a {@link Problem} is: an error keeps its resource out of the mesh, a warning and an info do not. */
+/**
+ * How bad a {@link Problem} is: an error keeps its resource out of the mesh, a warning and an info do not. What analysis
+ * finds has the level that Istio gives it, and keeps nothing out.
+ */
 export type Severity = 'error' | 'warning' | 'info'
 
 /** Names one configuration object, as `kubectl` would. `namespace` is empty for cluster-scoped kinds. */

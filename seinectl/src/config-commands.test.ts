@@ -35,12 +35,15 @@ const has = (name: string, text: string) => writeFileSync(join(config, name), te
 const seinectl = (...args: string[]): Promise<Ran> => runCaptured(args, { env: { SEINE_CONFIG: config } })
 
 /** Runs `act` while a hub says that the mesh reads these folders. */
-async function serving(folders: readonly string[], act: (server: string) => Promise<void>): Promise<void> {
-  const hub = createServer((_request, response) =>
-    response
-      .writeHead(200, { 'content-type': 'application/json' })
-      .end(JSON.stringify({ version: '0', configFolders: folders })),
-  )
+async function serving(
+  folders: readonly string[],
+  act: (server: string) => Promise<void>,
+  problems: readonly object[] = [],
+): Promise<void> {
+  const hub = createServer((request, response) => {
+    const answer = request.url === '/api/v1/problems' ? problems : { version: '0', configFolders: folders }
+    response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(answer))
+  })
   await new Promise<void>(resolve => hub.listen(0, '127.0.0.1', resolve))
   try {
     await act(`http://127.0.0.1:${(hub.address() as AddressInfo).port}`)
@@ -238,6 +241,35 @@ describe('get', () => {
       `${route}---\n${rule('reviews')}---\n${rule('ratings').replace('name: ratings', 'name: ratings\n  namespace: shop')}`,
     ),
   )
+
+  it('shows what the running mesh says of the objects, and says nothing without one', async () => {
+    has('a.yaml', route)
+    const problem = {
+      source: 'configuration',
+      severity: 'warning',
+      code: 'IST0130',
+      message: 'is never reached',
+      kind: 'VirtualService',
+      namespace: 'default',
+      name: 'reviews',
+      path: 'spec.http[1]',
+      file: 'a.yaml',
+      line: 3,
+    }
+    const act = async (server: string) => {
+      const table = await seinectl('get', 'vs', '--server', server)
+      expect(table.out).toMatch(/PROBLEMS\nreviews .* IST0130\n/)
+      expect(table.err).toBe(
+        'warning: a.yaml:3: VirtualService default/reviews: spec.http[1]: is never reached [IST0130]\n',
+      )
+      const yaml = await seinectl('get', 'vs', 'reviews', '-o', 'json', '--server', server)
+      expect(JSON.parse(yaml.out).status.validationMessages).toEqual([
+        { type: { code: 'IST0130' }, level: 'WARNING', message: 'is never reached', path: 'spec.http[1]' },
+      ])
+    }
+    await serving([config], act, [problem])
+    expect((await seinectl('get', 'vs')).out).not.toContain('PROBLEMS')
+  })
 
   it('prints tables', async () => {
     expect((await seinectl('get', 'vs')).out).toBe(

@@ -66,6 +66,10 @@ async function answer(
       return pilot
         ? sendJson(response, pilot.problems)
         : send(response, 404, 'text/plain', 'pilot runs elsewhere')
+    case '/debug/findings':
+      return pilot
+        ? sendJson(response, pilot.findings)
+        : send(response, 404, 'text/plain', 'pilot runs elsewhere')
     default:
       return send(response, 404, 'text/plain', 'not found')
   }

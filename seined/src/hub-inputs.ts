@@ -13,6 +13,7 @@ export function localInputs(pilot: Pilot, { configFolders }: SeinedSettings): Hu
     snapshot: () => pilot.snapshot,
     resources: () => pilot.resources,
     problems: async () => pilot.problems,
+    findings: async () => pilot.findings,
     proxies: async () => pilot.proxies(),
     proxyConfig: async id => pilot.configurationOf(id),
     version: VERSION,
@@ -43,6 +44,7 @@ export function remoteInputs(
     snapshot: () => model.snapshot,
     resources: () => model.resources.values(),
     problems: async () => (await get('/debug/problems')) as readonly Problem[],
+    findings: async () => (await get('/debug/findings')) as readonly Problem[],
     proxies: async () => (await get('/debug/syncz')) as readonly HubProxy[],
     proxyConfig: async id => {
       const path = `/debug/config?proxyID=${encodeURIComponent(id)}`

@@ -1,6 +1,16 @@
-import type { MeshResource } from '@seine/api'
+import { type Kind, keyOf, type MeshResource } from '@seine/api'
 import { type Provenance, TypeUrl } from '@seine/envoy'
-import { type Clock, err, type Logger, ok, type Problem, type Registry, type Result } from '@seine/kit'
+import {
+  type Clock,
+  type Closable,
+  certificateProblem,
+  err,
+  type Logger,
+  ok,
+  type Problem,
+  type Registry,
+  type Result,
+} from '@seine/kit'
 import { mixerPlugins } from '@seine/mixer-plugins'
 import { MeshModel, type MeshSnapshot, type ResourceChange } from '@seine/model'
 import {
@@ -17,6 +27,7 @@ import {
   resourceToJson,
   TrafficGenerator,
 } from '@seine/pilot-traffic'
+import { BackgroundAnalysis } from './background-analysis.ts'
 
 /** A resource that a proxy gets, for people. */
 export interface ShownResource {
@@ -47,12 +58,13 @@ interface Connected {
   readonly views: Set<ProxyConfiguration>
 }
 
-/** Pilot: the model of the mesh, its translation, and the ADS server that hands it out. */
-export class Pilot {
+/** Pilot: the model of the mesh, its translation, the ADS server that hands it out, and analysis beside them. */
+export class Pilot implements Closable {
   readonly discovery: DiscoveryServer
   readonly #options: PilotOptions
   readonly #model = new MeshModel()
   readonly #generator: TrafficGenerator
+  readonly #analysis: BackgroundAnalysis
   readonly #proxies = new Map<string, Connected>()
   #sourceProblems: readonly Problem[] = []
   #known = new Set<string>()
@@ -68,6 +80,22 @@ export class Pilot {
       metrics: options.metrics,
       version: () => String(this.#model.snapshot.version),
     })
+    this.#analysis = new BackgroundAnalysis({
+      clock: options.clock,
+      logger: options.logger,
+      certificateProblem: (certificate, key) => certificateProblem(certificate, key, options.clock.now()),
+      read: () => ({
+        resources: this.#model.resources.values(),
+        broken: this.#sourceProblems.flatMap(({ severity, resource }) =>
+          severity === 'error' && resource ? [resource] : [],
+        ),
+      }),
+      onEnd: () => this.#logNewProblems(),
+    })
+  }
+
+  async close(): Promise<void> {
+    await this.#analysis.close()
   }
 
   get snapshot(): MeshSnapshot {
@@ -84,12 +112,22 @@ export class Pilot {
     return [...this.#sourceProblems, ...this.#model.snapshot.problems]
   }
 
+  /**
+   * What analysis found besides. What is among the problems already is left out, for there it also stands what the
+   * mesh does about it.
+   */
+  get findings(): readonly Problem[] {
+    const said = new Set(this.problems.map(subjectOf))
+    return this.#analysis.problems.filter(problem => !said.has(subjectOf(problem)))
+  }
+
   /** Takes a change from a source in, and tells the proxies that it concerns. */
   apply(change: ResourceChange, problems: readonly Problem[]): void {
     this.#sourceProblems = problems
     const { snapshot, changes } = this.#model.apply(change)
     if (snapshot !== this.#generator.snapshot) this.discovery.push(this.#generator.update(snapshot, changes))
     this.#logNewProblems()
+    this.#analysis.changed([...change.upserts, ...change.deletes].map(({ kind }) => kind as Kind))
   }
 
   /** What each proxy has acknowledged. */
@@ -158,7 +196,9 @@ export class Pilot {
   }
 
   #logNewProblems(): void {
-    const now = new Map(this.problems.map(problem => [JSON.stringify(problem), problem]))
+    const now = new Map(
+      [...this.problems, ...this.findings].map(problem => [JSON.stringify(problem), problem]),
+    )
     for (const [key, problem] of now) {
       if (this.#known.has(key)) continue
       const { severity, ...fields } = problem
@@ -169,6 +209,11 @@ export class Pilot {
     }
     this.#known = new Set(now.keys())
   }
+}
+
+/** What a problem is about, whatever its words. */
+function subjectOf({ code, resource, path }: Problem): string {
+  return [code, resource ? keyOf(resource) : '', path ?? ''].join('\n')
 }
 
 /** Of a proxy's streams, Envoy's is the one that asks for most; the agent's own asks for names only. */

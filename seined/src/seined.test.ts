@@ -147,6 +147,28 @@ describe('the control plane', () => {
     expect((await nobody.ended).details).toContain('a token is needed')
   })
 
+  it('analyses what it has at all times, and tells what it found', async () => {
+    await start()
+    const rule = 'route: [{destination: {host: reviews}}]'
+    const route = `apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: reviews}
+spec:
+  hosts: [reviews]
+  http: [{${rule}}, {timeout: 1s, ${rule}}]
+`
+    const codes = async () =>
+      (JSON.parse((await get('/api/v1/problems', ports.hub))[1]) as { code: string; path: string }[]).map(
+        ({ code, path }) => `${code} ${path}`,
+      )
+    await writeFile(join(place.config, 'route.yaml'), route)
+    await eventually(async () => expect(await codes()).toContain('IST0130 spec.http[1]'), { everyMs: 20 })
+    await writeFile(join(place.config, 'route.yaml'), route.replace(`, {timeout: 1s, ${rule}}`, ''))
+    await eventually(async () => expect(await codes()).not.toContain('IST0130 spec.http[1]'), {
+      everyMs: 20,
+    })
+  })
+
   it('survives HTTP requests that make no sense', async () => {
     await start()
     expect(await get('//')).toEqual([404, 'not found'])

@@ -71,7 +71,10 @@ export class Seined implements Closable {
         pilot,
       }),
     )
-    if (pilot) await this.#load(pilot)
+    if (pilot) {
+      this.#parts.push(pilot)
+      await this.#load(pilot)
+    }
     await this.#startTls(pilot, runs('citadel'))
     const hub = runs('hub') ? await this.#startHub(pilot) : undefined
     if (runs('mixer'))

@@ -1,8 +1,9 @@
 import type { ApiTypeStatus, ConfigRef, GraphEdge, TrafficFigures } from '@seine/insights/api-types'
+import { Link } from '@tanstack/react-router'
 import { Lock, LockOpen, ShieldQuestion } from 'lucide-react'
 import type { ReactNode } from 'react'
 import { stringify } from 'yaml'
-import { byteRate, latency, percent, rate, shortPath } from '../format.ts'
+import { byteRate, latency, percent, rate, resourcePath, shortPath } from '../format.ts'
 
 /** The head of a page: its name, what it is about, and what can be chosen. */
 export function PageHead({
@@ -52,6 +53,28 @@ const SYNC_TONE: Readonly<Record<string, Tone>> = {
   'NOT CONNECTED': 'bad',
   NONE: 'muted',
   'NOT SENT': 'muted',
+}
+
+const SEVERITY_TONE = { error: 'bad', warning: 'warn', info: 'muted' } as const
+
+/** How many problems something has, in the colour of the worst; nothing where there are none. */
+export function ProblemBadge({
+  count,
+  worst = 'error',
+  noun = 'problem',
+}: {
+  count: number
+  worst?: keyof typeof SEVERITY_TONE | undefined
+  /** What is counted, in the singular. */
+  noun?: string
+}) {
+  if (count === 0) return null
+  return (
+    <Badge tone={SEVERITY_TONE[worst]}>
+      {count} {noun}
+      {count > 1 && noun !== 'info' ? 's' : ''}
+    </Badge>
+  )
 }
 
 /** What a proxy has acknowledged, in Istio's words. */
@@ -171,6 +194,9 @@ export function ConfigList({ config }: { config: readonly ConfigRef[] }) {
               ) : null}
             </summary>
             <Reasons config={one} />
+            <p>
+              <Link to={resourcePath(one)}>Everything about it</Link>
+            </p>
             <pre className="code">{stringify(one.yaml)}</pre>
           </details>
         </li>

@@ -1,5 +1,6 @@
 import type { ApiProblem } from '@seine/insights/api-types'
-import { shortPath } from '../format.ts'
+import { Link } from '@tanstack/react-router'
+import { resourcePath, shortPath } from '../format.ts'
 import { Badge } from './parts.tsx'
 
 /** Problems with the object, the field and the line that each is about. */
@@ -15,9 +16,14 @@ export function Problems({ problems }: { problems: readonly ApiProblem[] }) {
               {problem.severity}
             </Badge>
             <span className="mono">
-              {problem.kind
-                ? `${problem.kind} ${problem.namespace ? `${problem.namespace}/` : ''}${problem.name ?? ''}`
-                : problem.source}
+              {problem.kind ? (
+                <Link to={resourcePath(problem)}>
+                  {problem.kind} {problem.namespace ? `${problem.namespace}/` : ''}
+                  {problem.name}
+                </Link>
+              ) : (
+                problem.source
+              )}
             </span>
             {problem.file ? (
               <span className="place mono" title={problem.file}>
@@ -27,11 +33,21 @@ export function Problems({ problems }: { problems: readonly ApiProblem[] }) {
             ) : null}
           </div>
           <p>
-            {problem.path ? <code>{problem.path}</code> : null} {problem.message}{' '}
-            <span className="quiet mono">{problem.code}</span>
+            {problem.path ? <code>{problem.path}</code> : null} {problem.message} <Code code={problem.code} />
           </p>
         </li>
       ))}
     </ul>
+  )
+}
+
+/** A problem's code; Istio's are explained in its documentation. */
+function Code({ code }: { code: string }) {
+  if (!/^IST\d{4}$/.test(code)) return <span className="quiet mono">{code}</span>
+  const page = `https://istio.io/latest/docs/reference/config/analysis/${code.toLowerCase()}/`
+  return (
+    <a className="quiet mono" href={page} target="_blank" rel="noreferrer">
+      {code}
+    </a>
   )
 }

@@ -4,7 +4,7 @@ import { useService, useServices } from '../api.ts'
 import { Connections } from '../components/connections.tsx'
 import { Flags } from '../components/flags.tsx'
 import { ListPage } from '../components/list-page.tsx'
-import { Badge, ConfigList, Figures, PageHead, Section } from '../components/parts.tsx'
+import { Badge, ConfigList, Figures, PageHead, ProblemBadge, Section } from '../components/parts.tsx'
 import { Problems } from '../components/problems.tsx'
 import { Loaded } from '../components/states.tsx'
 import { type Column, Table } from '../components/table.tsx'
@@ -19,11 +19,7 @@ const COLUMNS: readonly Column<ServiceSummary>[] = [
     cell: row => (
       <>
         <strong>{row.name}</strong> {row.external ? <Badge tone="muted">external</Badge> : null}
-        {row.problems > 0 ? (
-          <Badge tone="bad">
-            {row.problems} problem{row.problems > 1 ? 's' : ''}
-          </Badge>
-        ) : null}
+        <ProblemBadge count={row.problems} worst={row.worst} />
       </>
     ),
   },

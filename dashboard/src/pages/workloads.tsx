@@ -4,7 +4,15 @@ import { useWorkload, useWorkloads } from '../api.ts'
 import { Connections } from '../components/connections.tsx'
 import { Flags } from '../components/flags.tsx'
 import { ListPage } from '../components/list-page.tsx'
-import { Badge, ConfigList, Figures, PageHead, Section, SyncBadge } from '../components/parts.tsx'
+import {
+  Badge,
+  ConfigList,
+  Figures,
+  PageHead,
+  ProblemBadge,
+  Section,
+  SyncBadge,
+} from '../components/parts.tsx'
 import { Problems } from '../components/problems.tsx'
 import { Loaded } from '../components/states.tsx'
 import type { Column } from '../components/table.tsx'
@@ -24,7 +32,7 @@ const COLUMNS: readonly Column<WorkloadSummary>[] = [
             <Badge tone="warn">not ready</Badge>
           </span>
         )}
-        {row.problems > 0 ? <Badge tone="bad">{row.problems} problems</Badge> : null}
+        <ProblemBadge count={row.problems} worst={row.worst} />
       </>
     ),
   },

@@ -1,6 +1,6 @@
 import type { Browser, BrowserContextOptions, Page } from 'playwright-core'
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
-import { Ask, describeMesh, eventually } from '../harness/index.ts'
+import { Ask, describeMesh, eventually, ROOT, run } from '../harness/index.ts'
 import { launchBrowser } from './browser.ts'
 
 const WAIT_MS = 30_000
@@ -139,6 +139,43 @@ spec:
     await page.getByTestId('empty').waitFor()
   })
 
+  test('what analysis finds is listed, leads to its object, and stands in seinectl too', async () => {
+    const unreachable = `
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: twice, namespace: shop}
+spec:
+  hosts: [front]
+  http:
+    - route: [{destination: {host: front}}]
+    - route: [{destination: {host: front}}]
+`
+    try {
+      await mesh().apply('dashboard-analysis', unreachable)
+      await open('/problems')
+      const row = page.getByTestId('problems-row').filter({ hasText: 'IST0130' })
+      await row.waitFor()
+      expect(await row.innerText()).toContain('dashboard-analysis.yaml:8')
+      await row.getByRole('link', { name: 'VirtualService shop/twice' }).click()
+      await page.getByTestId('resource-yaml').waitFor()
+      expect(await page.locator('main').innerText()).toContain('IST0130')
+      await page.getByRole('link', { name: 'front.shop.svc.cluster.local' }).waitFor()
+      await page.goto(`${mesh().hub.url}/config`)
+      await page.getByTestId('config-row-VirtualService-twice').getByText('1 problem').waitFor()
+      expect(complaints).toEqual([])
+      const analyzed = await run(['npx', '--no-install', 'seinectl', 'analyze', '-o', 'json'], '', ROOT)
+      expect(JSON.parse(analyzed.stdout)).toContainEqual(
+        expect.objectContaining({
+          code: 'IST0130',
+          resource: 'VirtualService shop/twice',
+          path: 'spec.http[1]',
+        }),
+      )
+    } finally {
+      await mesh().remove('dashboard-analysis')
+    }
+  })
+
   test('the theme follows the system, can be changed, and is kept', async () => {
     await open('/services', { colorScheme: 'dark' })
     const theme = () => page.evaluate(() => document.documentElement.dataset['theme'])
@@ -164,7 +201,7 @@ spec:
   })
 
   test('a narrow screen scrolls only down', async () => {
-    for (const path of ['/', '/services', '/workloads', '/proxies', '/traces']) {
+    for (const path of ['/', '/services', '/workloads', '/proxies', '/traces', '/config', '/problems']) {
       await open(path, { viewport: { width: 390, height: 800 } })
       await page.locator('main h1').waitFor()
       const overflow = await page.evaluate(

@@ -35,6 +35,7 @@ export interface HubResource {
 }
 
 export interface HubProblem {
+  readonly source: string
   readonly severity: string
   readonly code: string
   readonly message: string

@@ -104,9 +104,9 @@ function lineOf(text: string, part: string): number {
   return text.split('\n').findIndex(line => line.includes(part)) + 1
 }
 
-/** Problems of the configuration, whatever sidecars have to say. */
+/** What can't be used of the configuration, whatever sidecars and analysis have to say. */
 async function inFiles(mesh: Mesh): Promise<readonly unknown[]> {
-  return (await mesh.hub.problems()).filter(({ file }) => file !== undefined)
+  return (await mesh.hub.problems()).filter(({ source }) => source === 'configuration')
 }
 
 async function allAnswer(mesh: Mesh, version: string): Promise<void> {

@@ -1,9 +1,8 @@
-import { createPrivateKey, X509Certificate } from 'node:crypto'
 import { analyzeObjects, codes, type Finding, type Level } from '@seine/analysis'
-import { errorMessage, formatPosition, formatRef, type ResourceRef } from '@seine/kit'
+import { certificateProblem, formatPosition, formatRef } from '@seine/kit'
 import { loadFiles } from '@seine/source-files'
-import { ask, serverUrl } from '../hub/client.ts'
-import { asList, textAt } from '../hub/json.ts'
+import { serverUrl } from '../hub/client.ts'
+import { type HubProblem, listProblems } from '../hub/problems.ts'
 import { printData } from '../output/data.ts'
 import { printProblems } from '../output/errors.ts'
 import { printError, printWarning } from '../output/message.ts'
@@ -52,44 +51,26 @@ async function analyzeFiles(terminal: Terminal, paths: readonly string[]): Promi
       terminal,
       `${unsupported.length === 1 ? '1 object uses' : `${unsupported.length} objects use`} what this version does not support yet: see seinectl validate`,
     )
-  return { findings: analyzeObjects(objects, { certificateProblem }), failed }
-}
-
-/** What is wrong with a certificate and its key; undefined when nothing is. */
-function certificateProblem(certificate: string, key: string): string | undefined {
-  try {
-    const parsed = new X509Certificate(certificate)
-    if (Date.parse(parsed.validTo) < Date.now()) return `the certificate expired on ${parsed.validTo}`
-    return parsed.checkPrivateKey(createPrivateKey(key)) ? undefined : 'the key is of another certificate'
-  } catch (failure) {
-    return `it can't be read: ${errorMessage(failure)}`
+  const options = {
+    certificateProblem: (certificate: string, key: string) =>
+      certificateProblem(certificate, key, Date.now()),
   }
+  return { findings: analyzeObjects(objects, options), failed }
 }
 
 async function askServer(terminal: Terminal, flag: string | undefined): Promise<Analyzed | undefined> {
-  const answer = await ask(serverUrl(flag, terminal), '/api/v1/problems')
-  if (!answer.ok) {
-    printError(terminal, `${answer.error}; or name files with -f`)
-    return undefined
-  }
-  return { findings: asList(answer.value).flatMap(findingOf), failed: false }
+  const answer = await listProblems(serverUrl(flag, terminal))
+  if (answer.ok) return { findings: answer.value.flatMap(findingOf), failed: false }
+  printError(terminal, `${answer.error}; or name files with -f`)
+  return undefined
 }
 
 const LEVELS: Readonly<Record<string, Level>> = { error: 'Error', warning: 'Warning', info: 'Info' }
 
 /** One problem of the hub, if it is one of analysis. */
-function findingOf(row: unknown): Finding[] {
-  const code = textAt(row, 'code')
-  const level = LEVELS[textAt(row, 'severity')]
-  if (!(code in codes) || !level) return []
-  const resource: ResourceRef = {
-    kind: textAt(row, 'kind'),
-    namespace: textAt(row, 'namespace'),
-    name: textAt(row, 'name'),
-  }
-  const [file, line, column] = [textAt(row, 'file'), textAt(row, 'line'), textAt(row, 'column')]
-  const position = file === '' ? {} : { position: { file, line: Number(line), column: Number(column) } }
-  return [{ code, level, resource, message: textAt(row, 'message'), path: textAt(row, 'path'), ...position }]
+function findingOf({ severity, ...problem }: HubProblem): Finding[] {
+  const level = LEVELS[severity]
+  return problem.code in codes && level ? [{ ...problem, level }] : []
 }
 
 function dataOf({ code, level, resource, message, path }: Finding) {

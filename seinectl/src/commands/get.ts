@@ -1,14 +1,16 @@
 import { existsSync } from 'node:fs'
 import { definitionOf, groupOf, type KindDefinition, type MeshResource } from '@seine/api'
-import { err, ok, type Result } from '@seine/kit'
+import { err, ok, type Problem, type Result } from '@seine/kit'
 import { ConfigStore } from '../config/config-store.ts'
-import { configFolders, type FolderFlags } from '../config/folders.ts'
-import { kindOf, qualifiedKind, qualifiedName } from '../config/names.ts'
+import { type FolderFlags, meshFolders } from '../config/folders.ts'
+import { keyOfResource, kindOf, qualifiedKind, qualifiedName } from '../config/names.ts'
 import { toObject } from '../config/object-data.ts'
+import { serverUrl } from '../hub/client.ts'
+import { byObject, type HubProblem, listProblems } from '../hub/problems.ts'
 import { printData } from '../output/data.ts'
-import { problemText } from '../output/errors.ts'
+import { printProblems, problemText } from '../output/errors.ts'
 import { printError, printWarning } from '../output/message.ts'
-import { table } from '../output/table.ts'
+import { type Cell, table } from '../output/table.ts'
 import { withStatuses } from '../statuses.ts'
 import { ExitCode, type Terminal } from '../terminal.ts'
 import { columnsOf } from './get-columns.ts'
@@ -25,7 +27,10 @@ interface Query {
   readonly names: readonly string[]
 }
 
-/** Prints objects of the configuration folder. */
+/** What a running mesh says of the objects, by their keys; undefined where none reads them. */
+type Known = ReadonlyMap<string, readonly HubProblem[]> | undefined
+
+/** Prints objects of the configuration folder, with what the mesh that reads it says of them. */
 export async function get(
   terminal: Terminal,
   kinds: string,
@@ -37,23 +42,32 @@ export async function get(
     printError(terminal, query.error)
     return ExitCode.usage
   }
-  const folders = await configFolders(flags, terminal)
+  const folders = await meshFolders(flags, terminal)
   if (!folders.ok) {
     printError(terminal, folders.error)
     return ExitCode.failed
   }
-  for (const folder of folders.value)
-    if (!existsSync(folder)) printWarning(terminal, `there is no folder ${folder}`)
-  const store = await ConfigStore.open(folders.value)
+  const { own, complete } = folders.value
+  for (const folder of own) if (!existsSync(folder)) printWarning(terminal, `there is no folder ${folder}`)
+  const store = await ConfigStore.open(own)
   for (const problem of store.problems)
     if (problem.severity === 'error') printWarning(terminal, problemText(problem))
   const found = select(withStatuses(store.resources()), query.value, flags)
   const missing = query.value.names.filter(name => !found.some(resource => resource.metadata.name === name))
-  await print(terminal, found, query.value, flags)
+  const known = complete ? await askMesh(terminal, flags) : undefined
+  await print(terminal, found, query.value, flags, known)
   const kind = query.value.definitions.map(qualifiedKind).join(', ')
   for (const name of missing)
     printError(terminal, `${kind} "${name}" not found${whereOf(query.value, flags)}`)
   return missing.length > 0 ? ExitCode.failed : ExitCode.ok
+}
+
+async function askMesh(terminal: Terminal, flags: GetFlags): Promise<Known> {
+  if (flags.output === 'name') return undefined
+  const answer = await listProblems(serverUrl(flags.server, terminal))
+  if (answer.ok) return byObject(answer.value)
+  printWarning(terminal, `what the mesh says of the objects is not known: ${answer.error}`)
+  return undefined
 }
 
 /** `vs`, `vs,dr`, `vs/reviews`, `all`. */
@@ -98,9 +112,10 @@ async function print(
   found: readonly MeshResource[],
   query: Query,
   flags: GetFlags,
+  known: Known,
 ): Promise<void> {
   if (flags.output === 'json' || flags.output === 'yaml')
-    return printObjects(terminal, found, query, flags.output)
+    return printObjects(terminal, found, query, flags.output, known)
   if (found.length === 0) {
     if (query.names.length === 0) terminal.err(`no resources found${whereOf(query, flags)}\n`)
     return
@@ -116,9 +131,25 @@ async function print(
       kinds.length > 1,
       flags,
       terminal.colour.out,
+      known,
     ),
   )
   terminal.out(tables.join('\n'))
+  printFindings(terminal, found, known)
+}
+
+/** What the mesh says of the objects that were shown, each in a line. */
+function printFindings(terminal: Terminal, found: readonly MeshResource[], known: Known): void {
+  const problems = found.flatMap(resource => known?.get(keyOfResource(resource)) ?? [])
+  printProblems(terminal, problems.map(asProblem))
+}
+
+function asProblem({ severity, path, ...problem }: HubProblem): Problem {
+  return {
+    ...problem,
+    severity: severity === 'error' || severity === 'warning' ? severity : 'info',
+    ...(path === '' ? {} : { path }),
+  }
 }
 
 /** What makes kinds differ: two groups may have one of the same name. */
@@ -131,12 +162,30 @@ async function printObjects(
   found: readonly MeshResource[],
   query: Query,
   format: 'json' | 'yaml',
+  known: Known,
 ): Promise<void> {
   const [first] = found
-  const objects = found.map(toObject)
+  const objects = found.map(resource => withMessages(toObject(resource), known?.get(keyOfResource(resource))))
   if (query.names.length === 1 && query.definitions.length === 1) {
     if (first) await printData(terminal, objects[0], format)
   } else await printData(terminal, { apiVersion: 'v1', kind: 'List', items: objects }, format)
+}
+
+const LEVELS: Readonly<Record<string, string>> = { error: 'ERROR', warning: 'WARNING' }
+
+/** The object with the mesh's messages where Istio puts those of its analysis. */
+function withMessages(
+  object: Record<string, unknown>,
+  problems: readonly HubProblem[] | undefined,
+): Record<string, unknown> {
+  if (!problems?.length) return object
+  const validationMessages = problems.map(({ code, severity, message, path }) => ({
+    type: { code },
+    level: LEVELS[severity] ?? 'INFO',
+    message,
+    ...(path === '' ? {} : { path }),
+  }))
+  return { ...object, status: { ...(object['status'] ?? {}), validationMessages } }
 }
 
 function tableOf(
@@ -144,6 +193,7 @@ function tableOf(
   withKind: boolean,
   flags: GetFlags,
   colour: boolean,
+  known: Known,
 ): string {
   const [first] = resources
   if (!first) return ''
@@ -154,15 +204,25 @@ function tableOf(
     ...(namespaced ? ['NAMESPACE'] : []),
     'NAME',
     ...columns.map(column => column.title),
+    ...(known ? ['PROBLEMS'] : []),
     ...(wide ? ['FILE'] : []),
   ]
-  const rows = resources.map(resource => [
+  const rows = resources.map((resource): Cell[] => [
     ...(namespaced ? [resource.metadata.namespace] : []),
     withKind ? qualifiedName(resource) : resource.metadata.name,
     ...columns.map(column => column.value(resource) || '<none>'),
+    ...(known ? [problemsCell(known.get(keyOfResource(resource)) ?? [])] : []),
     ...(wide ? [resource.origin ? `${resource.origin.file}:${resource.origin.line}` : ''] : []),
   ])
   return table(head, rows, colour)
+}
+
+/** The codes, in the colour of the worst. */
+function problemsCell(problems: readonly HubProblem[]): Cell {
+  if (problems.length === 0) return '<none>'
+  const has = (severity: string) => problems.some(problem => problem.severity === severity)
+  const text = [...new Set(problems.map(({ code }) => code))].join(',')
+  return { text, style: has('error') ? 'red' : has('warning') ? 'yellow' : 'dim' }
 }
 
 function whereOf(query: Query, flags: GetFlags): string {
