@@ -41,6 +41,7 @@ const MAY_IMPORT = {
     'citadel',
     'injector',
     'insights',
+    'analysis',
   ],
   seinectl: [
     'api',
