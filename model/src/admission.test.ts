@@ -106,3 +106,60 @@ describe('a destination rule', () => {
     expect(problems()).toEqual([])
   })
 })
+
+const root = `
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: reviews, namespace: default}
+spec:
+  hosts: [reviews]
+  http: [{match: [{uri: {prefix: /a}}], delegate: {name: part}}]
+`
+const part = (prefix: string, subset: string) => `
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: part, namespace: default}
+spec:
+  http: [{match: [{uri: {prefix: ${prefix}}}], route: [{destination: {host: reviews, subset: ${subset}}}]}]
+`
+
+describe('a delegate', () => {
+  it('may come after what delegates to it, and its routes follow it', () => {
+    const { write, remove, route, problems } = mesh(rule('v1', 'v2'), root)
+    expect(route()).toBeUndefined()
+    expect(problems()).toEqual([
+      expect.stringMatching(
+        /spec.http\[0\].delegate: there is no VirtualService default\/part .+\[IST0101\]$/,
+      ),
+    ])
+    write(part('/a/b', 'v1'))
+    expect([route(), problems()]).toEqual(['v1', []])
+    write(part('/a/b', 'v2'))
+    expect(route()).toBe('v2')
+    remove(part('/a/b', 'v2'))
+    expect(route()).toBeUndefined()
+  })
+
+  it('keeps its last good version in force by itself', () => {
+    const { write, route, problems } = mesh(rule('v1'), root, part('/a', 'v1'))
+    write(part('/a', 'v2'))
+    expect(route()).toBe('v1')
+    expect(problems()).toEqual([expect.stringMatching(/VirtualService default\/part: .+\[IST0101\]$/)])
+    write(rule('v1', 'v2'))
+    expect([route(), problems()]).toEqual(['v2', []])
+  })
+
+  it('whose match is outside of the one that delegates is told of', () => {
+    const { write, route, problems } = mesh(rule('v1'), root, part('/b', 'v1'))
+    expect(route()).toBeUndefined()
+    expect(problems()).toEqual([expect.stringMatching(/\[delegate-conflict\]$/)])
+    write(part('/a', 'v1'))
+    expect([route(), problems()]).toEqual(['v1', []])
+  })
+
+  it('is none any more once it has hosts', () => {
+    const { write, route } = mesh(rule('v1'), root, part('/a', 'v1'))
+    write(part('/a', 'v1').replace('http:', 'hosts: [other.example]\n  http:'))
+    expect(route()).toBeUndefined()
+  })
+})

@@ -1,6 +1,7 @@
 import { type DestinationRule, type MeshResource, refOf, type VirtualService } from '@seine/api'
 import { formatRef, type Problem } from '@seine/kit'
 import { byAge } from './age.ts'
+import { type Delegated, delegatesOf, withDelegates } from './delegation.ts'
 import { destinationsOf, virtualServiceHosts } from './destinations.ts'
 import type { RoutedService } from './gateway-api/index.ts'
 import { hostCovers, resolveHost } from './host.ts'
@@ -21,10 +22,21 @@ export class Admission {
   /** What keeps the last written version out of force, by key. */
   readonly #broken = new Map<string, readonly Problem[]>()
   readonly #waiting = new Map<string, Problem>()
+  /** The version of each virtual service that is in force, as it was written. */
+  readonly #inForce = new Map<string, VirtualService>()
+  /** Those in force that delegate. */
+  readonly #roots = new Set<string>()
+  /** What came of those that delegate, with what it was made from. */
+  readonly #delegated = new Map<string, Delegated & { readonly inputs: readonly unknown[] }>()
   #conflicts: readonly Problem[] = []
 
   get problems(): readonly Problem[] {
-    return [...this.#conflicts, ...this.#waiting.values(), ...[...this.#broken.values()].flat()]
+    return [
+      ...this.#conflicts,
+      ...this.#waiting.values(),
+      ...[...this.#broken.values()].flat(),
+      ...[...this.#delegated.values()].flatMap(({ problems }) => problems),
+    ]
   }
 
   /** Takes a new version of an object. */
@@ -55,7 +67,8 @@ export class Admission {
   moved(resource: MeshResource): void {
     const key = nameOf(resource)
     if (resource.kind === 'VirtualService') {
-      if (this.#broken.has(key) || this.#conflicts.length > 0) this.write(resource)
+      const isReported = this.#broken.has(key) || this.#delegated.has(key)
+      if (isReported || this.#conflicts.length > 0) this.write(resource)
     } else if (resource.kind === 'DestinationRule' && this.#waiting.has(key)) this.write(resource)
   }
 
@@ -110,6 +123,9 @@ export class Admission {
       const written = this.#services.get(key)
       if (!written) {
         this.#broken.delete(key)
+        this.#inForce.delete(key)
+        this.#roots.delete(key)
+        this.#delegated.delete(key)
         if (update.current('virtualServices').has(key)) update.delete('virtualServices', key)
         continue
       }
@@ -119,8 +135,30 @@ export class Admission {
       })
       if (problems.length > 0) this.#broken.set(key, problems)
       else this.#broken.delete(key)
-      if (problems.length === 0 && update.current('virtualServices').get(key) !== written)
-        update.set('virtualServices', key, written)
+      if (problems.length > 0 || this.#inForce.get(key) === written) continue
+      this.#inForce.set(key, written)
+      if (delegatesOf(written).length > 0) {
+        this.#roots.add(key)
+        continue
+      }
+      this.#roots.delete(key)
+      this.#delegated.delete(key)
+      update.set('virtualServices', key, written)
+    }
+    this.#delegate(update)
+  }
+
+  /** Puts the routes of delegates into the virtual services that delegate to them, where one of the two changed. */
+  #delegate(update: Update): void {
+    for (const key of this.#roots) {
+      const root = this.#inForce.get(key)
+      if (!root) continue
+      const inputs = [root, ...delegatesOf(root).map(name => this.#inForce.get(name))]
+      const known = this.#delegated.get(key)?.inputs
+      if (known?.length === inputs.length && known.every((input, index) => input === inputs[index])) continue
+      const made = withDelegates(root, name => this.#inForce.get(name))
+      this.#delegated.set(key, { ...made, inputs })
+      update.set('virtualServices', key, made.service)
     }
   }
 

@@ -113,6 +113,7 @@ const routed = fc
         retryOn: mostly(['5xx,503', 'connect-failure'], ['', 'nonsense']),
         backoff: duration,
         retryIgnorePreviousHosts: fc.boolean(),
+        retryRemoteLocalities: fc.boolean(),
       }),
     }),
     fc.oneof(
@@ -132,6 +133,7 @@ const redirected = fc
       derivePort: pick(['FROM_PROTOCOL_DEFAULT', 'FROM_REQUEST_PORT']),
       scheme: pick(['http', 'https']),
       redirectCode: pick([301, 308]),
+      prefixRewrite: pick(['/newer']),
     }),
     some(common),
   )
@@ -146,6 +148,14 @@ const answered = fc
     some(common),
   )
   .map(([directResponse, rest]): Body => ({ ...rest, directResponse }))
+
+/** Who delegates to whom is a matter of luck: names are few. */
+const delegating = fc
+  .tuple(
+    fc.record({ name: pick(['web', 'delegate']), namespace: pick(['a', 'b']) }, { requiredKeys: ['name'] }),
+    some({ name: common.name, match: common.match, headers }),
+  )
+  .map(([delegate, rest]): Body => ({ ...rest, delegate }))
 
 const tcpRoute = fc.record(
   {
@@ -179,6 +189,7 @@ const virtualServiceSpec = fc.record(
         { arbitrary: routed, weight: 4 },
         { arbitrary: redirected, weight: 1 },
         { arbitrary: answered, weight: 1 },
+        { arbitrary: delegating, weight: 2 },
       ),
       { maxLength: 3 },
     ),
@@ -187,8 +198,18 @@ const virtualServiceSpec = fc.record(
   { requiredKeys: ['hosts'] },
 )
 
+const delegateSpec = fc.record(
+  {
+    exportTo: fc.array(pick(['*', '.', 'b']), { maxLength: 1 }),
+    http: fc.array(fc.oneof(routed, redirected, answered), { minLength: 1, maxLength: 2 }),
+  },
+  { requiredKeys: ['http'] },
+)
+
 /** The body of a VirtualService. */
-export const randomVirtualService: fc.Arbitrary<Body> = fc.record({ spec: virtualServiceSpec })
+export const randomVirtualService: fc.Arbitrary<Body> = fc.record({
+  spec: fc.oneof({ arbitrary: virtualServiceSpec, weight: 3 }, { arbitrary: delegateSpec, weight: 1 }),
+})
 
 const hashing = fc
   .tuple(

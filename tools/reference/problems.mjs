@@ -36,6 +36,10 @@ const CODES = {
     "A workload's certificate should have been renewed by now.",
     "The agent's log says why it was not.",
   ],
+  'delegate-conflict': [
+    'A route of a delegate matches nothing that the route which delegates to it is for: it is left out.',
+    'Let its match be within the other one. Of two regular expressions nobody can tell.',
+  ],
   'duplicate-resource': [
     'The same object (kind, namespace, name) is written twice. The one that was there first counts; when both are read at once, the first in the order of files.',
     'Remove one of the two.',

@@ -172,7 +172,7 @@ const httpRoute = z
   .superRefine(oneOf(['mirrorPercentage', 'mirrorPercent', 'mirror_percent']))
   .superRefine((route, context) => {
     checkWeights(route.route, context)
-    if (!route.route) checkUnrouted(route, context)
+    if (!route.route && !route.delegate) checkUnrouted(route, context)
     if (!route.mirror) checkMirrorShare(route, context)
   })
 

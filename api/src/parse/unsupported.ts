@@ -39,11 +39,6 @@ export const UNSUPPORTED_KINDS: ReadonlySet<string> = new Set([
  * alternative, taking it and ignoring the field, would let people believe in something that does not happen.
  */
 export const UNSUPPORTED: Partial<Record<Kind, readonly Pattern[]>> = {
-  VirtualService: [
-    path('http.*.delegate'),
-    path('http.*.retries.retryRemoteLocalities'),
-    path('http.*.redirect.prefixRewrite'),
-  ],
   DestinationRule: [
     path('workloadSelector'),
     ...POLICIES.flatMap(policy => [
@@ -169,15 +164,13 @@ function unsupportedValues(kind: Kind, spec: unknown): Unsupported[] {
 }
 
 function unsupportedRouting(spec: VirtualServiceSpec): Unsupported[] {
-  const { gateways, hosts } = spec
+  const { gateways } = spec
   const found: Unsupported[] = []
   if (!gateways?.length || gateways.includes('mesh')) {
     const places = ['tls', 'tcp.*.match.*.destinationSubnets', 'tcp.*.match.*.sourceSubnet']
     for (const at of places.flatMap(place => occurrences(spec, path(place), [])))
       found.push({ path: at, message: 'is not supported for sidecars yet, for gateways only' })
   }
-  if (!hosts?.length)
-    found.push({ path: ['hosts'], message: 'a VirtualService without hosts is not supported yet' })
   return found
 }
 

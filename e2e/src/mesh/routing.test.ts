@@ -4,7 +4,9 @@ import {
   countBy,
   describeMesh,
   destinationRule,
+  documents,
   expectShare,
+  resource,
   to,
   virtualService,
 } from '../harness/index.ts'
@@ -133,6 +135,33 @@ describeMesh('routing', mesh => {
     expect((await at('/kept'))?.path).toBe('/kept')
   })
 
+  test('a delegate has the routes of a part of the paths, and takes the rest from who delegates', async () => {
+    const root = [
+      { match: [{ uri: { prefix: '/shop' } }], delegate: { name: 'part' }, rewrite: { uri: '/rewritten' } },
+      { route: [to('echo', 'v1')] },
+    ]
+    const part = (subset: string) =>
+      resource('networking.istio.io/v1', 'VirtualService', 'shop', 'part', {
+        spec: {
+          http: [
+            { match: [{ uri: { prefix: '/shop/cart' } }], route: [to('echo', 'v2')] },
+            { match: [{ uri: { prefix: '/elsewhere' } }], route: [to('echo', 'v2')] },
+            { route: [to('echo', subset)] },
+          ],
+        },
+      })
+    await mesh().apply('routing', documents(virtualService('echo', root), part('v3')))
+    const at = async (path: string) => {
+      const { echo } = await client().get(`http://echo${path}`)
+      return [echo?.version, echo?.path]
+    }
+    expect(await at('/shop/cart/1')).toEqual(['v2', '/rewritten/1'])
+    expect(await at('/shop/x')).toEqual(['v3', '/rewritten/x'])
+    expect(await at('/elsewhere')).toEqual(['v1', '/elsewhere'])
+    await mesh().apply('routing', documents(virtualService('echo', root), part('v1')))
+    expect(await at('/shop/x')).toEqual(['v1', '/rewritten/x'])
+  })
+
   test('redirects and direct responses come from the sidecar', async () => {
     await apply(
       {
@@ -143,6 +172,7 @@ describeMesh('routing', mesh => {
         match: [{ uri: { exact: '/secure' } }],
         redirect: { scheme: 'https', derivePort: 'FROM_PROTOCOL_DEFAULT' },
       },
+      { match: [{ uri: { prefix: '/old/' } }], redirect: { prefixRewrite: '/new/' } },
       {
         match: [{ uri: { exact: '/teapot' } }],
         directResponse: { status: 418, body: { string: 'short and stout' } },
@@ -153,6 +183,8 @@ describeMesh('routing', mesh => {
     expect([gone.status, gone.headers['location']]).toEqual([302, 'http://www.example.com/found'])
     const secure = await client().get('http://echo/secure')
     expect([secure.status, secure.headers['location']]).toEqual([301, 'https://echo/secure'])
+    const moved = await client().get('http://echo/old/page?q=1')
+    expect([moved.status, moved.headers['location']]).toEqual([301, 'http://echo/new/page?q=1'])
     const teapot = await client().get('http://echo/teapot')
     expect([teapot.status, teapot.body]).toEqual([418, 'short and stout'])
   })

@@ -51,6 +51,8 @@ export interface RoutedHttp extends HttpRoute {
   readonly brokenWeight?: number | undefined
   /** What the route was derived from. */
   readonly cause?: Cause | undefined
+  /** The route that delegates to this one. */
+  readonly via?: Cause | undefined
 }
 
 /** A route of connections as the mesh holds it; the share without a destination is closed. */

@@ -96,6 +96,16 @@ describe('what an update announces', () => {
     })
   })
 
+  it('of a delegate: the virtual host of who delegates to it', () => {
+    const http = [{ match: [{ uri: { prefix: '/a' } }], delegate: { name: 'part' } }]
+    const delegating = objectYaml(NETWORKING, 'VirtualService', 'web', { hosts: ['web'], http })
+    const part = (to: string) =>
+      objectYaml(NETWORKING, 'VirtualService', 'part', { http: [{ route: [{ destination: { host: to } }] }] })
+    const { write, generator } = mesh(delegating, part('web'))
+    expect(write(part('api'))).toEqual({ VHDS: [`80/${full('web')}`], RDS: ['80'] })
+    expect(generator.lastRefreshed).toEqual([full('web')])
+  })
+
   it('of a route: one virtual host, and its table for who takes tables whole', () => {
     const { write, generator } = mesh()
     expect(write(route('web', { host: 'api' }))).toEqual({ VHDS: [`80/${full('web')}`], RDS: ['80'] })

@@ -15,7 +15,7 @@ function inOrder(a: RoutedService, b: RoutedService): number {
   return Number(b.derivation?.consumer ?? false) - Number(a.derivation?.consumer ?? false) || byAge(a, b)
 }
 
-/** The virtual services of a snapshot that apply to sidecars, by host, oldest first. */
+/** The virtual services of a snapshot that apply to sidecars, by host, oldest first. Delegates have no hosts. */
 export class VirtualServiceIndex {
   readonly #exact = new Map<string, RoutedService[]>()
   readonly #wildcards: [host: string, service: RoutedService][] = []
@@ -23,7 +23,9 @@ export class VirtualServiceIndex {
   #senders: ReadonlyMap<string, readonly RoutedService[]> | undefined
 
   constructor(snapshot: MeshSnapshot) {
-    this.#all = [...snapshot.virtualServices.values()].filter(appliesToSidecars).sort(inOrder)
+    this.#all = [...snapshot.virtualServices.values()]
+      .filter(service => service.spec.hosts?.length && appliesToSidecars(service))
+      .sort(inOrder)
     for (const service of this.#all) {
       for (const host of virtualServiceHosts(service)) {
         if (host.startsWith('*')) this.#wildcards.push([host, service])

@@ -87,10 +87,15 @@ const http = fc.oneof(
     weight: 1,
     arbitrary: fc
       .tuple(
-        fc.record(
-          { uri: pick(['/moved']), authority: pick(['new.example']), scheme: pick(['https']) },
-          { requiredKeys: ['uri'] },
-        ),
+        fc
+          .tuple(
+            fc.oneof(
+              pick(['/moved']).map(uri => ({ uri })),
+              pick(['/', '/newer']).map(prefixRewrite => ({ prefixRewrite })),
+            ),
+            some({ authority: pick(['new.example']), scheme: pick(['https']) }),
+          )
+          .map(([path, rest]) => ({ ...path, ...rest })),
         some(matched),
         pick([301, 308]),
       )

@@ -5,6 +5,7 @@ import {
   RedirectAction_RedirectResponseCode as RedirectCode,
   type Route,
   type RouteAction,
+  type RouteMatch,
 } from '@seine/envoy/envoy/config/route/v3/route_components'
 import { CorsPolicySchema } from '@seine/envoy/envoy/extensions/filters/http/cors/v3/cors'
 import { HTTPFaultSchema } from '@seine/envoy/envoy/extensions/filters/http/fault/v3/fault'
@@ -77,7 +78,7 @@ function actionOf(configuration: ProxyConfiguration, route: Route, request: Http
     }
   switch (action.case) {
     case 'redirect': {
-      const { status, location } = redirectOf(action.value, request)
+      const { status, location } = redirectOf(action.value, route.match, request)
       return {
         summary: `redirected to ${location}`,
         details,
@@ -165,7 +166,7 @@ function routeDetails(action: RouteAction): string[] {
   found.push(hasTimeout ? `must be answered within ${milliseconds(timeout)}` : 'may take any time')
   if (retry)
     found.push(
-      `is tried again up to ${retry.numRetries ?? 1} times on ${retry.retryOn}${retry.perTryTimeout ? `, each within ${milliseconds(retry.perTryTimeout)}` : ''}`,
+      `is tried again up to ${retry.numRetries ?? 1} times on ${retry.retryOn}${retry.perTryTimeout ? `, each within ${milliseconds(retry.perTryTimeout)}` : ''}${retry.retryPriority ? ', in other places too' : ''}`,
     )
   if (prefixRewrite) found.push(`the matched part of its path becomes ${prefixRewrite}`)
   if (regexRewrite)
@@ -240,14 +241,18 @@ const REDIRECT_STATUS: Readonly<Record<RedirectCode, number>> = {
   [RedirectCode.PERMANENT_REDIRECT]: 308,
 }
 
-function redirectOf(action: RedirectAction, request: HttpRequest): { status: number; location: string } {
+function redirectOf(
+  action: RedirectAction,
+  match: RouteMatch | undefined,
+  request: HttpRequest,
+): { status: number; location: string } {
   const scheme =
     action.schemeRewriteSpecifier.case === 'schemeRedirect'
       ? action.schemeRewriteSpecifier.value
       : request.scheme
   const [host = '', port] = request.authority.split(/:(\d+)$/)
   const query = request.path.includes('?') ? request.path.slice(request.path.indexOf('?')) : ''
-  const replaced = redirectedPath(action, normalizedPath(request))
+  const replaced = redirectedPath(action, match, normalizedPath(request))
   const path = action.stripQuery || replaced.includes('?') ? replaced : `${replaced}${query}`
   // A port that was the old scheme's own means nothing under another; a new host brings none along.
   const isDefault = port === (request.scheme === 'https' ? '443' : '80') && scheme !== request.scheme
@@ -259,12 +264,24 @@ function redirectOf(action: RedirectAction, request: HttpRequest): { status: num
   }
 }
 
-function redirectedPath({ pathRewriteSpecifier: change }: RedirectAction, path: string): string {
+function redirectedPath(
+  { pathRewriteSpecifier: change }: RedirectAction,
+  match: RouteMatch | undefined,
+  path: string,
+): string {
   if (change.case === 'pathRedirect') return change.value
+  if (change.case === 'prefixRewrite') return change.value + path.slice(matchedLength(match, path))
   if (change.case !== 'regexRewrite') return path
   return RE2JS.compile(change.value.pattern?.regex ?? '')
     .matcher(path)
     .replaceAll(javaSubstitution(change.value.substitution))
+}
+
+/** How much of a path a match is about: its prefix, or all of it. */
+function matchedLength(match: RouteMatch | undefined, path: string): number {
+  const specifier = match?.pathSpecifier
+  const isPrefix = specifier?.case === 'prefix' || specifier?.case === 'pathSeparatedPrefix'
+  return isPrefix ? specifier.value.length : path.length
 }
 
 /** Envoy writes groups as `\\1` and a backslash as two; re2js writes `$1`, and escapes with a backslash. */

@@ -24,6 +24,7 @@ import {
 import { CorsPolicySchema } from '@seine/envoy/envoy/extensions/filters/http/cors/v3/cors'
 import { HTTPFaultSchema } from '@seine/envoy/envoy/extensions/filters/http/fault/v3/fault'
 import { PreviousHostsPredicateSchema } from '@seine/envoy/envoy/extensions/retry/host/previous_hosts/v3/previous_hosts'
+import { PreviousPrioritiesConfigSchema } from '@seine/envoy/envoy/extensions/retry/priority/previous_priorities/v3/previous_priorities_config'
 import {
   FractionalPercent_DenominatorType as Denominator,
   type FractionalPercent,
@@ -109,6 +110,18 @@ export function retryPolicy(retries: HttpRetry | undefined): RetryInit | undefin
     retriableStatusCodes: statusCodes,
     ...(retries?.perTryTimeout ? { perTryTimeout: duration(durationMs(retries.perTryTimeout)) } : {}),
     ...(retries?.backoff ? { retryBackOff: { baseInterval: duration(durationMs(retries.backoff)) } } : {}),
+    ...(retries?.retryRemoteLocalities
+      ? {
+          retryPriority: {
+            name: 'envoy.retry_priorities.previous_priorities',
+            configType: {
+              case: 'typedConfig' as const,
+              // With the third try, the endpoints of the next priority get their share.
+              value: any(PreviousPrioritiesConfigSchema, { updateFrequency: 2 }),
+            },
+          },
+        }
+      : {}),
     ...(retries?.retryIgnorePreviousHosts === false
       ? {}
       : {
@@ -146,6 +159,9 @@ export function redirectAction(
       ? { schemeRewriteSpecifier: { case: 'schemeRedirect' as const, value: redirect.scheme } }
       : {}),
     ...(redirect.uri ? { pathRewriteSpecifier: { case: 'pathRedirect' as const, value: redirect.uri } } : {}),
+    ...(redirect.prefixRewrite
+      ? { pathRewriteSpecifier: { case: 'prefixRewrite' as const, value: redirect.prefixRewrite } }
+      : {}),
     ...(redirect.pathSubstitution ? { pathRewriteSpecifier: regexRedirect(redirect.pathSubstitution) } : {}),
   }
 }

@@ -147,9 +147,10 @@ export function virtualServiceRoutes(inputs: RouteInputs, owner: RoutedService):
       if (!applies(match, inputs, owner.metadata.namespace)) continue
       const path = `spec.http[${index}]`
       const written = { ...ref, path: route.match?.length ? `${path}.match[${at}]` : path }
+      const via = route.via ? [route.via] : []
       built.push({
-        route: httpRoute(inputs, owner, route, match, [match.cause ?? route.cause ?? written]),
-        provenance: [route.cause ?? { ...ref, path }],
+        route: httpRoute(inputs, owner, route, match, [match.cause ?? route.cause ?? written, ...via]),
+        provenance: [route.cause ?? { ...ref, path }, ...via],
       })
       // Nothing after a match on everything can be reached; Envoy needs no routes that never match.
       if (matchesEverything(match)) return built
