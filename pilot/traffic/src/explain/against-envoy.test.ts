@@ -87,19 +87,23 @@ const http = fc.oneof(
     weight: 1,
     arbitrary: fc
       .tuple(
-        fc
-          .tuple(
-            fc.oneof(
-              pick(['/moved']).map(uri => ({ uri })),
-              pick(['/', '/newer']).map(prefixRewrite => ({ prefixRewrite })),
-            ),
-            some({ authority: pick(['new.example']), scheme: pick(['https']) }),
-          )
-          .map(([path, rest]) => ({ ...path, ...rest })),
+        fc.record(
+          { uri: pick(['/moved']), authority: pick(['new.example']), scheme: pick(['https']) },
+          { requiredKeys: ['uri'] },
+        ),
         some(matched),
         pick([301, 308]),
       )
       .map(([redirect, rest, redirectCode]) => ({ ...rest, redirect: { ...redirect, redirectCode } })),
+  },
+  {
+    weight: 1,
+    arbitrary: fc
+      .tuple(pick(['/', '/a', '/a/']), pick(['/', '/newer']), some({ authority: pick(['new.example']) }))
+      .map(([prefix, prefixRewrite, rest]) => ({
+        match: [{ uri: { prefix } }],
+        redirect: { ...rest, prefixRewrite },
+      })),
   },
   {
     weight: 1,
