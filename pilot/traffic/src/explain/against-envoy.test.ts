@@ -123,7 +123,10 @@ const policy = fc.record({
     some({
       from: fc.array(
         fc.record({
-          source: some({ namespaces: pick([['default'], ['b*']]), notIpBlocks: pick([['10.0.0.0/8']]) }),
+          source: some({
+            namespaces: pick([['default'], ['b*']]),
+            notIpBlocks: pick([['10.0.0.0/8']]),
+          }).filter(source => Object.keys(source).length > 0),
         }),
         { minLength: 1, maxLength: 2 },
       ),
