@@ -20,6 +20,7 @@ describe('readSettings', () => {
     expect(read).toEqual({
       ok: true,
       value: {
+        proxyType: 'sidecar',
         podName: 'reviews-v1-abc',
         namespace: 'default',
         ip: '10.0.0.7',

@@ -2,6 +2,8 @@ import { err, ok, type Result } from '@seine/kit'
 
 /** What the agent is told about its workload and the mesh, by the environment that the injector writes. */
 export interface AgentSettings {
+  /** `router` for a gateway, which captures nothing. */
+  readonly proxyType: 'sidecar' | 'router'
   readonly podName: string
   readonly namespace: string
   readonly ip: string
@@ -78,7 +80,11 @@ export function readSettings(env: NodeJS.ProcessEnv): Result<AgentSettings, stri
     problems.push(`${name} must be an http URL, not ${value}`)
     return undefined
   }
+  const proxyType = text('PROXY_TYPE', 'sidecar')
+  if (proxyType !== 'sidecar' && proxyType !== 'router')
+    problems.push(`PROXY_TYPE must be sidecar or router, not ${proxyType}`)
   const settings: AgentSettings = {
+    proxyType: proxyType === 'router' ? 'router' : 'sidecar',
     podName: text('POD_NAME'),
     namespace: text('POD_NAMESPACE'),
     ip: text('INSTANCE_IP'),
@@ -129,8 +135,8 @@ function parseLabels(text: string): Record<string, string> | undefined {
 }
 
 /** Istio's node id: `sidecar~<ip>~<pod>.<namespace>~<namespace>.svc.cluster.local`. */
-export function nodeId({ ip, podName, namespace }: AgentSettings): string {
-  return `sidecar~${ip}~${podName}.${namespace}~${namespace}.svc.cluster.local`
+export function nodeId({ proxyType, ip, podName, namespace }: AgentSettings): string {
+  return `${proxyType}~${ip}~${podName}.${namespace}~${namespace}.svc.cluster.local`
 }
 
 /** What the node says of itself: pilot makes its configuration from it. */

@@ -3,6 +3,7 @@ import type { AgentSettings } from '../src/settings.ts'
 /** The settings of a reviews pod, with what a test changes. */
 export function testSettings(changes: Partial<AgentSettings> = {}): AgentSettings {
   return {
+    proxyType: 'sidecar',
     podName: 'reviews-v1-abc',
     namespace: 'default',
     ip: '10.0.0.7',

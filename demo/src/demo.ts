@@ -8,7 +8,7 @@ import {
   controlPlanePrograms,
   controlPlaneTokenFile,
 } from './control-plane-programs.ts'
-import { measureWorkload, scrape } from './measure.ts'
+import { failureOf, measureWorkload, scrape } from './measure.ts'
 import { ROOT } from './paths.ts'
 import type { Progress } from './progress.ts'
 import { judge, type Report } from './report.ts'
@@ -99,6 +99,7 @@ export class Demo {
     const scrapes = await Promise.all(inMesh.map(pod => scrape(pod.spec.ip)))
     const samples = scrapes.flatMap(one => one.samples)
     const traffic = await this.askTraffic('/stats')
+    const refused = (await Promise.all(this.ingresses.map(one => failureOf(one)))).flatMap(one => one ?? [])
     const workloads = unique(inMesh.map(pod => pod.spec.pod)).map(pod =>
       measureWorkload(pod.workload, pod.metadata.namespace, samples),
     )
@@ -110,11 +111,24 @@ export class Demo {
       seconds: this.#options.progress.seconds(),
       stats: traffic.ok ? traffic.value : undefined,
       workloads,
-      expected: unique(pods.map(pod => pod.spec.pod))
+      // Gateways pass on what applications answer, in whose answers they are not named.
+      expected: unique(pods.filter(pod => !pod.isGateway).map(pod => pod.spec.pod))
         .map(pod => pod.workload)
         .filter(name => !name.startsWith(`${TRAFFIC}-`)),
-      failures: [...unready, ...failures],
+      failures: [...unready, ...failures, ...refused],
     })
+  }
+
+  /** The addresses at which gateways take requests from outside, by plain HTTP. */
+  get ingresses(): readonly string[] {
+    const gateways = this.#runtime?.pods.filter(pod => pod.isGateway) ?? []
+    return gateways.flatMap(({ spec }) =>
+      spec.pod.spec.containers
+        .flatMap(({ ports }) => ports ?? [])
+        .flatMap(({ name, containerPort }) =>
+          name === 'http' ? [`http://${spec.ip}:${containerPort}/`] : [],
+        ),
+    )
   }
 
   /** Whether the application brings a traffic generator, by whose calls all is judged. */

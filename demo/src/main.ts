@@ -25,7 +25,7 @@ interface Flags {
 
 const program = new Command('demo')
   .description(
-    'Starts a whole mesh on this machine: control plane, an application of eleven workloads with sidecars, traffic',
+    'Starts a whole mesh on this machine: control plane, an application of eleven workloads with sidecars, an ingress, traffic',
   )
   .option('--once', 'stop as soon as every call is green; exit 0 only if it was')
   .option('--json', 'with --once: print one JSON object on stdout')
@@ -137,6 +137,7 @@ async function runOn(demo: Demo, flags: Flags, progress: Progress): Promise<numb
     if (report.green) progress.say(`all ${report.workloads.length} workloads green: every call by mutual TLS`)
     else for (const reason of report.reasons ?? []) progress.say(`not green: ${reason}`)
   } else progress.say('the application has no traffic generator: no calls to judge')
+  for (const address of demo.ingresses) progress.say(`the page, through the ingress: ${address}`)
   progress.say(`configuration in ${demo.config}: edit it, or use npx seinectl apply`)
   progress.say(`dashboard ${DASHBOARD}   (+ more traffic, - less, Ctrl-C stops)`)
   return new Promise<number>(() => undefined)

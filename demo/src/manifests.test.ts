@@ -13,6 +13,7 @@ it("the application's manifests and configuration are valid, and each workload h
   const deployments = deploymentsOf(app.resources)
   expect(deployments.map(one => one.metadata.name).sort()).toEqual([
     'details-v1',
+    'ingress',
     'inventory-v1',
     'ledger-v1',
     'productpage-v1',

@@ -93,3 +93,13 @@ export async function scrape(
     return { samples: [], failure: `the metrics of ${ip}:15020: ${errorMessage(failure)}` }
   }
 }
+
+/** Asks an address as a browser would. @returns what is wrong where it does not answer with a page. */
+export async function failureOf(address: string): Promise<string | undefined> {
+  try {
+    const { status } = await fetchText(address, {}, 3_000)
+    return status === 200 ? undefined : `${address} answered ${status}`
+  } catch (failure) {
+    return `${address}: ${errorMessage(failure)}`
+  }
+}

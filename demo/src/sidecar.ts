@@ -59,14 +59,15 @@ export function makeSidecar(changeUser: boolean, citadel?: string): Inject {
     const injected = injectPod({ metadata: pod.metadata, spec: pod.spec }, options)
     if (!injected.ok) return err(injected.error.map(formatProblem).join('; '))
     const { metadata, spec } = injected.value.pod
-    const rules = changeUser ? injected.value.rules : rulesWithoutUsers(injected.value.rules)
+    const captured = injected.value.rules
+    const rules = captured === undefined || changeUser ? captured : rulesWithoutUsers(captured)
     return ok({
       pod: {
         ...pod,
         metadata: { ...pod.metadata, ...metadata, ownerReferences: pod.metadata.ownerReferences },
         spec,
       },
-      rules,
+      ...(rules === undefined ? {} : { rules }),
     })
   }
 }

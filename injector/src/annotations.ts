@@ -12,6 +12,8 @@ export interface SidecarAnnotations {
   readonly applicationMetrics: string | undefined
   /** Whether scrapers are to be sent to the sidecar: not where the pod says where, or that they are not, to scrape. */
   readonly announcesMetrics: boolean
+  /** What the pod is made into: an application with a sidecar, or a gateway, whose application is the proxy. */
+  readonly template: 'sidecar' | 'gateway'
 }
 
 /** A container's `resources`, as Kubernetes has them. */
@@ -76,11 +78,13 @@ export function readAnnotations(metadata: ObjectMeta): Result<SidecarAnnotations
   reader.text(`${SIDECAR}/inject`)
   reader.text(`${SIDECAR}/status`)
   reader.oneOf(`${SIDECAR}/interceptionMode`, ['REDIRECT'])
+  const template =
+    reader.oneOf('inject.istio.io/templates', ['sidecar', 'gateway']) === 'gateway' ? 'gateway' : 'sidecar'
   const image = reader.text(`${SIDECAR}/proxyImage`)
   const resources = resourcesOf(reader)
   const metrics = metricsOf(reader)
   const problems = [...reader.problems, ...reader.unread()]
-  return problems.length > 0 ? err(problems) : ok({ capture, image, resources, ...metrics })
+  return problems.length > 0 ? err(problems) : ok({ capture, image, resources, template, ...metrics })
 }
 
 function resourcesOf(reader: Reader): ContainerResources | undefined {

@@ -241,6 +241,7 @@ describe('injectPod', () => {
     ],
     ['sidecar.istio.io/interceptionMode', 'TPROXY', 'IST0125', '"TPROXY" is not REDIRECT'],
     ['sidecar.istio.io/proxyCPU', 'much', 'IST0125', '"much" is not an amount such as 100m or 128Mi'],
+    ['inject.istio.io/templates', 'custom', 'IST0125', '"custom" is not sidecar or gateway'],
     ['prometheus.istio.io/merge-metrics', 'no', 'IST0125', '"no" is not true or false'],
     ...[
       'traffic.sidecar.istio.io/kubevirtInterfaces',
@@ -251,7 +252,6 @@ describe('injectPod', () => {
       'status.sidecar.istio.io/port',
       'readiness.status.sidecar.istio.io/initialDelaySeconds',
       'proxy.istio.io/config',
-      'inject.istio.io/templates',
     ].map((name): [string, string, string, string] => [
       name,
       'x',

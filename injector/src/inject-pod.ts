@@ -31,7 +31,8 @@ export interface InjectOptions {
 /** A pod with its sidecar, and the capture rules that its init container sets. */
 export interface InjectedPod {
   readonly pod: InjectablePod
-  readonly rules: string
+  /** Undefined for a gateway, which captures nothing. */
+  readonly rules: string | undefined
 }
 
 /** Namespaces of Kubernetes itself: what runs there is needed for pods to run at all. */
@@ -53,7 +54,8 @@ export function reasonToSkip(
   if (SYSTEM_NAMESPACES.includes(metadata.namespace))
     return `its namespace ${metadata.namespace} is Kubernetes' own`
   if (spec.hostNetwork) return 'the pod uses the network of its host'
-  if (spec.containers.some(({ name }) => name === PROXY_CONTAINER)) return 'it has one already'
+  if (spec.containers.some(one => one.name === PROXY_CONTAINER && !isPlaceholder(one)))
+    return 'it has one already'
   if (own === 'false') return `the pod asks for none (${INJECT}: "false")`
   if (namespace === 'enabled') return undefined
   if (namespace !== undefined) return `its namespace asks for none (istio-injection: ${namespace})`
@@ -63,7 +65,8 @@ export function reasonToSkip(
 
 /**
  * The pod with an init container that sets the capture rules and a sidecar container that runs the agent
- * and Envoy. Istio's annotations decide what is captured.
+ * and Envoy. Istio's annotations decide what is captured. A gateway (`inject.istio.io/templates: gateway`) has the
+ * proxy's container only, which takes the place of one called `istio-proxy` with the image `auto`, as in Istio.
  *
  * @returns the pod, or why it can't have a sidecar.
  */
@@ -71,8 +74,7 @@ export function injectPod(pod: InjectablePod, options: InjectOptions): Result<In
   const read = readAnnotations(pod.metadata)
   const problems = [...(read.ok ? [] : read.error), ...passersBy(pod)]
   if (!read.ok || problems.length > 0) return err(problems)
-  const { capture, image, resources, applicationMetrics, announcesMetrics } = read.value
-  const rules = captureRules({ ...capture, proxyUid: PROXY_UID, captureDns: options.captureDns })
+  const { capture, image, resources, applicationMetrics, announcesMetrics, template } = read.value
   const { metadata, spec } = pod
   const workload = workloadName(metadata)
   const app =
@@ -85,29 +87,48 @@ export function injectPod(pod: InjectablePod, options: InjectOptions): Result<In
     metadata.labels['app.kubernetes.io/version'] ??
     metadata.labels['version'] ??
     'latest'
+  const isGateway = template === 'gateway'
   const labels = {
     ...metadata.labels,
-    'security.istio.io/tlsMode': 'istio',
+    // A gateway's servers say by themselves what they take.
+    ...(isGateway ? {} : { 'security.istio.io/tlsMode': 'istio' }),
     'service.istio.io/canonical-name': app,
     'service.istio.io/canonical-revision': version,
   }
   const annotations = {
     ...metadata.annotations,
     'sidecar.istio.io/status': JSON.stringify({
-      initContainers: [INIT_CONTAINER],
+      initContainers: isGateway ? [] : [INIT_CONTAINER],
       containers: [PROXY_CONTAINER],
       volumes: VOLUMES.map(({ name }) => name),
     }),
     ...(announcesMetrics ? SCRAPE_THE_SIDECAR : {}),
   }
-  const sidecar = proxyContainer({ labels, workload, options, image, resources, applicationMetrics })
+  const proxy = proxyContainer({
+    labels,
+    workload,
+    options,
+    image,
+    resources,
+    applicationMetrics,
+    proxyType: isGateway ? 'router' : 'sidecar',
+  })
+  const volumes = [...volumesOf(spec), ...VOLUMES]
+  if (isGateway) {
+    const containers = withGateway(spec.containers, proxy)
+    return ok({
+      pod: { metadata: { ...metadata, labels, annotations }, spec: { ...spec, containers, volumes } },
+      rules: undefined,
+    })
+  }
+  const rules = captureRules({ ...capture, proxyUid: PROXY_UID, captureDns: options.captureDns })
   const injected = {
     metadata: { ...metadata, labels, annotations },
     spec: {
       ...spec,
       initContainers: [initContainer(rules, image ?? options.image), ...(spec.initContainers ?? [])],
-      containers: [...spec.containers, sidecar],
-      volumes: [...volumesOf(spec), ...VOLUMES],
+      containers: [...spec.containers, proxy],
+      volumes,
     },
   } satisfies InjectablePod
   return ok({ pod: injected, rules })
@@ -141,6 +162,19 @@ const FOLDERS = {
 function volumesOf(spec: PodSpec): readonly unknown[] {
   const { volumes } = spec as { volumes?: unknown }
   return Array.isArray(volumes) ? volumes : []
+}
+
+/** The containers of a gateway: what its author wrote for the proxy's holds where the template leaves it open. */
+function withGateway(containers: readonly Container[], proxy: Container): Container[] {
+  const placeholders = containers.filter(isPlaceholder)
+  const others = containers.filter(container => !isPlaceholder(container))
+  const ports = [...(placeholders[0]?.ports ?? []), ...(proxy.ports ?? [])]
+  const env = [...(placeholders[0]?.env ?? []), ...(proxy.env ?? [])]
+  return [...others, { ...placeholders[0], ...proxy, ports, env }]
+}
+
+function isPlaceholder({ name, image }: Container): boolean {
+  return image === 'auto' && (name === 'istio-proxy' || name === PROXY_CONTAINER)
 }
 
 /** Containers that run as the proxy's user: the rules take what they send for the proxy's, and let it pass. */
@@ -184,12 +218,13 @@ function initContainer(rules: string, image: string): Container {
 
 interface Sidecar extends Pick<SidecarAnnotations, 'image' | 'resources' | 'applicationMetrics'> {
   readonly labels: Readonly<Record<string, string>>
+  readonly proxyType: 'sidecar' | 'router'
   readonly workload: string
   readonly options: InjectOptions
 }
 
 function proxyContainer(sidecar: Sidecar): Container {
-  const { labels, workload, options, image, resources, applicationMetrics } = sidecar
+  const { labels, workload, options, image, resources, applicationMetrics, proxyType } = sidecar
   const field = (name: string, fieldPath: string) => ({ name, valueFrom: { fieldRef: { fieldPath } } })
   return {
     name: PROXY_CONTAINER,
@@ -200,6 +235,7 @@ function proxyContainer(sidecar: Sidecar): Container {
       field('POD_NAMESPACE', 'metadata.namespace'),
       field('INSTANCE_IP', 'status.podIP'),
       field('SERVICE_ACCOUNT', 'spec.serviceAccountName'),
+      ...(proxyType === 'sidecar' ? [] : [{ name: 'PROXY_TYPE', value: proxyType }]),
       { name: 'WORKLOAD_NAME', value: workload },
       { name: 'LABELS', value: JSON.stringify(labels) },
       { name: 'CLUSTER_ID', value: options.clusterId },

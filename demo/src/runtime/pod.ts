@@ -74,8 +74,13 @@ export class PodRunner {
     return this.spec.pod.metadata.name
   }
 
+  /** The proxy is all there is: a gateway. */
+  get isGateway(): boolean {
+    return this.spec.pod.spec.containers.every(({ name }) => name === PROXY_CONTAINER)
+  }
+
   get hasProxy(): boolean {
-    return this.spec.rules !== undefined
+    return this.spec.pod.spec.containers.some(({ name }) => name === PROXY_CONTAINER)
   }
 
   state(): PodState {
