@@ -36,6 +36,7 @@ const TRAFFIC_PORTS = {
 const AGENT_ENVIRONMENT = {
   POD_NAME: "The pod's name",
   POD_NAMESPACE: 'Its namespace',
+  PROXY_TYPE: '`router` for a gateway, which captures nothing',
   INSTANCE_IP: 'Its address',
   SERVICE_ACCOUNT: 'Its service account, which is its identity',
   WORKLOAD_NAME: 'Its Deployment; else the name of the pod',
@@ -101,6 +102,8 @@ const METADATA = {
     'Annotation of a pod: outbound ranges that are not captured',
   'traffic.sidecar.istio.io/excludeInterfaces':
     'Annotation of a pod: network interfaces that are not captured',
+  'inject.istio.io/templates':
+    'Annotation of a pod: `gateway` makes it a gateway, whose application is the proxy',
   'prometheus.istio.io/merge-metrics':
     "Annotation of a pod: `false` leaves the pod's own `prometheus.io/…` as they are, and its metrics apart",
   'security.istio.io/tlsMode': 'Label that the injector writes, `istio`: the workload takes mutual TLS',
