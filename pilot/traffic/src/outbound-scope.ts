@@ -21,7 +21,7 @@ import { nameEntry } from './name-table.ts'
 import { closed, egressProxyOf, type Outside, outsideOf, sameOutside } from './outside.ts'
 import type { ResourceCache } from './resource-cache.ts'
 import { ResourcesByName } from './resources-by-name.ts'
-import { hasRoutes, virtualHost } from './routes/virtual-host.ts'
+import { domainsOf, hasRoutes, virtualHost } from './routes/virtual-host.ts'
 import { noChanges, type ScopeChanges } from './scope-changes.ts'
 
 /** What the outbound side of a proxy depends on: clients with equal keys share one scope and all its resources. */
@@ -318,27 +318,11 @@ export class OutboundScope {
 
   #build(indexed: IndexedSnapshot, hostname: string): HostResources | undefined {
     const { snapshot } = indexed
-    const { namespace, sourceLabels } = this.key
     const visible = this.#visible(indexed, hostname)
     const httpPorts = this.#httpPortsOf(indexed, hostname)
     const clustered = visible ?? this.#routed(indexed, hostname)
     if (!clustered && httpPorts.length === 0) return undefined
-    const virtualHosts = httpPorts.map(port =>
-      this.#cache.once(
-        virtualHost({
-          snapshot,
-          hostname,
-          service: visible,
-          port,
-          virtualService: this.#routesAt(indexed, hostname, port),
-          namespace,
-          sourceLabels,
-          gateways: SIDECARS,
-          ruleFor: host => this.#ruleFor(indexed, host),
-          owns: name => this.#owns(indexed, hostname, name, port),
-        }),
-      ),
-    )
+    const virtualHosts = httpPorts.map(port => this.#virtualHost(indexed, hostname, visible, port))
     if (!clustered) return { ...NOTHING, virtualHosts }
     const rule = this.#ruleFor(indexed, hostname)
     const endpoints = snapshot.endpoints.get(hostname) ?? NO_ENDPOINTS
@@ -360,6 +344,32 @@ export class OutboundScope {
       ),
       virtualHosts,
     }
+  }
+
+  #virtualHost(
+    indexed: IndexedSnapshot,
+    hostname: string,
+    service: MeshService | undefined,
+    port: number,
+  ): EncodedResource {
+    const { namespace, sourceLabels } = this.key
+    const inputs = {
+      snapshot: indexed.snapshot,
+      hostname,
+      service,
+      port,
+      virtualService: this.#routesAt(indexed, hostname, port),
+      namespace,
+      sourceLabels,
+      gateways: SIDECARS,
+      ruleFor: (host: string) => this.#ruleFor(indexed, host),
+    }
+    const domains = domainsOf(inputs, name => this.#owns(indexed, hostname, name, port))
+    // What else there is among the inputs is the same for all scopes.
+    const own = [port, hostname, service !== undefined, namespace, sourceLabels, domains]
+    return this.#cache.virtualHost(indexed, inputs.virtualService, JSON.stringify(own), () =>
+      virtualHost({ ...inputs, domains }),
+    )
   }
 
   #buildName(indexed: IndexedSnapshot, hostname: string): EncodedResource | undefined {

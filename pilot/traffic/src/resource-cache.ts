@@ -1,5 +1,6 @@
 import type { EncodedResource } from '@seine/envoy'
 import type { MeshService, ServiceEndpoints } from '@seine/model'
+import type { IndexedSnapshot } from './indexed-snapshot.ts'
 
 interface Entry {
   readonly inputs: readonly unknown[]
@@ -16,6 +17,8 @@ const VARIANTS = 8
 export class ResourceCache {
   readonly #clusters = new WeakMap<MeshService, Entry[]>()
   readonly #endpoints = new WeakMap<ServiceEndpoints, Entry[]>()
+  readonly #virtualHosts = new Map<object | undefined, Map<string, EncodedResource>>()
+  #routedBy: readonly unknown[] = []
   readonly #byVersion = new Map<string, WeakRef<EncodedResource>>()
 
   clusters(
@@ -32,6 +35,28 @@ export class ResourceCache {
     make: () => EncodedResource[],
   ): readonly EncodedResource[] {
     return lookUp(this.#endpoints, endpoints, inputs, make)
+  }
+
+  /**
+   * Virtual hosts are shared as long as nothing that routes are made from is different, in whatever way: `indexed` is
+   * compared, and `own` says in which way scopes differ.
+   */
+  virtualHost(
+    { snapshot, rules, virtualServices, addresses }: IndexedSnapshot,
+    virtualService: object | undefined,
+    own: string,
+    make: () => EncodedResource,
+  ): EncodedResource {
+    const inputs = [snapshot.services, snapshot.config, rules, virtualServices, addresses]
+    if (inputs.some((input, index) => input !== this.#routedBy[index])) {
+      this.#routedBy = inputs
+      this.#virtualHosts.clear()
+    }
+    const known = this.#virtualHosts.get(virtualService) ?? new Map<string, EncodedResource>()
+    this.#virtualHosts.set(virtualService, known)
+    const found = known.get(own) ?? this.once(make())
+    known.set(own, found)
+    return found
   }
 
   /** The resource itself, or an equal one that another scope already holds. */

@@ -65,8 +65,8 @@ export interface VirtualHostInputs extends RouteInputs {
   /** The registry's service of that name; a virtual service may also claim a host that has none. */
   readonly service: MeshService | undefined
   readonly virtualService: RoutedService | undefined
-  /** Whether a short name or an address leads here on this port, and not to another host. */
-  owns(name: string): boolean
+  /** What the host is called, as {@link domainsOf} says. */
+  readonly domains: readonly string[]
 }
 
 /**
@@ -80,7 +80,7 @@ export function virtualHost(inputs: VirtualHostInputs): EncodedResource {
   const init = {
     // VHDS finds a virtual host again by its name, which must be the resource's own.
     name: `${port}/${hostname}`,
-    domains: domainsOf(inputs),
+    domains: [...inputs.domains],
     routes: built.map(({ route }) => route),
     includeRequestAttemptCount: true,
   }
@@ -91,8 +91,12 @@ export function virtualHost(inputs: VirtualHostInputs): EncodedResource {
 /**
  * The names and addresses the host is called by. Envoy refuses a table in which a domain stands twice, so an
  * alias that is another service's full name, or an address that is another's, is left to that one.
+ * `owns` tells whether a short name or an address leads here on this port, and not to another host.
  */
-function domainsOf({ hostname, service, port, namespace, owns }: VirtualHostInputs): string[] {
+export function domainsOf(
+  { hostname, service, port, namespace }: Omit<VirtualHostInputs, 'domains'>,
+  owns: (name: string) => boolean,
+): string[] {
   const names = hostAliases(hostname, service?.namespace ?? '', namespace)
   // Endpoints of a headless service have names of their own below its name.
   const below = service?.headless ? names.map(name => `*.${name}`) : []
