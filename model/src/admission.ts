@@ -4,8 +4,10 @@ import { byAge } from './age.ts'
 import { type Delegated, delegatesOf, withDelegates } from './delegation.ts'
 import { destinationsOf, virtualServiceHosts } from './destinations.ts'
 import type { RoutedService } from './gateway-api/index.ts'
-import { hostCovers, resolveHost } from './host.ts'
-import { brokenReferences, hasSubset } from './reference-gate.ts'
+import { hostCovers } from './host.ts'
+import { KeysByName } from './keys-by-name.ts'
+import { brokenReferences } from './reference-gate.ts'
+import { hostOf, RulesByHost } from './rules-by-host.ts'
 import type { Update } from './update.ts'
 
 /**
@@ -28,6 +30,13 @@ export class Admission {
   readonly #roots = new Set<string>()
   /** What came of those that delegate, with what it was made from. */
   readonly #delegated = new Map<string, Delegated & { readonly inputs: readonly unknown[] }>()
+  /** The rules in force. */
+  readonly #rulesInForce = new RulesByHost()
+  /** Virtual services as last written, by the hosts that they send to. */
+  readonly #senders = new KeysByName()
+  /** Virtual services in force, by namespace and host, and the pairs of these that several claim. */
+  readonly #claims = new KeysByName()
+  readonly #contested = new Set<string>()
   #conflicts: readonly Problem[] = []
 
   get problems(): readonly Problem[] {
@@ -44,6 +53,10 @@ export class Admission {
     const key = nameOf(resource)
     if (resource.kind === 'VirtualService') {
       this.#services.set(key, resource)
+      this.#senders.set(
+        key,
+        destinationsOf(resource).map(({ host }) => host),
+      )
       this.#dirtyServices.add(key)
     } else {
       this.#rules.set(key, resource)
@@ -56,6 +69,7 @@ export class Admission {
     const key = nameOf(resource)
     if (resource.kind === 'VirtualService') {
       this.#services.delete(key)
+      this.#senders.set(key, [])
       this.#dirtyServices.add(key)
     } else {
       this.#rules.delete(key)
@@ -77,10 +91,9 @@ export class Admission {
     const { changes } = update
     if (this.#dirtyRules.size + this.#dirtyServices.size + changes.services.size === 0) return
     const replaced = this.#admitRules(update)
-    this.#admitServices(update)
+    this.#admitServices(update, replaced)
     this.#keepUsedSubsets(update, replaced)
-    if (changes.virtualServices.size > 0 || this.#dirtyServices.size > 0)
-      this.#conflicts = conflictsOf([...update.current('virtualServices').values()].filter(isWritten))
+    this.#refreshConflicts(update)
     this.#dirtyServices.clear()
     this.#dirtyRules.clear()
   }
@@ -100,11 +113,10 @@ export class Admission {
       const old = before.get(key)
       const written = this.#rules.get(key)
       if (old === written) continue
-      const other = written && rival(written, update.current('destinationRules').values())
+      const other = written && rival(written, this.#rulesInForce.of(hostOf(written)))
       if (written && other) this.#waiting.set(key, rivalry(written, other))
       if (old) replaced.set(key, old)
-      if (written && !other) update.set('destinationRules', key, written)
-      else update.delete('destinationRules', key)
+      this.#enforce(update, key, other ? undefined : written)
     }
     return replaced
   }
@@ -114,12 +126,8 @@ export class Admission {
     return left && right ? byAge(left, right) : Number(left === undefined) - Number(right === undefined)
   }
 
-  #admitServices(update: Update): void {
-    const { changes } = update
-    const targetsChanged = changes.services.size > 0 || changes.destinationRules.size > 0
-    for (const key of targetsChanged
-      ? new Set([...this.#services.keys(), ...this.#dirtyServices])
-      : this.#dirtyServices) {
+  #admitServices(update: Update, replaced: ReadonlyMap<string, DestinationRule>): void {
+    for (const key of this.#concerned(update, replaced)) {
       const written = this.#services.get(key)
       if (!written) {
         this.#broken.delete(key)
@@ -131,7 +139,7 @@ export class Admission {
       }
       const problems = brokenReferences(written, {
         services: update.current('services'),
-        destinationRules: update.current('destinationRules'),
+        destinationRules: this.#rulesInForce,
       })
       if (problems.length > 0) this.#broken.set(key, problems)
       else this.#broken.delete(key)
@@ -165,33 +173,69 @@ export class Admission {
   /** Puts a rule back into force whose new version, or removal, would leave requests without a destination. */
   #keepUsedSubsets(update: Update, replaced: ReadonlyMap<string, DestinationRule>): void {
     for (const [key, old] of replaced) {
-      const user = subsetUser(old, update)
+      const user = this.#subsetUser(old, update)
       if (!user) continue
       const written = this.#rules.get(key) ?? old
-      update.set('destinationRules', key, old)
+      this.#enforce(update, key, old)
       this.#waiting.set(key, inUse(written, user))
     }
   }
+
+  #enforce(update: Update, key: string, rule: DestinationRule | undefined): void {
+    this.#rulesInForce.set(key, rule)
+    if (rule) update.set('destinationRules', key, rule)
+    else update.delete('destinationRules', key)
+  }
+
+  /** The virtual services that were written, and those whose destinations may be others now. */
+  #concerned(update: Update, replaced: ReadonlyMap<string, DestinationRule>): ReadonlySet<string> {
+    const { changes } = update
+    const now = update.current('destinationRules')
+    const rules = [...replaced.values(), ...[...changes.destinationRules].flatMap(key => now.get(key) ?? [])]
+    const hosts = new Set([...changes.services, ...rules.map(hostOf)])
+    const senders = [...hosts].flatMap(host => [...this.#senders.coveredBy(host)])
+    return new Set([...this.#dirtyServices, ...senders])
+  }
+
+  /** A virtual service in force that routes to a subset which only this rule defined. */
+  #subsetUser(rule: DestinationRule, update: Update): SubsetUser | undefined {
+    const covered = hostOf(rule)
+    const services = update.current('services')
+    for (const service of update.current('virtualServices').values()) {
+      for (const { host, subset } of destinationsOf(service)) {
+        if (subset === undefined || !services.has(host) || !hostCovers(covered, host)) continue
+        const defined = rule.spec.subsets?.some(({ name }) => name === subset)
+        if (defined && !this.#rulesInForce.hasSubset(host, subset)) return { service, subset }
+      }
+    }
+    return undefined
+  }
+
+  #refreshConflicts(update: Update): void {
+    const services = update.current('virtualServices')
+    const touched = new Set<string>()
+    for (const key of update.changes.virtualServices)
+      for (const claim of this.#claims.set(key, claimsOf(services.get(key)))) touched.add(claim)
+    const before = this.#contested.size
+    for (const claim of touched) {
+      if (this.#claims.of(claim).size > 1) this.#contested.add(claim)
+      else this.#contested.delete(claim)
+    }
+    if (before + this.#contested.size === 0) return
+    const keys = new Set([...this.#contested].flatMap(claim => [...this.#claims.of(claim)]))
+    this.#conflicts = conflictsOf([...keys].flatMap(key => services.get(key) ?? []))
+  }
+}
+
+/** The hosts that a virtual service decides for, each with its namespace. */
+function claimsOf(service: RoutedService | undefined): string[] {
+  if (!service || !isWritten(service) || !appliesToSidecars(service)) return []
+  return virtualServiceHosts(service).map(host => `${service.metadata.namespace} ${host}`)
 }
 
 interface SubsetUser {
   readonly service: VirtualService
   readonly subset: string
-}
-
-/** A virtual service in force that routes to a subset which only this rule defined. */
-function subsetUser(rule: DestinationRule, update: Update): SubsetUser | undefined {
-  const covered = resolveHost(rule.spec.host, rule.metadata.namespace)
-  const rules = update.current('destinationRules')
-  const services = update.current('services')
-  for (const service of update.current('virtualServices').values()) {
-    for (const { host, subset } of destinationsOf(service)) {
-      if (subset === undefined || !services.has(host) || !hostCovers(covered, host)) continue
-      const defined = rule.spec.subsets?.some(({ name }) => name === subset)
-      if (defined && !hasSubset(rules, host, subset)) return { service, subset }
-    }
-  }
-  return undefined
 }
 
 function inUse(rule: DestinationRule, { service, subset }: SubsetUser): Problem {
@@ -203,19 +247,18 @@ function inUse(rule: DestinationRule, { service, subset }: SubsetUser): Problem 
   )
 }
 
-/** Another rule in force for the same host, in the same namespace and for the same clients. */
+/** Of the rules in force for the same host, one in the same namespace and for the same clients. */
 function rival(rule: DestinationRule, others: Iterable<DestinationRule>): DestinationRule | undefined {
-  const host = resolveHost(rule.spec.host, rule.metadata.namespace)
   for (const other of others) {
     if (other.metadata.namespace !== rule.metadata.namespace || other.metadata.name === rule.metadata.name)
       continue
-    if (resolveHost(other.spec.host, other.metadata.namespace) === host && share(rule, other)) return other
+    if (share(rule, other)) return other
   }
   return undefined
 }
 
 function rivalry(rule: DestinationRule, other: DestinationRule): Problem {
-  const host = resolveHost(rule.spec.host, rule.metadata.namespace)
+  const host = hostOf(rule)
   return problemAt(
     rule,
     'spec.host',

@@ -1,13 +1,14 @@
-import { type DestinationRule, refOf, type VirtualService } from '@seine/api'
+import { refOf, type VirtualService } from '@seine/api'
 import type { Problem } from '@seine/kit'
 import { destinationsOf } from './destinations.ts'
-import { findService, hostCovers, resolveHost } from './host.ts'
+import { findService } from './host.ts'
+import type { RulesByHost } from './rules-by-host.ts'
 import type { MeshService } from './service.ts'
 
 /** What references are checked against. */
 export interface ReferenceTargets {
   readonly services: ReadonlyMap<string, MeshService>
-  readonly destinationRules: ReadonlyMap<string, DestinationRule>
+  readonly destinationRules: Pick<RulesByHost, 'hasSubset'>
 }
 
 /**
@@ -35,7 +36,7 @@ export function brokenReferences(
     }
     if (!service)
       fail('host', `no service has the host ${host}; the last good version of this resource stays in force`)
-    else if (subset !== undefined && !hasSubset(destinationRules, host, subset)) {
+    else if (subset !== undefined && !destinationRules.hasSubset(host, subset)) {
       fail(
         'subset',
         `no DestinationRule for ${host} defines the subset ${subset}; the last good version of this resource stays in force`,
@@ -49,17 +50,4 @@ export function brokenReferences(
     }
   }
   return problems
-}
-
-/** Whether a rule that covers the host defines the subset. */
-export function hasSubset(
-  rules: ReadonlyMap<string, DestinationRule>,
-  host: string,
-  subset: string,
-): boolean {
-  for (const rule of rules.values()) {
-    if (!hostCovers(resolveHost(rule.spec.host, rule.metadata.namespace), host)) continue
-    if (rule.spec.subsets?.some(({ name }) => name === subset)) return true
-  }
-  return false
 }

@@ -85,8 +85,7 @@ function* namesakes(host: string, before: IndexedSnapshot, after: IndexedSnapsho
     yield* standIns.get(host) ?? []
     yield* calledBy(host, snapshot.services)
     // A wildcard that only virtual services name is there as long as no service is covered by it.
-    for (const pattern of virtualServices.hosts())
-      if (pattern.startsWith('*') && hostCovers(pattern, host)) yield pattern
+    for (const pattern of virtualServices.wildcards()) if (hostCovers(pattern, host)) yield pattern
   }
 }
 
@@ -104,14 +103,7 @@ function* routedTo(
   before: IndexedSnapshot,
   after: IndexedSnapshot,
 ): Iterable<string> {
-  if (targets.size === 0) return
-  const patterns = [...targets]
-  for (const { snapshot } of [before, after]) {
-    for (const service of snapshot.virtualServices.values()) {
-      const isTouched = destinationsOf(service).some(({ host }) =>
-        patterns.some(pattern => hostCovers(pattern, host)),
-      )
-      if (isTouched) yield* virtualServiceHosts(service)
-    }
-  }
+  for (const { virtualServices } of [before, after])
+    for (const target of targets)
+      for (const service of virtualServices.senders(target)) yield* virtualServiceHosts(service)
 }

@@ -28,7 +28,15 @@ export function indexSnapshot(
   return {
     snapshot,
     rules: same('destinationRules')?.rules ?? new DestinationRuleIndex(snapshot),
-    virtualServices: same('virtualServices')?.virtualServices ?? new VirtualServiceIndex(snapshot),
+    virtualServices:
+      same('virtualServices')?.virtualServices ??
+      (before && changes
+        ? VirtualServiceIndex.of(
+            snapshot,
+            { index: before.virtualServices, snapshot: before.snapshot },
+            changes.virtualServices,
+          )
+        : VirtualServiceIndex.of(snapshot)),
     addresses: hosts('addresses', ({ addresses }) => addresses),
     standIns: hosts('standIns', ({ externalName }) => (externalName === undefined ? [] : [externalName])),
   }

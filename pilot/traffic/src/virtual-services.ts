@@ -15,24 +15,45 @@ function inOrder(a: RoutedService, b: RoutedService): number {
   return Number(b.derivation?.consumer ?? false) - Number(a.derivation?.consumer ?? false) || byAge(a, b)
 }
 
-/** The virtual services of a snapshot that apply to sidecars, by host, oldest first. Delegates have no hosts. */
-export class VirtualServiceIndex {
-  readonly #exact = new Map<string, RoutedService[]>()
-  readonly #wildcards: [host: string, service: RoutedService][] = []
-  readonly #all: readonly RoutedService[]
-  #senders: ReadonlyMap<string, readonly RoutedService[]> | undefined
+type ByHost = ReadonlyMap<string, readonly RoutedService[]>
 
-  constructor(snapshot: MeshSnapshot) {
-    this.#all = [...snapshot.virtualServices.values()]
-      .filter(service => service.spec.hosts?.length && appliesToSidecars(service))
-      .sort(inOrder)
-    for (const service of this.#all) {
-      for (const host of virtualServiceHosts(service)) {
-        if (host.startsWith('*')) this.#wildcards.push([host, service])
-        else this.#exact.set(host, [...(this.#exact.get(host) ?? []), service])
-      }
+/** The virtual services of a snapshot: by the hosts that they are for, and by those that they send to. */
+export class VirtualServiceIndex {
+  /** Those that apply to sidecars, by host, wildcards among these, each list in the order in which they decide. */
+  readonly #byHost: ByHost
+  /** All of them, by the hosts of their destinations. */
+  readonly #senders: ByHost
+  /** The wildcards among the hosts, the longest first. */
+  readonly #wildcards: readonly string[]
+
+  private constructor(byHost: ByHost, senders: ByHost, wildcards: readonly string[]) {
+    this.#byHost = byHost
+    this.#senders = senders
+    this.#wildcards = wildcards
+  }
+
+  /** The index of a snapshot, made from that of the one before and the keys of what changed; or from nothing. */
+  static of(
+    after: MeshSnapshot,
+    before?: { readonly index: VirtualServiceIndex; readonly snapshot: MeshSnapshot },
+    changed: Iterable<string> = after.virtualServices.keys(),
+  ): VirtualServiceIndex {
+    const byHost = new Map(before ? before.index.#byHost : [])
+    const senders = new Map(before ? before.index.#senders : [])
+    for (const key of changed) {
+      const old = before?.snapshot.virtualServices.get(key)
+      const now = after.virtualServices.get(key)
+      if (old) for (const host of hostsOf(old)) remove(byHost, host, old)
+      if (old) for (const host of targetsOf(old)) remove(senders, host, old)
+      if (now) for (const host of hostsOf(now)) insert(byHost, host, now)
+      if (now) for (const host of targetsOf(now)) insert(senders, host, now)
     }
-    this.#wildcards.sort((a, b) => b[0].length - a[0].length)
+    const wildcards = [...byHost.keys()].filter(host => host.startsWith('*'))
+    return new VirtualServiceIndex(
+      byHost,
+      senders,
+      wildcards.sort((a, b) => b.length - a.length),
+    )
   }
 
   /**
@@ -45,10 +66,13 @@ export class VirtualServiceIndex {
     isImported: (service: RoutedService) => boolean = () => true,
   ): RoutedService | undefined {
     const visible = (service: RoutedService) => isExportedTo(service, namespace) && isImported(service)
-    const exact = this.#exact.get(hostname)?.find(visible)
-    return (
-      exact ?? this.#wildcards.find(([host, service]) => hostCovers(host, hostname) && visible(service))?.[1]
-    )
+    const exact = this.#byHost.get(hostname)?.find(visible)
+    if (exact) return exact
+    for (const host of this.#wildcards) {
+      const found = hostCovers(host, hostname) ? this.#byHost.get(host)?.find(visible) : undefined
+      if (found) return found
+    }
+    return undefined
   }
 
   /** The one that names the very host, as seen from the namespace, where one does. */
@@ -61,33 +85,55 @@ export class VirtualServiceIndex {
     return found && virtualServiceHosts(found).includes(hostname) ? found : undefined
   }
 
-  /** Those with a destination that a service of this host serves, as seen from the namespace. */
+  /** Those for sidecars with a destination that a service of this host serves, as seen from the namespace. */
   sendingTo(hostname: string, namespace: string): RoutedService[] {
-    const senders = this.#indexSenders()
-    const found = new Set(senders.get(hostname))
-    if (hostname.startsWith('*'))
-      for (const [host, services] of senders)
-        if (hostCovers(hostname, host)) for (const service of services) found.add(service)
-    return [...found].filter(service => isExportedTo(service, namespace))
+    return this.senders(hostname).filter(
+      service => isForSidecars(service) && isExportedTo(service, namespace),
+    )
   }
 
-  /** Made when first asked for: only clients with a Sidecar do. */
-  #indexSenders(): ReadonlyMap<string, readonly RoutedService[]> {
-    if (this.#senders) return this.#senders
-    const senders = new Map<string, RoutedService[]>()
-    for (const service of this.#all) {
-      for (const host of new Set(destinationsOf(service).map(destination => destination.host)))
-        senders.set(host, [...(senders.get(host) ?? []), service])
-    }
-    this.#senders = senders
-    return senders
+  /** All with a destination that a host covers, whoever they are for. */
+  senders(pattern: string): RoutedService[] {
+    const found = new Set(this.#senders.get(pattern))
+    if (pattern.startsWith('*'))
+      for (const [host, services] of this.#senders)
+        if (hostCovers(pattern, host)) for (const service of services) found.add(service)
+    return [...found]
   }
 
-  /** The hosts that virtual services claim, wildcards among them. */
-  *hosts(): Iterable<string> {
-    yield* this.#exact.keys()
-    for (const [host] of this.#wildcards) yield host
+  /** The hosts that virtual services for sidecars claim, wildcards among them. */
+  hosts(): Iterable<string> {
+    return this.#byHost.keys()
   }
+
+  /** The wildcards among those hosts. */
+  wildcards(): Iterable<string> {
+    return this.#wildcards
+  }
+}
+
+function hostsOf(service: RoutedService): Iterable<string> {
+  return isForSidecars(service) ? new Set(virtualServiceHosts(service)) : []
+}
+
+/** Delegates have no hosts, and are in force as part of who delegates to them. */
+function isForSidecars(service: RoutedService): boolean {
+  return (service.spec.hosts ?? []).length > 0 && appliesToSidecars(service)
+}
+
+function targetsOf(service: RoutedService): Iterable<string> {
+  return new Set(destinationsOf(service).map(({ host }) => host))
+}
+
+function insert(lists: Map<string, readonly RoutedService[]>, host: string, service: RoutedService): void {
+  const known = lists.get(host)
+  lists.set(host, known ? [...known, service].sort(inOrder) : [service])
+}
+
+function remove(lists: Map<string, readonly RoutedService[]>, host: string, service: RoutedService): void {
+  const left = (lists.get(host) ?? []).filter(other => other !== service)
+  if (left.length > 0) lists.set(host, left)
+  else lists.delete(host)
 }
 
 function isExportedTo(service: RoutedService, namespace: string): boolean {
