@@ -1,6 +1,7 @@
 import { keyOf, type MeshResource, parseObject, refOf } from '@seine/api'
 import type { ResourceChange } from '@seine/model'
 import fc from 'fast-check'
+import { gatewayApiBase, gatewayApiKinds } from './random-gateway-api.ts'
 import { randomDestinationRule, randomVirtualService } from './random-routing.ts'
 import { randomSidecar } from './random-sidecar.ts'
 import {
@@ -20,10 +21,16 @@ type Body = Record<string, unknown>
 const METADATA = (namespace: string, name: string, more: Body = {}) => ({ name, namespace, ...more })
 
 /** An object as it might stand in a file. Names come from few words, so that objects meet and collide. */
-function object(apiVersion: string, kind: string, names: readonly string[], body: fc.Arbitrary<Body>) {
+function object(
+  apiVersion: string,
+  kind: string,
+  names: readonly string[],
+  body: fc.Arbitrary<Body>,
+  namespace: fc.Arbitrary<string> = pick(namespaces),
+) {
   return fc
     .record({
-      namespace: pick(namespaces),
+      namespace,
       name: pick(names),
       created: maybe(pick(['2026-01-01T00:00:00Z', '2026-01-02T00:00:00Z', '2026-01-03T00:00:00Z'])),
       body,
@@ -304,6 +311,20 @@ const meshConfig = pick(MESH_TEXTS).map(mesh => ({
   data: { mesh },
 }))
 
+/** Objects of the Gateway API, most of them in the namespace of what they refer to. */
+const gatewayApiObject = fc.oneof(
+  ...gatewayApiKinds.map(([kind, names, spec, weight]) => ({
+    arbitrary: object(
+      'gateway.networking.k8s.io/v1',
+      kind,
+      names,
+      fc.record({ spec }),
+      fc.oneof({ arbitrary: fc.constant('a'), weight: 3 }, { arbitrary: pick(namespaces), weight: 1 }),
+    ),
+    weight,
+  })),
+)
+
 /** Objects of every kind, whether or not the API takes them. */
 export const randomObject: fc.Arbitrary<object> = fc.oneof(
   { arbitrary: service, weight: 4 },
@@ -327,29 +348,49 @@ export const randomObject: fc.Arbitrary<object> = fc.oneof(
   { arbitrary: object('networking.istio.io/v1', 'Sidecar', ['default', 'web'], randomSidecar), weight: 2 },
   { arbitrary: peerAuthentication, weight: 2 },
   { arbitrary: authorizationPolicy, weight: 2 },
+  { arbitrary: gatewayApiObject, weight: 8 },
   { arbitrary: namespace, weight: 1 },
   { arbitrary: meshConfig, weight: 1 },
 )
 
 /** Resources that the API's validation takes, each name once. */
 export function randomResources(size: { min: number; max: number }): fc.Arbitrary<MeshResource[]> {
+  return fc.array(randomObject, { minLength: size.min, maxLength: size.max }).map(resourcesAmong)
+}
+
+/** The same of the Gateway API, with what they refer to. */
+export function randomGatewayApiResources(size: { min: number; max: number }): fc.Arbitrary<MeshResource[]> {
   return fc
-    .array(randomObject, { minLength: size.min, maxLength: size.max })
-    .map(objects => [...new Map(objects.flatMap(accepted).map(one => [keyOf(refOf(one)), one])).values()])
+    .array(gatewayApiObject, { minLength: size.min, maxLength: size.max })
+    .map(objects => resourcesAmong([...gatewayApiBase, ...objects]))
+}
+
+function resourcesAmong(objects: readonly object[]): MeshResource[] {
+  return [...new Map(objects.flatMap(accepted).map(one => [keyOf(refOf(one)), one])).values()]
 }
 
 /** A sequence of changes: each writes some resources and removes some that may or may not be there. */
 export function randomChanges(length: number): fc.Arbitrary<ResourceChange[]> {
-  const change = fc
-    .record({
-      upserts: fc.array(randomObject, { maxLength: 3 }),
-      deletes: fc.array(randomObject, { maxLength: 2 }),
-    })
+  return fc.array(changeOf(randomObject), { minLength: 1, maxLength: length })
+}
+
+/** The same of objects of the Gateway API, after a change that brings what they refer to; some of that goes, too. */
+export function randomGatewayApiChanges(length: number): fc.Arbitrary<ResourceChange[]> {
+  const one = fc.oneof(
+    { arbitrary: gatewayApiObject, weight: 5 },
+    { arbitrary: pick(gatewayApiBase), weight: 1 },
+  )
+  const first: ResourceChange = { upserts: resourcesAmong(gatewayApiBase), deletes: [] }
+  return fc.array(changeOf(one), { minLength: 1, maxLength: length }).map(changes => [first, ...changes])
+}
+
+function changeOf(one: fc.Arbitrary<object>): fc.Arbitrary<ResourceChange> {
+  return fc
+    .record({ upserts: fc.array(one, { maxLength: 3 }), deletes: fc.array(one, { maxLength: 2 }) })
     .map(({ upserts, deletes }) => ({
       upserts: upserts.flatMap(accepted),
       deletes: deletes.flatMap(accepted).map(refOf),
     }))
-  return fc.array(change, { minLength: 1, maxLength: length })
 }
 
 /** The labels of a client whose configuration is looked at. */

@@ -42,7 +42,7 @@ export function filterEffect(filters: readonly HttpRouteFilter[], context: Filte
   let fails = false
   for (const [index, filter] of filters.entries()) {
     const at = `${context.path}[${index}]`
-    unsupported.push(...headerProblems(filter, at))
+    unsupported.push(...headerProblems(filter, at), ...pathProblems(filter, at))
     if (filter.requestHeaderModifier) change(headers.request, filter.requestHeaderModifier)
     if (filter.responseHeaderModifier) change(headers.response, filter.responseHeaderModifier)
     if (filter.requestRedirect) redirect = redirectOf(filter.requestRedirect, context.prefix)
@@ -125,6 +125,18 @@ function headerProblems(filter: HttpRouteFilter, at: string): Verdict[] {
   }
   return found
 }
+
+/** A path stands in a header of the answer, or in the request's first line. */
+function pathProblems(filter: HttpRouteFilter, at: string): Verdict[] {
+  return (['requestRedirect', 'urlRewrite'] as const).flatMap(field => {
+    const { replaceFullPath = '', replacePrefixMatch = '' } = filter[field]?.path ?? {}
+    return CONTROL.test(`${replaceFullPath}${replacePrefixMatch}`)
+      ? bad('UnsupportedValue', 'a path holds no control characters', `${at}.${field}.path`)
+      : []
+  })
+}
+
+const CONTROL = /\p{Cc}/u
 
 type Mirror = NonNullable<RoutedHttp['mirrors']>[number]
 

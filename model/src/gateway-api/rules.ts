@@ -1,4 +1,10 @@
-import { durationMs, type GrpcRoute, type HttpRouteFilter, type KubernetesHttpRoute } from '@seine/api'
+import {
+  durationMs,
+  type GrpcRoute,
+  type HttpRouteFilter,
+  type KubernetesHttpRoute,
+  regexProblem,
+} from '@seine/api'
 import { bad, type Verdict } from './conditions.ts'
 import type { Cause, RouteDestination, RoutedHttp, RouteMatch } from './derived.ts'
 import { type FilterEffect, filterEffect } from './filters.ts'
@@ -87,8 +93,20 @@ function httpRule(
     return { rank: httpRank(match), route: { ...action.route, match: [{ ...httpMatch(match), cause }] } }
   })
   const timing = timingOf(rule)
+  const attempts = rule.retry?.attempts ?? 0
+  const tooMany =
+    attempts > MOST_ATTEMPTS
+      ? [
+          bad(
+            'UnsupportedValue',
+            `at most ${MOST_ATTEMPTS} attempts are supported`,
+            `spec.rules[${index}].retry.attempts`,
+          ),
+        ]
+      : []
   return {
     ...action,
+    unsupported: [...action.unsupported, ...tooMany],
     ranked: ranked.map(one => ({ ...one, route: one.route.route ? { ...one.route, ...timing } : one.route })),
   }
 }
@@ -102,8 +120,20 @@ function grpcRule(
 ): CompiledRule {
   const action = ruleAction(read, route, rule, index, '/', needsGrant)
   const matches = rule.matches?.length ? rule.matches : [{}]
+  const problems = matches.flatMap(({ method }, at) => {
+    const path = method && grpcPath(method)
+    const problem = path?.regex === undefined ? undefined : regexProblem(path.regex)
+    return problem
+      ? bad(
+          'UnsupportedValue',
+          `as an expression over paths it ${problem}`,
+          `spec.rules[${index}].matches[${at}].method`,
+        )
+      : []
+  })
   return {
     ...action,
+    unsupported: [...action.unsupported, ...problems],
     ranked: matches.map((match, at): RankedRule => {
       const place = rule.matches?.length ? `spec.rules[${index}].matches[${at}]` : `spec.rules[${index}]`
       return {
@@ -254,6 +284,9 @@ function headerMatches(
   )
 }
 
+/** As many as a VirtualService can have. */
+const MOST_ATTEMPTS = 100
+
 /** What certainly has not reached the application is tried again anyhow. */
 const RETRY_ON = 'connect-failure,refused-stream,unavailable,cancelled'
 
@@ -269,7 +302,7 @@ function timingOf({ timeouts, retry }: HttpRule): RoutedHttp {
   const retries = {
     ...perTry,
     ...(retry?.attempts === undefined ? {} : { attempts: retry.attempts }),
-    ...(retry?.backoff === undefined ? {} : { backoff: retry.backoff }),
+    ...(retry?.backoff === undefined || durationMs(retry.backoff) === 0 ? {} : { backoff: retry.backoff }),
     ...(conditions.length > 1 ? { retryOn: conditions.join(',') } : {}),
   }
   return {

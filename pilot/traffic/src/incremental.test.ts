@@ -1,6 +1,6 @@
 import { TypeUrl } from '@seine/envoy'
 import { MeshModel, type MeshSnapshot, type ResourceChange } from '@seine/model'
-import { mixerPlugins, randomChanges, sidecar } from '@seine/testing/unit'
+import { mixerPlugins, randomChanges, randomGatewayApiChanges, sidecar } from '@seine/testing/unit'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { type ChangedNames, type ProxyConfiguration, TrafficGenerator } from './generator.ts'
@@ -96,6 +96,10 @@ const RUNS = Number(process.env['SEINE_RUNS'] ?? 30)
 describe('an update', () => {
   it('gives what translation from scratch gives, and announces all that changed', () => {
     fc.assert(fc.property(randomChanges(10), follow), { numRuns: RUNS })
+  }, 600_000)
+
+  it('does so for objects of the Gateway API', () => {
+    fc.assert(fc.property(randomGatewayApiChanges(10), follow), { numRuns: RUNS })
   }, 600_000)
 })
 

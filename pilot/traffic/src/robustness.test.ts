@@ -3,6 +3,7 @@ import { MeshModel, type MeshSnapshot } from '@seine/model'
 import {
   conflictsIn,
   envoyAccepts,
+  randomGatewayApiResources,
   randomLabels,
   randomResources,
   renderJson,
@@ -15,7 +16,13 @@ import { describe, expect, it } from 'vitest'
 const RUNS = Number(process.env['SEINE_RUNS'] ?? 60)
 const ENVOY_RUNS = Number(process.env['SEINE_ENVOY_RUNS'] ?? 8)
 
-const meshes = fc.record({ resources: randomResources({ min: 1, max: 30 }), labels: randomLabels })
+const meshes = fc.record({
+  resources: fc.oneof(
+    { arbitrary: randomResources({ min: 1, max: 30 }), weight: 2 },
+    { arbitrary: randomGatewayApiResources({ min: 1, max: 15 }), weight: 1 },
+  ),
+  labels: randomLabels,
+})
 
 function snapshotOf(upserts: readonly MeshResource[]): MeshSnapshot {
   return new MeshModel().apply({ upserts, deletes: [] }).snapshot
