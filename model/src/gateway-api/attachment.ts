@@ -38,9 +38,9 @@ export interface RouteState {
   readonly missing: readonly Verdict[]
 }
 
-/** A route by its key. */
-export const routeState: Query<RouteState | undefined> = {
-  name: 'route',
+/** A route's parents by its key, before routes of another kind are looked at: see `routeState`. */
+export const routeClaims: Query<RouteState | undefined> = {
+  name: 'claims',
   compute(key, read) {
     const route = routeOf(read, key)
     if (!route) return undefined

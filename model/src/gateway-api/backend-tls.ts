@@ -1,7 +1,6 @@
 import type { BackendTlsPolicy } from '@seine/api'
 import { byAge } from '../age.ts'
 import { serviceHostname } from '../host.ts'
-import { routeState } from './attachment.ts'
 import { bad, condition, good, type Verdict } from './conditions.ts'
 import type { BackendTls } from './derived.ts'
 import { CONTROLLER_NAME } from './gateway-classes.ts'
@@ -9,6 +8,7 @@ import type { Query, Reader } from './incremental.ts'
 import { type ConfigMapFacts, listed, objectOf, type ServiceFacts } from './inputs.ts'
 import { GROUP, parseKey } from './objects.ts'
 import { resolvedRefs } from './references.ts'
+import { routeState } from './route-conflicts.ts'
 import type { ParentInStatus, Status } from './status.ts'
 
 /** How gateways connect to a Service, by `namespace/name`: a policy for a port before one for all. */

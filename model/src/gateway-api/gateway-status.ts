@@ -1,6 +1,5 @@
 import type { KubernetesGateway } from '@seine/api'
 import { resolveHost } from '../host.ts'
-import { routeState } from './attachment.ts'
 import { bad, type Condition, condition, good, type Verdict } from './conditions.ts'
 import { gatewayClass } from './gateway-classes.ts'
 import type { Query, Reader } from './incremental.ts'
@@ -12,6 +11,7 @@ import {
   type ListenerState,
 } from './listeners.ts'
 import { GROUP, objectKey, parseKey } from './objects.ts'
+import { routeState } from './route-conflicts.ts'
 import type { ListenerStatus, Status } from './status.ts'
 
 /** The status of a Gateway, by its key; undefined for one that is not Seine's. */

@@ -1,10 +1,10 @@
-import { routeState } from './attachment.ts'
 import type { ServedGateway, ServedListener } from './derived.ts'
 import { ANY_HOST, covers } from './hostnames.ts'
 import type { Query, Reader } from './incremental.ts'
 import { GATEWAY_NAME_LABEL, kindOfKey, listed } from './inputs.ts'
 import { type GatewayListeners, gatewayListeners, type ListenerState } from './listeners.ts'
 import { GROUP, objectKey } from './objects.ts'
+import { routeState } from './route-conflicts.ts'
 
 /** A host at one listener, with the routes that decide there; without any it is refused. */
 export interface HostEntry {

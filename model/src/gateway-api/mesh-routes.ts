@@ -1,13 +1,14 @@
 import type { ObjectMeta } from '@seine/api'
 import { byAge } from '../age.ts'
 import { serviceHostname } from '../host.ts'
-import { hostnamesOf, routeState } from './attachment.ts'
+import { hostnamesOf } from './attachment.ts'
 import type { RoutedHttp, RoutedService, RoutedTcp, RoutedTls } from './derived.ts'
 import { finishRedirect } from './filters.ts'
 import type { Query } from './incremental.ts'
 import { listed, routeOf, type ServiceFacts } from './inputs.ts'
 import { objectKey, type Route, refOfKey } from './objects.ts'
 import { inPrecedence, type RuleList } from './precedence.ts'
+import { routeState } from './route-conflicts.ts'
 import { type CompiledConnections, type CompiledRoute, compiledRoute } from './rules.ts'
 
 /**

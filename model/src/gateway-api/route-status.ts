@@ -1,9 +1,10 @@
-import { type ParentState, routeState } from './attachment.ts'
+import type { ParentState } from './attachment.ts'
 import { type Condition, condition, type Verdict } from './conditions.ts'
 import { CONTROLLER_NAME } from './gateway-classes.ts'
 import type { Query } from './incremental.ts'
 import { routeOf } from './inputs.ts'
 import { resolvedRefs } from './references.ts'
+import { routeState } from './route-conflicts.ts'
 import { compiledRoute } from './rules.ts'
 import type { ParentInStatus, Status } from './status.ts'
 

@@ -373,6 +373,7 @@ describe('a change', () => {
     expect([...update.routes.keys()]).toEqual(['infra/gw~http~h3.example'])
     expect([...update.gateways.keys()]).toEqual([])
     expect([...update.computed].sort()).toEqual([
+      'claims HTTPRoute/infra/r3',
       'gateway infra/gw http h3.example',
       'route HTTPRoute/infra/r3',
       'routeStatus HTTPRoute/infra/r3',

@@ -659,6 +659,60 @@ describe('a route at a Gateway', () => {
   })
 })
 
+describe('an HTTPRoute and a GRPCRoute', () => {
+  const old = { creationTimestamp: '2026-01-01T00:00:00Z' }
+  const young = { creationTimestamp: '2026-02-01T00:00:00Z' }
+  const acceptedOf = (...texts: string[]) => {
+    const { statuses } = statusesOf(
+      service('web'),
+      gateway([http(), http({ name: 'b', port: 81 })]),
+      ...texts,
+    )
+    return ['HTTPRoute', 'GRPCRoute'].map(kind => {
+      const parents = statuses.get(`${kind}/infra/r`)?.parents ?? []
+      return parents.map(({ conditions }) => brief(conditions)[0]).join()
+    })
+  }
+  const of = (kind: string, spec: object, meta: object) =>
+    route({ rules: [backend('web')], ...spec }, 'r.infra', kind, meta)
+
+  it('with a host in common are not merged: the older has it', () => {
+    const hostnames = { hostnames: ['a.example'] }
+    expect(acceptedOf(of('HTTPRoute', hostnames, young), of('GRPCRoute', {}, old))).toEqual([
+      'Accepted=False/Conflicted',
+      'Accepted=True/Accepted',
+    ])
+    expect(acceptedOf(of('HTTPRoute', hostnames, old), of('GRPCRoute', {}, young))).toEqual([
+      'Accepted=True/Accepted',
+      'Accepted=False/Conflicted',
+    ])
+  })
+
+  it('with no host or no listener in common go together', () => {
+    const at = (sectionName: string) => ({ parentRefs: [{ name: 'gw', sectionName }] })
+    const both = ['Accepted=True/Accepted', 'Accepted=True/Accepted']
+    expect(
+      acceptedOf(
+        of('HTTPRoute', { hostnames: ['a.example'] }, old),
+        of('GRPCRoute', { hostnames: ['b.example'] }, young),
+      ),
+    ).toEqual(both)
+    expect(acceptedOf(of('HTTPRoute', at('http'), old), of('GRPCRoute', at('b'), young))).toEqual(both)
+    // At the listener that is left the younger one stays.
+    expect(acceptedOf(of('HTTPRoute', at('http'), old), of('GRPCRoute', {}, young))).toEqual(both)
+  })
+
+  it('of one Service are not merged either', () => {
+    const parent = (port?: number) => ({
+      parentRefs: [{ group: '', kind: 'Service', name: 'web', ...(port ? { port } : {}) }],
+    })
+    expect(acceptedOf(of('HTTPRoute', parent(), old), of('GRPCRoute', parent(80), young))).toEqual([
+      'Accepted=True/Accepted',
+      'Accepted=False/Conflicted',
+    ])
+  })
+})
+
 describe('a route of the mesh', () => {
   it.each([
     ['the whole Service', {}, 'True/Accepted'],
