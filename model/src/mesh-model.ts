@@ -233,7 +233,8 @@ export class MeshModel {
   #refreshGatewayApi(update: Update): void {
     for (const hostname of update.changes.services)
       this.#gatewayApi.writeService(hostname, this.#services.get(hostname))
-    const { routes, backendTls, statuses } = this.#gatewayApi.update()
+    const { routes, gateways, backendTls, statuses } = this.#gatewayApi.update()
+    for (const [key, gateway] of gateways) update.replace('gateways', key, gateway)
     for (const [key, route] of routes) update.replace('virtualServices', key, route)
     for (const [key, tls] of backendTls) {
       const [namespace = '', name = ''] = key.split('/')

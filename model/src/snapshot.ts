@@ -1,7 +1,6 @@
 import type {
   AuthorizationPolicy,
   DestinationRule,
-  Gateway,
   MeshConfig,
   PeerAuthentication,
   Secret,
@@ -9,7 +8,7 @@ import type {
 } from '@seine/api'
 import type { Problem } from '@seine/kit'
 import type { ServiceEndpoints } from './endpoint.ts'
-import type { BackendTls, RoutedService, StatusBody } from './gateway-api/index.ts'
+import type { BackendTls, RoutedService, ServedGateway, StatusBody } from './gateway-api/index.ts'
 import type { MeshService } from './service.ts'
 import type { Workload } from './workload.ts'
 
@@ -43,9 +42,9 @@ export interface MeshSnapshot {
   readonly backendTls: ReadonlyMap<string, readonly BackendTls[]>
   /** The status of each object of the Gateway API that Seine is in charge of, by its key (`keyOf`). */
   readonly statuses: ReadonlyMap<string, StatusBody>
-  /** Istio's, by `namespace/name`. */
-  readonly gateways: ReadonlyMap<string, Gateway>
-  /** By `namespace/name`. They hold private keys: gateways of the same namespace get them, nobody else. */
+  /** By `namespace/name`: Istio's, and those that were derived from listeners of the Gateway API. */
+  readonly gateways: ReadonlyMap<string, ServedGateway>
+  /** By `namespace/name`. They hold private keys: gateways get those that their servers name, nobody else gets any. */
   readonly secrets: ReadonlyMap<string, Secret>
   /** What is wrong between resources, such as two that claim one host. */
   readonly problems: readonly Problem[]

@@ -81,7 +81,7 @@ export class Update {
   }
 
   /** Puts something derived in, or takes it out where there is nothing any more. */
-  replace(map: 'virtualServices' | 'backendTls', key: string, value: unknown): void {
+  replace(map: 'virtualServices' | 'gateways' | 'backendTls', key: string, value: unknown): void {
     const before = (this.#copies.get(map) ?? this.#before[map]) as ReadonlyMap<string, unknown>
     if (before.get(key) === value) return
     if (value === undefined) this.#copy(map).delete(key)

@@ -1,4 +1,5 @@
 import fc from 'fast-check'
+import { CERTIFICATE } from './certificate.ts'
 import { headerName, label, mostly, namespaces, pick, portNumbers, some } from './random-words.ts'
 
 type Body = Record<string, unknown>
@@ -319,7 +320,6 @@ export const gatewayApiKinds: readonly (readonly [
 ]
 
 const meta = (name: string, of = 'a', more: Body = {}) => ({ name, namespace: of, ...more })
-const PEM = '-----BEGIN CERTIFICATE-----\nMII\n-----END CERTIFICATE-----\n'
 const serviceAt = (name: string, of: string, clusterIP: string, selector: Body = { app: name }) => ({
   apiVersion: 'v1',
   kind: 'Service',
@@ -343,13 +343,13 @@ export const gatewayApiBase: readonly object[] = [
   serviceAt('db', 'a', '10.96.1.4'),
   serviceAt('gateway', 'a', '10.96.1.5', { 'gateway.networking.k8s.io/gateway-name': 'gw' }),
   { apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'b', labels: { version: 'v1' } } },
-  { apiVersion: 'v1', kind: 'ConfigMap', metadata: meta('ca'), data: { 'ca.crt': PEM } },
+  { apiVersion: 'v1', kind: 'ConfigMap', metadata: meta('ca'), data: { 'ca.crt': CERTIFICATE } },
   {
     apiVersion: 'v1',
     kind: 'Secret',
     metadata: meta('cert'),
     stringData: {
-      'tls.crt': PEM,
+      'tls.crt': CERTIFICATE,
       'tls.key': '-----BEGIN PRIVATE KEY-----\nMII\n-----END PRIVATE KEY-----\n',
     },
   },

@@ -1,5 +1,6 @@
 /** What unit tests of the translation use. The mesh tests, which know components only from outside, do without. */
 export * from './builders.ts'
+export { CERTIFICATE } from './certificate.ts'
 export * from './envoy-static.ts'
 export * from './envoy-validate.ts'
 export * from './golden.ts'

@@ -26,12 +26,6 @@ export const UNSUPPORTED_KINDS: ReadonlySet<string> = new Set([
   'security.istio.io/RequestAuthentication',
   'telemetry.istio.io/Telemetry',
   'extensions.istio.io/WasmPlugin',
-  'gateway.networking.k8s.io/GatewayClass',
-  'gateway.networking.k8s.io/Gateway',
-  'gateway.networking.k8s.io/ListenerSet',
-  'gateway.networking.k8s.io/TLSRoute',
-  'gateway.networking.k8s.io/ReferenceGrant',
-  'gateway.networking.k8s.io/BackendTLSPolicy',
 ])
 
 /**

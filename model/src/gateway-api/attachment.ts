@@ -5,7 +5,7 @@ import { servedHosts } from './hostnames.ts'
 import type { Query, Reader } from './incremental.ts'
 import { namespaceLabels, objectOf, routeOf, type ServiceFacts } from './inputs.ts'
 import { gatewayListeners, type ListenerOwner, type ListenerState } from './listeners.ts'
-import { GROUP, type Route } from './objects.ts'
+import { GROUP, type Route, type RouteKind } from './objects.ts'
 import { type CompiledRoute, compiledRoute } from './rules.ts'
 import { labelsMatch } from './selectors.ts'
 
@@ -64,7 +64,8 @@ function parentState(
   index: number,
 ): ParentState | Verdict | undefined {
   const namespace = ref.namespace ?? route.metadata.namespace
-  if (ref.group === '' && ref.kind === 'Service') return serviceParent(read, key, ref, index, namespace)
+  if (ref.group === '' && ref.kind === 'Service')
+    return serviceParent(read, key, route.kind, ref, index, namespace)
   if (ref.group !== GROUP || (ref.kind !== 'Gateway' && ref.kind !== 'ListenerSet')) return undefined
   const path = `spec.parentRefs[${index}]`
   const owner = { kind: ref.kind, namespace, name: ref.name } as const
@@ -164,6 +165,7 @@ function allowsNamespace(read: Reader, { from, owner, selector }: ListenerState,
 function serviceParent(
   read: Reader,
   key: string,
+  kind: RouteKind,
   ref: ParentReference,
   index: number,
   namespace: string,
@@ -181,6 +183,8 @@ function serviceParent(
   })
   if (!service)
     return state(bad('NoMatchingParent', `there is no Service ${namespace}/${ref.name}`, `${path}.name`))
+  if (kind === 'TLSRoute')
+    return state(bad('UnsupportedValue', 'a TLSRoute is for gateways only: use a TCPRoute', `${path}.kind`))
   if (ref.sectionName !== undefined)
     return state(bad('UnsupportedValue', 'a part of a Service is named by its port', `${path}.sectionName`))
   if (ref.port !== undefined && !service.ports.includes(ref.port))

@@ -1,5 +1,6 @@
 import type { ConfigMap, MeshResource, Secret } from '@seine/api'
 import type { MeshService } from '../service.ts'
+import { isCertificates } from './certificates.ts'
 import type { Incremental, Reader } from './incremental.ts'
 import {
   type GatewayApiObject,
@@ -245,14 +246,13 @@ function secretProblem({ spec }: Secret): string | undefined {
   const key = read('tls.key')
   if (certificate === undefined) return 'has no tls.crt'
   if (key === undefined) return 'has no tls.key'
-  if (!/-----BEGIN CERTIFICATE-----[\s\S]+-----END CERTIFICATE-----/.test(certificate))
-    return 'holds no certificate in PEM as tls.crt'
+  if (!isCertificates(certificate)) return 'holds no certificate in PEM as tls.crt'
   return /-----BEGIN [A-Z ]*PRIVATE KEY-----/.test(key) ? undefined : 'holds no private key in PEM as tls.key'
 }
 
 function authoritiesOf({ spec }: ConfigMap): string | undefined {
   const text = spec.data?.['ca.crt']
-  return text && /-----BEGIN CERTIFICATE-----[\s\S]+-----END CERTIFICATE-----/.test(text) ? text : undefined
+  return text && isCertificates(text) ? text : undefined
 }
 
 /** A route's kind in its key. */

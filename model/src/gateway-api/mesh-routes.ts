@@ -1,8 +1,7 @@
 import type { ObjectMeta } from '@seine/api'
 import { byAge } from '../age.ts'
 import { serviceHostname } from '../host.ts'
-import { hostnamesOf } from './attachment.ts'
-import type { RoutedHttp, RoutedService, RoutedTcp, RoutedTls } from './derived.ts'
+import type { RoutedHttp, RoutedService, RoutedTcp } from './derived.ts'
 import { finishRedirect } from './filters.ts'
 import type { Query } from './incremental.ts'
 import { listed, routeOf, type ServiceFacts } from './inputs.ts'
@@ -35,7 +34,6 @@ export const meshRoutes: Query<RoutedService | undefined> = {
     found.sort((a, b) => byAge(a.route, b.route))
     const http = inPrecedence(found.map(one => httpRules(one, facts.ports)))
     const tcp = found.flatMap(one => (one.route.kind === 'TCPRoute' ? tcpRules(one) : []))
-    const tls = found.flatMap(one => (one.route.kind === 'TLSRoute' ? tlsRules(one) : []))
     return {
       apiVersion: 'networking.istio.io/v1',
       kind: 'VirtualService',
@@ -45,7 +43,6 @@ export const meshRoutes: Query<RoutedService | undefined> = {
         exportTo: [owner === namespace ? '*' : '.'],
         ...(http.length > 0 ? { http } : {}),
         ...(tcp.length > 0 ? { tcp } : {}),
-        ...(tls.length > 0 ? { tls } : {}),
       },
       derivation: { routes: found.map(one => refOfKey(one.key)), consumer: owner !== namespace },
     }
@@ -100,15 +97,6 @@ function tcpRules({ compiled, ports }: Attached): RoutedTcp[] {
     const match = ports.flatMap(port => (port === undefined ? [] : [{ port }]))
     return { ...connectionRule(one), ...(ports.includes(undefined) ? {} : { match }) }
   })
-}
-
-function tlsRules({ route, compiled, ports }: Attached): RoutedTls[] {
-  const hosts = hostnamesOf(route)
-  const sniHosts = hosts.length > 0 ? [...hosts] : ['*']
-  return compiled.connections.map(one => ({
-    ...connectionRule(one),
-    match: ports.map(port => ({ sniHosts, ...(port === undefined ? {} : { port }) })),
-  }))
 }
 
 /** Where connections go, without what chooses them. */

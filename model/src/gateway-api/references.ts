@@ -34,7 +34,7 @@ export function isPermitted(read: Reader, from: Source, to: Target): boolean {
 export function notPermitted(from: Source, to: Target, path: string): Verdict {
   return bad(
     'RefNotPermitted',
-    `no ReferenceGrant of namespace ${to.namespace} lets a ${from.kind} of namespace ${from.namespace} refer to ${describeTarget(to)}`,
+    `no ReferenceGrant of namespace ${to.namespace} lets objects of kind ${from.kind} of namespace ${from.namespace} refer to ${describeTarget(to)}`,
     path,
   )
 }

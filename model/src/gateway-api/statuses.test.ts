@@ -1,5 +1,5 @@
 import { formatProblem } from '@seine/kit'
-import { validResourcesOf } from '@seine/testing/unit'
+import { CERTIFICATE, validResourcesOf } from '@seine/testing/unit'
 import { describe, expect, it } from 'vitest'
 import { MeshModel } from '../mesh-model.ts'
 import type { Condition } from './conditions.ts'
@@ -39,13 +39,12 @@ const service = (name: string, more: object = {}) => {
   })
 }
 const backend = (name: string, more: object = {}) => ({ backendRefs: [{ name, port: 80, ...more }] })
-const PEM = '-----BEGIN CERTIFICATE-----\nMII\n-----END CERTIFICATE-----\n'
 const secret = (name: string, data: object = {}) => {
   const [own = '', namespace = 'infra'] = name.split('.')
-  const stringData = { 'tls.crt': PEM, 'tls.key': '-----BEGIN PRIVATE KEY-----\nMII\n', ...data }
+  const stringData = { 'tls.crt': CERTIFICATE, 'tls.key': '-----BEGIN PRIVATE KEY-----\nMII\n', ...data }
   return JSON.stringify({ apiVersion: 'v1', kind: 'Secret', metadata: { name: own, namespace }, stringData })
 }
-const authority = (name: string, data: object = { 'ca.crt': PEM }) => {
+const authority = (name: string, data: object = { 'ca.crt': CERTIFICATE }) => {
   const [own = '', namespace = 'infra'] = name.split('.')
   return JSON.stringify({ apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: own, namespace }, data })
 }

@@ -16,7 +16,7 @@ export function affectedHosts(
   after: IndexedSnapshot,
   changes: ChangeSet,
 ): ReadonlySet<string> {
-  const found = new Collector(after, [...changes.services, ...changes.endpoints])
+  const found = new Collector(after, [...changes.services, ...changes.endpoints, ...changes.backendTls])
   const named = new Set(changes.services)
   const ruled = new Set<string>()
   for (const { snapshot } of [before, after]) {

@@ -15,8 +15,10 @@ import { builtInClusters } from './clusters/inbound.ts'
 import { Demand } from './demand.ts'
 import { ruleLookup } from './destination-rules.ts'
 import { type GatewayConfiguration, gatewayConfiguration } from './gateway/configuration.ts'
-import { gatewaySecret, sdsNamesOf } from './gateway/secrets.ts'
+import { gatewaySecret } from './gateway/secrets.ts'
 import { type IndexedSnapshot, indexSnapshot } from './indexed-snapshot.ts'
+import { clientAuthority, touchedAuthorities } from './listeners/authorities.ts'
+import { sdsNamesOf } from './listeners/server-tls.ts'
 import { NAME_TABLE_TYPE } from './name-table.ts'
 import { OutboundScope, type ScopeKey } from './outbound-scope.ts'
 import type { TrafficPlugin } from './plugin.ts'
@@ -95,7 +97,8 @@ export class TrafficGenerator {
     const inbound = this.#refreshInbound(before.snapshot, changes, moved)
     const listeners = this.#refreshOutboundListeners(listenersOf)
     const ofGateways = this.#refreshGateways(before.snapshot, changes, hosts, merged)
-    const secrets = new Set([...changes.secrets].flatMap(sdsNamesOf))
+    const authorities = touchedAuthorities(before.snapshot, snapshot, changes)
+    const secrets = union(new Set([...changes.secrets].flatMap(sdsNamesOf)), authorities)
     return hints(merged, [...listeners, ...inbound.listeners, ...ofGateways], inbound.clusters, secrets)
   }
 
@@ -207,6 +210,7 @@ export class TrafficGenerator {
       namespace: proxy.namespace,
       sourceLabels,
       sidecar: sidecarOf(this.snapshot, proxy),
+      gateway: proxy.type === 'router',
     }
     const found = this.#scopes.get(scopeName(key))
     if (found) return found
@@ -360,6 +364,8 @@ export class TrafficGenerator {
 
   /** Private keys are for gateways whose identity is proven, and of those for the one whose servers name them. */
   #secret({ proxy, gateway }: ProxyState, name: string): EncodedResource | undefined {
+    const authority = gateway && clientAuthority(this.snapshot, name)
+    if (authority) return authority
     if (!proxy.authenticated || !gateway?.secrets.has(name)) return undefined
     return gatewaySecret(this.snapshot, proxy.namespace, name)
   }
@@ -422,8 +428,8 @@ function sourceLabelNames(snapshot: MeshSnapshot): string[] {
 }
 
 /** Another version of a Sidecar is another one. */
-function scopeName({ namespace, sourceLabels, sidecar }: ScopeKey): string {
-  return `${namespace} ${JSON.stringify(sourceLabels)} ${sidecar ? versionOf(sidecar) : ''}`
+function scopeName({ namespace, sourceLabels, sidecar, gateway }: ScopeKey): string {
+  return `${gateway ? 'gateway ' : ''}${namespace} ${JSON.stringify(sourceLabels)} ${sidecar ? versionOf(sidecar) : ''}`
 }
 
 const versions = new WeakMap<object, number>()

@@ -31,6 +31,8 @@ export interface ScopeKey {
   readonly sourceLabels: Readonly<Record<string, string>>
   /** The Sidecar that holds for the client: what it does not import is not there. */
   readonly sidecar: Sidecar | undefined
+  /** Gateways connect to services as policies of the Gateway API ask. */
+  readonly gateway: boolean
 }
 
 /** Sidecars are what virtual services call `mesh`. */
@@ -326,6 +328,7 @@ export class OutboundScope {
     if (!clustered) return { ...NOTHING, virtualHosts }
     const rule = this.#ruleFor(indexed, hostname)
     const endpoints = snapshot.endpoints.get(hostname) ?? NO_ENDPOINTS
+    const backendTls = this.key.gateway ? snapshot.backendTls.get(hostname) : undefined
     return {
       clusters: this.#cache.clusters(
         clustered,
@@ -336,8 +339,9 @@ export class OutboundScope {
           snapshot.config,
           staticEndpoints(clustered, endpoints),
           clustered.externalName && snapshot.services.get(clustered.externalName),
+          backendTls,
         ],
-        () => outboundClusters({ snapshot, service: clustered, endpoints, rule }),
+        () => outboundClusters({ snapshot, service: clustered, endpoints, rule, backendTls }),
       ),
       endpoints: this.#cache.endpoints(endpoints, [clustered, rule], () =>
         endpointAssignments({ service: clustered, endpoints, rule }),

@@ -10,6 +10,7 @@ import {
 } from '@seine/envoy/envoy/config/cluster/v3/cluster'
 import { ConfigSourceSchema } from '@seine/envoy/envoy/config/core/v3/config_source'
 import {
+  type BackendTls,
   isHttp,
   type MeshService,
   type MeshSnapshot,
@@ -30,7 +31,12 @@ import {
   outlierDetectionFields,
 } from './connection-settings.ts'
 import { alpnOf, type HttpVersion, httpProtocolOptions } from './http-protocol.ts'
-import { meshTlsSocket, originatedTlsSocket, socketByEndpoint } from './transport-security.ts'
+import {
+  backendTlsSocket,
+  meshTlsSocket,
+  originatedTlsSocket,
+  socketByEndpoint,
+} from './transport-security.ts'
 
 type ClusterInit = Init<typeof ClusterSchemaType>
 
@@ -40,6 +46,8 @@ export interface OutboundClusterInputs {
   readonly service: MeshService
   readonly endpoints: ServiceEndpoints
   readonly rule: DestinationRule | undefined
+  /** What the Gateway API asks of gateways that connect to the service. */
+  readonly backendTls?: readonly BackendTls[] | undefined
 }
 
 /**
@@ -61,8 +69,9 @@ function outboundCluster(
 ): EncodedResource {
   const { service, rule, snapshot } = inputs
   const name = outboundClusterName(port.number, subset?.name ?? '', service.hostname)
-  const policy = effectivePolicy(rule, subset, port.number)
-  const provenance = provenanceOf(inputs, port, subset, policy)
+  const backend = backendTlsAt(inputs, port)
+  const policy = withBackendTls(effectivePolicy(rule, subset, port.number), backend)
+  const provenance = [...provenanceOf(inputs, port, subset, policy), ...(backend ? [backend.cause] : [])]
   const version = httpVersion(inputs, port, policy)
   const init: ClusterInit = {
     name,
@@ -82,6 +91,19 @@ function outboundCluster(
     },
   }
   return encode(ClusterSchema, name, init, provenance)
+}
+
+/** What holds for a port: what is said of it, else what is said of all. */
+function backendTlsAt(
+  { backendTls = [] }: OutboundClusterInputs,
+  { number }: ServicePort,
+): BackendTls | undefined {
+  return backendTls.find(({ port }) => port === number) ?? backendTls.find(({ port }) => port === undefined)
+}
+
+/** TLS that a policy of the Gateway API asks for stands in place of what a DestinationRule does. */
+function withBackendTls(policy: EffectivePolicy, backend: BackendTls | undefined): EffectivePolicy {
+  return backend ? { ...policy, tls: { mode: 'SIMPLE', sni: backend.sni } } : policy
 }
 
 function lbFields({ service }: OutboundClusterInputs, policy: EffectivePolicy): ClusterInit {
@@ -173,6 +195,8 @@ function securityFields(
   version: HttpVersion | undefined,
 ): ClusterInit {
   const { service, snapshot, endpoints } = inputs
+  const backend = backendTlsAt(inputs, port)
+  if (backend) return { transportSocket: backendTlsSocket(backend, alpnOf(version)) }
   const mode = policy.tls?.mode
   if (policy.tls && (mode === 'SIMPLE' || mode === 'MUTUAL')) {
     const sans = policy.tls.subjectAltNames?.length ? policy.tls.subjectAltNames : service.subjectAltNames

@@ -14,6 +14,7 @@ import {
   DownstreamTlsContextSchema,
   UpstreamTlsContextSchema,
 } from '@seine/envoy/envoy/extensions/transport_sockets/tls/v3/tls'
+import type { BackendTls } from '@seine/model'
 import type { Init } from '../init.ts'
 import { TLS_MODE_KEY } from '../names.ts'
 
@@ -21,6 +22,8 @@ type TransportSocketInit = Init<typeof TransportSocketSchema>
 type MatchInit = Init<typeof Cluster_TransportSocketMatchSchema>
 type CommonTls = Init<typeof CommonTlsContextSchema>
 
+/** Where the machine has the certificates of authorities that it trusts. */
+const SYSTEM_AUTHORITIES = '/etc/ssl/certs/ca-certificates.crt'
 const TLS_SOCKET = 'envoy.transport_sockets.tls'
 
 /** Certificates come from the agent over a Unix socket, which the bootstrap's cluster `sds-grpc` names. */
@@ -88,6 +91,37 @@ export function inboundTlsSocket(trustDomain: string, http: boolean): TransportS
   return { name: TLS_SOCKET, configType: { case: 'typedConfig', value: context } }
 }
 
+function inline(value: string) {
+  return { specifier: { case: 'inlineString' as const, value } }
+}
+
+/** A hash that no certificate has: a connection that must fail can't be made. */
+const NO_CERTIFICATE = '0'.repeat(64)
+
+/** TLS as a BackendTLSPolicy asks for it towards a service. */
+export function backendTlsSocket(
+  { sni, subjectAltNames, authorities }: BackendTls,
+  alpn: readonly string[],
+): TransportSocketInit {
+  const names = {
+    matchTypedSubjectAltNames: subjectAltNames.map(({ type, value }) => ({
+      sanType: SanType[type],
+      matcher: { matchPattern: { case: 'exact' as const, value } },
+    })),
+  }
+  const trust =
+    authorities === 'none'
+      ? { verifyCertificateHash: [NO_CERTIFICATE] }
+      : { trustedCa: authorities === 'system' ? file(SYSTEM_AUTHORITIES) : inline(authorities), ...names }
+  const commonTlsContext: CommonTls = {
+    alpnProtocols: [...alpn],
+    tlsParams: { tlsMinimumProtocolVersion: Tls.TLSv1_2, tlsMaximumProtocolVersion: Tls.TLSv1_3 },
+    validationContextType: { case: 'validationContext', value: trust },
+  }
+  const context = any(UpstreamTlsContextSchema, { sni, commonTlsContext })
+  return { name: TLS_SOCKET, configType: { case: 'typedConfig', value: context } }
+}
+
 /**
  * TLS as a DestinationRule asks for it towards something outside the mesh.
  *
@@ -116,7 +150,7 @@ export function originatedTlsSocket(
       sanType: san.includes('://') ? SanType.URI : SanType.DNS,
       matcher: { matchPattern: { case: 'exact' as const, value: san } },
     }))
-    const trusted = file(tls.caCertificates ?? '/etc/ssl/certs/ca-certificates.crt')
+    const trusted = file(tls.caCertificates ?? SYSTEM_AUTHORITIES)
     common.validationContextType = {
       case: 'validationContext',
       value: {

@@ -48,10 +48,11 @@ export function gatewayConfiguration(context: GatewayListenerContext): GatewayCo
   }
 }
 
-function secretsOf({ server: { tls }, kind }: BoundServer): string[] {
+function secretsOf({ server, kind }: BoundServer): string[] {
+  const { tls } = server
   if (!tls || (kind !== 'https' && kind !== 'tls') || tls.mode === 'ISTIO_MUTUAL') return []
   const authority = authoritySecret(tls)
-  return [...certificateSecrets(tls), ...(authority === undefined ? [] : [authority])]
+  return [...certificateSecrets(tls, server), ...(authority === undefined ? [] : [authority])]
 }
 
 function hostsOf(context: GatewayListenerContext, servers: readonly BoundServer[]): Set<string> {

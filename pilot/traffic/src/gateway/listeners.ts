@@ -1,4 +1,4 @@
-import type { L4RouteDestination, TcpRoute, TlsRoute } from '@seine/api'
+import type { Destination, TcpRoute, TlsRoute } from '@seine/api'
 import { duration, type EncodedResource, type Provenance } from '@seine/envoy'
 import { TrafficDirection } from '@seine/envoy/envoy/config/core/v3/base'
 import { ListenerSchema } from '@seine/envoy/envoy/config/listener/v3/listener'
@@ -11,6 +11,8 @@ import {
   gatewaysOf,
   hostCovers,
   type RoutedService,
+  type RoutedTcp,
+  type RoutedTls,
   resolveHost,
   selects,
   virtualServiceHosts,
@@ -19,6 +21,7 @@ import { inboundTlsSocket } from '../clusters/transport-security.ts'
 import { clusterNameOf, resolveDestination } from '../destination.ts'
 import { encode } from '../encode.ts'
 import type { Init } from '../init.ts'
+import { clientAuthorityName } from '../listeners/authorities.ts'
 import { cidrRange } from '../listeners/cidr-range.ts'
 import { type BuiltFilters, httpChain, listenerFilters, tcpChain } from '../listeners/filters.ts'
 import { socketAddress } from '../listeners/outbound.ts'
@@ -166,12 +169,21 @@ function byServerName(hosts: readonly string[]): MatchInit[] {
 
 function tlsOf(
   { indexed }: GatewayListenerContext,
-  { server: { tls }, kind }: BoundServer,
+  { server, kind, gatewayName: own }: BoundServer,
 ): Pick<ChainInit, 'transportSocket'> {
+  const { tls } = server
   if (!tls) return {}
   if (tls.mode === 'ISTIO_MUTUAL')
     return { transportSocket: inboundTlsSocket(indexed.snapshot.config.trustDomain, kind === 'https') }
-  return { transportSocket: serverTlsSocket(tls, kind === 'https' ? ['h2', 'http/1.1'] : []) }
+  const { certificates, clientCertificateOptional, clientAuthorities } = server
+  const credentials = {
+    certificates,
+    clientCertificateOptional,
+    ...(clientAuthorities === undefined
+      ? {}
+      : { clientAuthority: clientAuthorityName(own, server.port.name) }),
+  }
+  return { transportSocket: serverTlsSocket(tls, kind === 'https' ? ['h2', 'http/1.1'] : [], credentials) }
 }
 
 interface ConnectionRoute {
@@ -209,8 +221,8 @@ function passthroughRoutes(
       if (names.length === 0) return []
       return byServerName(names).map(one => ({
         match: { ...one, ...addresses(match) },
-        targets: targetsOf(context, bound, service, route.route),
-        provenance: [causeOf(service, `spec.tls[${index}].match[${at}]`)],
+        targets: targetsOf(context, bound, service, route),
+        provenance: [route.cause ?? causeOf(service, `spec.tls[${index}].match[${at}]`)],
       }))
     }),
   )
@@ -232,8 +244,8 @@ function tcpRoutes(
       const path = route.match?.length ? `spec.tcp[${index}].match[${at}]` : `spec.tcp[${index}]`
       return named.map(one => ({
         match: { ...one, ...addresses(match) },
-        targets: targetsOf(context, bound, service, route.route),
-        provenance: [causeOf(service, path)],
+        targets: targetsOf(context, bound, service, route),
+        provenance: [route.cause ?? causeOf(service, path)],
       }))
     })
   })
@@ -266,14 +278,15 @@ function targetsOf(
   { indexed }: GatewayListenerContext,
   { server }: BoundServer,
   { metadata }: RoutedService,
-  routed: readonly L4RouteDestination[],
+  { route, brokenWeight }: RoutedTcp | RoutedTls,
 ): WeightedTargets {
-  return weightedTargets(routed, destination => {
+  const clusterOf = (destination: Destination) => {
     const host = resolveHost(destination.host, metadata.namespace)
     return clusterNameOf(
       resolveDestination(indexed.snapshot.services, { ...destination, host }, server.port.number),
     )
-  })
+  }
+  return weightedTargets(route, clusterOf, brokenWeight)
 }
 
 function causeOf({ kind, metadata }: RoutedService, path: string): Provenance {

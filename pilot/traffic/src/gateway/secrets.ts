@@ -4,7 +4,7 @@ import type { EncodedResource } from '@seine/envoy'
 import { SecretSchema } from '@seine/envoy/envoy/extensions/transport_sockets/tls/v3/secret'
 import type { MeshSnapshot } from '@seine/model'
 import { encode } from '../encode.ts'
-import { AUTHORITY_SUFFIX, secretName } from '../listeners/server-tls.ts'
+import { AUTHORITY_SUFFIX, secretOf } from '../listeners/server-tls.ts'
 
 /**
  * A Kubernetes Secret as Envoy's, as Istio reads them: `tls.crt` and `tls.key`, or `cert` and `key`; authorities as
@@ -14,24 +14,19 @@ import { AUTHORITY_SUFFIX, secretName } from '../listeners/server-tls.ts'
  */
 export function gatewaySecret(
   { secrets }: MeshSnapshot,
-  namespace: string,
+  own: string,
   sdsName: string,
 ): EncodedResource | undefined {
-  const name = secretName(sdsName)
-  if (name === undefined) return undefined
+  const meant = secretOf(sdsName, own)
+  if (meant === undefined) return undefined
+  const { namespace, name } = meant
   const secret = secrets.get(`${namespace}/${name}`)
   if (secret && !name.endsWith(AUTHORITY_SUFFIX))
     return certificateOf(secret, sdsName) ?? authorityOf(secret, sdsName)
-  const own = secret && authorityOf(secret, sdsName)
-  if (own || !name.endsWith(AUTHORITY_SUFFIX)) return own
+  const authority = secret && authorityOf(secret, sdsName)
+  if (authority || !name.endsWith(AUTHORITY_SUFFIX)) return authority
   const whole = secrets.get(`${namespace}/${name.slice(0, -AUTHORITY_SUFFIX.length)}`)
   return whole && authorityOf(whole, sdsName)
-}
-
-/** The names by which a secret may be asked for. */
-export function sdsNamesOf(secret: string): string[] {
-  const name = secret.slice(secret.indexOf('/') + 1)
-  return [`kubernetes://${name}`, `kubernetes://${name}${AUTHORITY_SUFFIX}`]
 }
 
 function certificateOf(secret: Secret, sdsName: string): EncodedResource | undefined {

@@ -1,6 +1,12 @@
-import type { Gateway, GatewayServer } from '@seine/api'
 import type { Provenance } from '@seine/envoy'
-import { byAge, hostCovers, type MeshSnapshot, selects } from '@seine/model'
+import {
+  byAge,
+  hostCovers,
+  type MeshSnapshot,
+  type ServedGateway,
+  type ServedListener,
+  selects,
+} from '@seine/model'
 import type { Proxy } from '../proxy.ts'
 import { servicesOf } from '../proxy-resources.ts'
 
@@ -15,10 +21,10 @@ export interface ServerHost {
 
 /** A server of a Gateway that a proxy serves. */
 export interface BoundServer {
-  readonly gateway: Gateway
+  readonly gateway: ServedGateway
   /** `namespace/name` of the Gateway. */
   readonly gatewayName: string
-  readonly server: GatewayServer
+  readonly server: ServedListener
   readonly kind: ServerKind
   readonly hosts: readonly ServerHost[]
   readonly cause: Provenance
@@ -44,6 +50,8 @@ export function gatewayPorts(snapshot: MeshSnapshot, proxy: Proxy): GatewayPort[
   const targets = targetPorts(snapshot, proxy)
   for (const gateway of [...snapshot.gateways.values()].sort(byAge)) {
     if (!selects(gateway.spec.selector, proxy.labels)) continue
+    // Where the Gateway API has a Gateway's workloads: elsewhere somebody else's may have its name.
+    if (gateway.derivedFrom && gateway.metadata.namespace !== proxy.namespace) continue
     for (const [index, server] of gateway.spec.servers.entries()) {
       const bound = bind(gateway, server, index)
       const address = server.bind || '0.0.0.0'
@@ -59,7 +67,7 @@ export function gatewayPorts(snapshot: MeshSnapshot, proxy: Proxy): GatewayPort[
   return [...ports.values()].sort((a, b) => a.port - b.port || (a.bind < b.bind ? -1 : 1))
 }
 
-function bind(gateway: Gateway, server: GatewayServer, index: number): BoundServer {
+function bind(gateway: ServedGateway, server: ServedListener, index: number): BoundServer {
   const { namespace, name } = gateway.metadata
   return {
     gateway,
@@ -67,11 +75,11 @@ function bind(gateway: Gateway, server: GatewayServer, index: number): BoundServ
     server,
     kind: kindOf(server),
     hosts: server.hosts.map(host => hostOf(host, namespace)),
-    cause: { kind: gateway.kind, namespace, name, path: `spec.servers[${index}]` },
+    cause: server.cause ?? { kind: gateway.kind, namespace, name, path: `spec.servers[${index}]` },
   }
 }
 
-function kindOf({ port, tls }: GatewayServer): ServerKind {
+function kindOf({ port, tls }: ServedListener): ServerKind {
   if (HTTP.has(port.protocol.toUpperCase())) return 'http'
   if (!tls) return 'tcp'
   if ((tls.mode ?? 'PASSTHROUGH') === 'PASSTHROUGH') return 'passthrough'

@@ -2,14 +2,17 @@ import { isIpAddress, type ServerTlsSettings } from '@seine/api'
 import { any, duration } from '@seine/envoy'
 import type { TransportSocketSchema } from '@seine/envoy/envoy/config/core/v3/base'
 import {
+  type CertificateValidationContextSchema,
   SubjectAltNameMatcher_SanType as SanType,
   TlsParameters_TlsProtocol as Tls,
+  CertificateValidationContext_TrustChainVerification as Verification,
 } from '@seine/envoy/envoy/extensions/transport_sockets/tls/v3/common'
 import type { SdsSecretConfigSchema } from '@seine/envoy/envoy/extensions/transport_sockets/tls/v3/secret'
 import {
   type CommonTlsContextSchema,
   DownstreamTlsContextSchema,
 } from '@seine/envoy/envoy/extensions/transport_sockets/tls/v3/tls'
+import type { ServedListener } from '@seine/model'
 import type { Init } from '../init.ts'
 
 type CommonTls = Init<typeof CommonTlsContextSchema>
@@ -29,6 +32,7 @@ const VERSIONS = {
 export function serverTlsSocket(
   tls: ServerTlsSettings,
   alpnProtocols: readonly string[],
+  credentials: Credentials = {},
 ): Init<typeof TransportSocketSchema> {
   const minimum = VERSIONS[tls.minProtocolVersion ?? 'TLS_AUTO']
   const common: CommonTls = {
@@ -39,8 +43,8 @@ export function serverTlsSocket(
       tlsMaximumProtocolVersion: VERSIONS[tls.maxProtocolVersion ?? 'TLS_AUTO'],
       cipherSuites: [...new Set(tls.cipherSuites)],
     },
-    ...certificatesOf(tls),
-    ...validationOf(tls),
+    ...certificatesOf(tls, credentials),
+    ...validationOf(tls, credentials),
   }
   const context = any(DownstreamTlsContextSchema, {
     commonTlsContext: common,
@@ -49,9 +53,15 @@ export function serverTlsSocket(
   return { name: 'envoy.transport_sockets.tls', configType: { case: 'typedConfig', value: context } }
 }
 
-function certificatesOf(tls: ServerTlsSettings): CommonTls {
-  const credentials = certificateSecrets(tls)
-  if (credentials.length > 0) return { tlsCertificateSdsSecretConfigs: credentials.map(overSds) }
+/** What a listener of the Gateway API says of certificates in other words than Istio's. */
+export interface Credentials extends Pick<ServedListener, 'certificates' | 'clientCertificateOptional'> {
+  /** The name, as SDS has it, of the authorities by which certificates of clients are checked. */
+  readonly clientAuthority?: string | undefined
+}
+
+function certificatesOf(tls: ServerTlsSettings, credentials: Credentials): CommonTls {
+  const secrets = certificateSecrets(tls, credentials)
+  if (secrets.length > 0) return { tlsCertificateSdsSecretConfigs: secrets.map(overSds) }
   return {
     tlsCertificates: (tls.tlsCertificates ?? [tls]).map(({ serverCertificate, privateKey }) => ({
       certificateChain: file(serverCertificate ?? ''),
@@ -61,8 +71,16 @@ function certificatesOf(tls: ServerTlsSettings): CommonTls {
 }
 
 /** How certificates of clients are checked, where they are asked for. */
-function validationOf(tls: ServerTlsSettings): CommonTls {
+function validationOf(
+  tls: ServerTlsSettings,
+  { clientAuthority, clientCertificateOptional }: Credentials,
+): CommonTls {
   if (tls.mode !== 'MUTUAL' && tls.mode !== 'OPTIONAL_MUTUAL') return {}
+  if (clientAuthority !== undefined) {
+    // Untrusted ones are looked at, and let in.
+    const lenient = clientCertificateOptional ? { trustChainVerification: Verification.ACCEPT_UNTRUSTED } : {}
+    return combined(lenient, clientAuthority)
+  }
   const context = {
     ...(tls.caCrl ? { crl: file(tls.caCrl) } : {}),
     verifyCertificateSpki: [...(tls.verifyCertificateSpki ?? [])],
@@ -73,21 +91,34 @@ function validationOf(tls: ServerTlsSettings): CommonTls {
     })),
   }
   const authority = authoritySecret(tls)
-  if (authority !== undefined)
-    return {
-      validationContextType: {
-        case: 'combinedValidationContext',
-        value: { defaultValidationContext: context, validationContextSdsSecretConfig: overSds(authority) },
-      },
-    }
+  if (authority !== undefined) return combined(context, authority)
   const trustedCa = file(tls.caCertificates ?? '')
   return { validationContextType: { case: 'validationContext', value: { trustedCa, ...context } } }
 }
 
+/** A check against authorities that come over SDS. */
+function combined(
+  defaultValidationContext: Init<typeof CertificateValidationContextSchema>,
+  authority: string,
+): CommonTls {
+  return {
+    validationContextType: {
+      case: 'combinedValidationContext',
+      value: { defaultValidationContext, validationContextSdsSecretConfig: overSds(authority) },
+    },
+  }
+}
+
 const SCHEME = 'kubernetes://'
+/** Before a name with its namespace, which Istio writes so as well. */
+const ANY_NAMESPACE = 'kubernetes-gateway://'
 
 /** The names, as SDS has them, of the secrets from which a server's own certificates come. */
-export function certificateSecrets({ credentialName, credentialNames }: ServerTlsSettings): string[] {
+export function certificateSecrets(
+  { credentialName, credentialNames }: ServerTlsSettings,
+  { certificates = [] }: Credentials = {},
+): string[] {
+  if (certificates.length > 0) return certificates.map(name => ANY_NAMESPACE + name)
   return [...(credentialName ? [credentialName] : []), ...(credentialNames ?? [])].map(name => SCHEME + name)
 }
 
@@ -102,9 +133,22 @@ export function authoritySecret(tls: ServerTlsSettings): string | undefined {
 /** What the name of a secret ends in that holds certificates of authorities only. */
 export const AUTHORITY_SUFFIX = '-cacert'
 
-/** The name of a Kubernetes Secret that a name of SDS stands for. */
-export function secretName(sdsName: string): string | undefined {
-  return sdsName.startsWith(SCHEME) ? sdsName.slice(SCHEME.length) : undefined
+/** The Kubernetes Secret that a name of SDS stands for, for a gateway of a namespace. */
+export function secretOf(
+  sdsName: string,
+  namespace: string,
+): { readonly namespace: string; readonly name: string } | undefined {
+  if (sdsName.startsWith(ANY_NAMESPACE)) {
+    const [own = '', name = ''] = sdsName.slice(ANY_NAMESPACE.length).split('/')
+    return { namespace: own, name }
+  }
+  return sdsName.startsWith(SCHEME) ? { namespace, name: sdsName.slice(SCHEME.length) } : undefined
+}
+
+/** The names by which a secret, `namespace/name`, may be asked for. */
+export function sdsNamesOf(secret: string): string[] {
+  const name = secret.slice(secret.indexOf('/') + 1)
+  return [SCHEME + name, `${SCHEME}${name}${AUTHORITY_SUFFIX}`, ANY_NAMESPACE + secret]
 }
 
 /** A listener waits so long for its certificates at first; what is missing then refuses handshakes, and nothing else. */
