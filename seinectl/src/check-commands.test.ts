@@ -381,6 +381,33 @@ spec:
     ])
   })
 
+  it('prints listeners and addresses of a Gateway', async () => {
+    const gateway = `---
+apiVersion: gateway.networking.k8s.io/v1
+kind: Gateway
+metadata: {name: public}
+spec:
+  gatewayClassName: seine
+  listeners: [{name: http, port: 80, protocol: HTTP}]
+---
+apiVersion: v1
+kind: Service
+metadata: {name: public}
+spec:
+  clusterIP: 10.96.0.6
+  selector: {gateway.networking.k8s.io/gateway-name: public}
+  ports: [{name: http, port: 80}]
+`
+    const { code, out, err } = await runCaptured(['status', '-f', '-'], { stdin: gateway })
+    expect({ code, err }).toEqual({ code: 0, err: '' })
+    expect(out).toMatch(/Gateway default\/public +Accepted +True +Accepted +the gateway is valid/)
+    expect(out).toMatch(/Gateway default\/public +listener http +Conflicted +False +NoConflicts/)
+    const config = mkdtempSync(join(folder, 'gateway-'))
+    writeFileSync(join(config, 'gateway.yaml'), gateway)
+    const shown = await runCaptured(['get', 'gateways.gateway.networking.k8s.io', '--config', config])
+    expect(shown.out).toMatch(/^public +seine +10\.96\.0\.6 +True$/m)
+  })
+
   it('is what get shows of objects of the folder', async () => {
     const config = mkdtempSync(join(folder, 'status-'))
     writeFileSync(join(config, 'route.yaml'), ROUTE)

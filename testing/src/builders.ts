@@ -36,9 +36,18 @@ export interface ProxyOptions {
 
 /** The sidecar of a workload, by `name.namespace` or by `name` for namespace `default`. */
 export function sidecar(workload: string, options: ProxyOptions = {}): MeshProxy {
+  return proxyOf('sidecar', workload, options)
+}
+
+/** A workload at the mesh's edge, in the same way. */
+export function router(workload: string, options: ProxyOptions = {}): MeshProxy {
+  return proxyOf('router', workload, options)
+}
+
+function proxyOf(type: 'sidecar' | 'router', workload: string, options: ProxyOptions): MeshProxy {
   const fullName = workload.includes('.') ? workload : `${workload}.default`
   const domain = `${fullName.slice(fullName.indexOf('.') + 1)}.svc.cluster.local`
-  const id = `sidecar~${options.address ?? '10.1.0.99'}~${fullName}~${domain}`
+  const id = `${type}~${options.address ?? '10.1.0.99'}~${fullName}~${domain}`
   const metadata = { LABELS: options.labels ?? {}, ...options.metadata }
   const parsed = parseProxy(id, metadata, options.virtualHostDiscovery ?? true)
   if (!parsed.ok) throw new Error(parsed.error)

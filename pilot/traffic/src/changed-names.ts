@@ -56,6 +56,12 @@ export function union(a: ReadonlySet<string>, b: ReadonlySet<string>): ReadonlyS
   return b.size === 0 ? a : new Set([...a, ...b])
 }
 
+/** What is in one set and not in the other. */
+export function* oneSided(a: ReadonlySet<string>, b: ReadonlySet<string>): Iterable<string> {
+  for (const one of a) if (!b.has(one)) yield one
+  for (const one of b) if (!a.has(one)) yield one
+}
+
 /** Resources by their names. */
 export function byName(resources: readonly EncodedResource[]): ReadonlyMap<string, EncodedResource> {
   return new Map(resources.map(resource => [resource.name, resource]))

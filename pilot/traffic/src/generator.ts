@@ -8,6 +8,7 @@ import {
   differingNames,
   hints,
   isForGateways,
+  oneSided,
   touchedPolicies,
   union,
 } from './changed-names.ts'
@@ -35,6 +36,8 @@ import { ResourceCache } from './resource-cache.ts'
 import { addChanges, noChanges, type ScopeChanges } from './scope-changes.ts'
 
 export type { ChangedNames }
+
+const NONE: ReadonlySet<string> = new Set()
 
 /** What one proxy gets. Look-ups are cheap: everything is made and encoded already. */
 export interface ProxyConfiguration {
@@ -331,10 +334,11 @@ export class TrafficGenerator {
       const next = this.#gatewayState(state.proxy)
       for (const name of differingNames(next.inboundListeners, state.inboundListeners)) listeners.add(name)
       for (const name of differingNames(next.tables, state.tables)) merged.tables.add(name)
-      for (const name of next.gateway?.clusters ?? [])
-        if (!state.gateway.clusters.has(name)) merged.clusters.add(name)
-      for (const name of state.gateway.clusters)
-        if (!next.gateway?.clusters.has(name)) merged.clusters.add(name)
+      // A cluster that comes brings its endpoints along.
+      for (const name of oneSided(next.gateway?.clusters ?? NONE, state.gateway.clusters)) {
+        merged.clusters.add(name)
+        merged.endpoints.add(name)
+      }
       Object.assign(state, next)
     }
     return listeners

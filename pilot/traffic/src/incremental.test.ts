@@ -1,6 +1,6 @@
 import { TypeUrl } from '@seine/envoy'
 import { MeshModel, type MeshSnapshot, type ResourceChange } from '@seine/model'
-import { mixerPlugins, randomChanges, randomGatewayApiChanges, sidecar } from '@seine/testing/unit'
+import { mixerPlugins, randomChanges, randomGatewayApiChanges, router, sidecar } from '@seine/testing/unit'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { type ChangedNames, type ProxyConfiguration, TrafficGenerator } from './generator.ts'
@@ -21,6 +21,10 @@ const PROXIES = [
     virtualHostDiscovery: false,
   }),
   sidecar('api-1.b', { address: '10.1.0.3', labels: { app: 'api' } }),
+  router('gw-1.a', {
+    address: '10.1.0.5',
+    labels: { 'gateway.networking.k8s.io/gateway-name': 'gw' },
+  }),
   ...['a', 'b', 'c'].map(namespace =>
     sidecar(`caller.${namespace}`, { address: '10.1.0.4', metadata: { ON_DEMAND: 'true' } }),
   ),

@@ -7,6 +7,7 @@ import {
   randomLabels,
   randomResources,
   renderJson,
+  router,
   sidecar,
 } from '@seine/testing/unit'
 import fc from 'fast-check'
@@ -28,8 +29,10 @@ function snapshotOf(upserts: readonly MeshResource[]): MeshSnapshot {
   return new MeshModel().apply({ upserts, deletes: [] }).snapshot
 }
 
-const clients = (labels: Record<string, string>) =>
-  ['web-1.a', 'api-1.b'].map(name => sidecar(name, { labels, address: '10.1.0.1' }))
+const clients = (labels: Record<string, string>) => [
+  ...['web-1.a', 'api-1.b'].map(name => sidecar(name, { labels, address: '10.1.0.1' })),
+  router('gw-1.a', { labels: { 'gateway.networking.k8s.io/gateway-name': 'gw' }, address: '10.1.0.2' }),
+]
 
 describe('whatever validation takes', () => {
   it('is translated without conflicts', () => {
@@ -43,12 +46,12 @@ describe('whatever validation takes', () => {
 
   it('is accepted by Envoy', async () => {
     const property = fc.asyncProperty(meshes, async ({ resources, labels }) => {
-      const [proxy] = clients(labels)
-      if (!proxy) throw new Error('there is no client')
-      expect(await envoyAccepts(renderJson(snapshotOf(resources), proxy))).toEqual({
-        ok: true,
-        value: undefined,
-      })
+      const snapshot = snapshotOf(resources)
+      const [first, , gateway] = clients(labels)
+      for (const proxy of [first, gateway]) {
+        if (!proxy) throw new Error('there is no client')
+        expect(await envoyAccepts(renderJson(snapshot, proxy))).toEqual({ ok: true, value: undefined })
+      }
     })
     await fc.assert(property, { numRuns: ENVOY_RUNS, interruptAfterTimeLimit: 300_000 })
   }, 600_000)
