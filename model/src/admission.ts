@@ -252,9 +252,16 @@ function rival(rule: DestinationRule, others: Iterable<DestinationRule>): Destin
   for (const other of others) {
     if (other.metadata.namespace !== rule.metadata.namespace || other.metadata.name === rule.metadata.name)
       continue
-    if (share(rule, other)) return other
+    if (selectorOf(other) === selectorOf(rule) && share(rule, other)) return other
   }
   return undefined
+}
+
+/** The clients that a rule is for, in words that are equal for equal ones. */
+function selectorOf({ spec }: DestinationRule): string | undefined {
+  return (
+    spec.workloadSelector && JSON.stringify(Object.entries(spec.workloadSelector.matchLabels ?? {}).sort())
+  )
 }
 
 function rivalry(rule: DestinationRule, other: DestinationRule): Problem {

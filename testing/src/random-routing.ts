@@ -216,7 +216,12 @@ const hashing = fc
     oneOf({
       httpHeaderName: mostly(['x-user'], ['', 'host']),
       httpCookie: fc.record(
-        { name: mostly(['session'], ['']), path: pick(['/']), ttl: duration },
+        {
+          name: mostly(['session'], ['']),
+          path: pick(['/']),
+          ttl: duration,
+          attributes: pick([[{ name: 'SameSite', value: 'Strict' }, { name: 'Secure' }], [{ name: '' }]]),
+        },
         { requiredKeys: ['name'] },
       ),
       useSourceIp: fc.constant(true),
@@ -267,6 +272,7 @@ const policy = {
       h2UpgradePolicy: pick(['DEFAULT', 'DO_NOT_UPGRADE', 'UPGRADE']),
       useClientProtocol: fc.boolean(),
       maxConcurrentStreams: mostly([1, 100], [0, 4_294_967_295]),
+      http2KeepAlive: fc.record({ interval: duration, timeout: duration }),
     }),
   }),
   outlierDetection: some({
@@ -278,6 +284,8 @@ const policy = {
     baseEjectionTime: duration,
     maxEjectionPercent: pick([0, 100]),
     minHealthPercent: pick([0, 100]),
+    consecutiveErrors: mostly([0, 3], [-1]),
+    outlierDetectionHttpErrorCodes: mostly([[], [500], [429, 503]], [[99]]),
   }),
   tls: fc.oneof(
     fc.constant<Body>({ mode: 'DISABLE' }),
@@ -296,6 +304,20 @@ const policy = {
 
 const trafficPolicy = some({
   ...policy,
+  tunnel: fc.record(
+    {
+      protocol: pick(['CONNECT', 'POST']),
+      targetHost: mostly(['far.example', '2001:db8::1'], ['']),
+      targetPort: pick([443]),
+    },
+    { requiredKeys: ['targetHost', 'targetPort'] },
+  ),
+  proxyProtocol: some({ version: pick(['V1', 'V2']) }),
+  retryBudget: some({
+    percent: mostly([0, 12.5, 100], [101]),
+    minRetryConcurrency: count,
+    budgetInterval: duration,
+  }),
   portLevelSettings: fc.array(
     fc.tuple(pick(portNumbers), some(policy)).map(([number, rest]): Body => ({ ...rest, port: { number } })),
     { maxLength: 2 },
@@ -313,6 +335,7 @@ export const randomDestinationRule: fc.Arbitrary<Body> = fc.record({
         { maxLength: 2 },
       ),
       exportTo: fc.array(pick(['*', '.', 'b']), { maxLength: 1 }),
+      workloadSelector: fc.record({ matchLabels: labels }),
     },
     { requiredKeys: ['host'] },
   ),

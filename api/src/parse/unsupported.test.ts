@@ -18,8 +18,8 @@ describe('what the API has and nothing translates yet is refused', () => {
   it.each([
     [
       'DestinationRule',
-      'host: a\nsubsets: [{name: v1, trafficPolicy: {outlierDetection: {consecutiveErrors: 3}}}]',
-      'unsupported spec.subsets[0].trafficPolicy.outlierDetection.consecutiveErrors: consecutiveErrors is not supported yet',
+      'host: a\nsubsets: [{name: v1, trafficPolicy: {tls: {mode: SIMPLE, credentialName: a}}}]',
+      'unsupported spec.subsets[0].trafficPolicy.tls.credentialName: credentialName is not supported yet',
     ],
     [
       'ServiceEntry',

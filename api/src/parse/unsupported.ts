@@ -34,19 +34,9 @@ export const UNSUPPORTED_KINDS: ReadonlySet<string> = new Set([
  */
 export const UNSUPPORTED: Partial<Record<Kind, readonly Pattern[]>> = {
   DestinationRule: [
-    path('workloadSelector'),
-    ...POLICIES.flatMap(policy => [
-      path(`${policy}.tunnel`),
-      path(`${policy}.proxyProtocol`),
-      path(`${policy}.retryBudget`),
-    ]),
     ...PORT_POLICIES.flatMap(policy => [
       path(`${policy}.loadBalancer.localityLbSetting`),
       path(`${policy}.loadBalancer.zoneAwareLbSetting`),
-      path(`${policy}.loadBalancer.consistentHash.httpCookie.attributes`),
-      path(`${policy}.connectionPool.http.http2KeepAlive`),
-      path(`${policy}.outlierDetection.consecutiveErrors`),
-      path(`${policy}.outlierDetection.outlierDetectionHttpErrorCodes`),
       path(`${policy}.tls.credentialName`),
     ]),
   ],

@@ -176,6 +176,45 @@ describeMesh('what applies after routing', mesh => {
     })
   })
 
+  test('answers that count as failures can be others than 5xx', async () => {
+    const outlierDetection = {
+      consecutive5xxErrors: 3,
+      outlierDetectionHttpErrorCodes: [429],
+      interval: '0.5s',
+      baseEjectionTime: '60s',
+      maxEjectionPercent: 50,
+    }
+    await apply(
+      destinationRule('echo', {
+        trafficPolicy: { loadBalancer: { simple: 'ROUND_ROBIN' }, outlierDetection },
+      }),
+    )
+    await mesh().pod('echo-v3').misbehave({ status: 500 })
+    await mesh().pod('echo-v2').misbehave({ status: 429 })
+    await eventually(async () => {
+      const answers = await client().http('http://echo/', { count: 30 })
+      expect(countBy(answers, ({ status }) => String(status))).toEqual({ 200: 15, 500: 15 })
+    })
+  })
+
+  test('a rule for selected callers comes before one for all', async () => {
+    const selecting = (name: string, app: string, loadBalancer: Record<string, unknown>) =>
+      resource('networking.istio.io/v1', 'DestinationRule', 'shop', name, {
+        spec: {
+          host: 'echo',
+          workloadSelector: { matchLabels: { app } },
+          trafficPolicy: { loadBalancer },
+        },
+      })
+    await apply(
+      destinationRule('echo', { trafficPolicy: { loadBalancer: { simple: 'ROUND_ROBIN' } } }),
+      selecting('a-others', 'echo', { simple: 'RANDOM' }),
+      selecting('b-client', 'client', { consistentHash: { httpHeaderName: 'x-user' } }),
+    )
+    const answers = await client().http('http://echo/', { count: 30, headers: { 'x-user': 'one' } })
+    expect(Object.values(versions(answers))).toEqual([30])
+  })
+
   test('a rule of the caller’s own namespace holds for its callers only', async () => {
     const rule = resource('networking.istio.io/v1', 'DestinationRule', 'partner', 'echo', {
       spec: {

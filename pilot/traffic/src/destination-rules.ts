@@ -1,4 +1,4 @@
-import type { DestinationRule, PortTrafficPolicy, Subset, TrafficPolicy } from '@seine/api'
+import type { DestinationRule, Subset, TrafficPolicy } from '@seine/api'
 import {
   byAge,
   exportScopes,
@@ -6,19 +6,26 @@ import {
   type MeshService,
   type MeshSnapshot,
   resolveHost,
+  selects,
   visibleIn,
 } from '@seine/model'
 
+/** Who asks for a rule: its namespace, and those of its labels that some rule's selector names, or more. */
+export interface RuleClient {
+  readonly namespace: string
+  readonly labels: Readonly<Record<string, string>>
+}
+
 /**
- * The rule for a host as a client in `namespace` sees it. As in Istio, a rule of the client's own namespace
- * comes before one of the service's, and that before one of the root namespace; an exact host before a
- * wildcard, a longer wildcard before a shorter one.
+ * The rule for a host as a client sees it. As in Istio, a rule of the client's own namespace comes before one of
+ * the service's, and that before one of the root namespace; an exact host before a wildcard, a longer wildcard
+ * before a shorter one; and for one host, one that selects the client before one for all.
  */
 export function destinationRuleFor(
   index: DestinationRuleIndex,
   hostname: string,
   serviceNamespace: string,
-  namespace: string,
+  { namespace, labels }: RuleClient,
   rootNamespace: string,
 ): DestinationRule | undefined {
   const candidates = index.covering(hostname)
@@ -26,6 +33,8 @@ export function destinationRuleFor(
     const found = candidates.find(
       rule =>
         rule.metadata.namespace === owner &&
+        (!rule.spec.workloadSelector ||
+          (owner === namespace && selects(rule.spec.workloadSelector.matchLabels, labels))) &&
         visibleIn(exportScopes(rule.spec.exportTo), rule.metadata.namespace, namespace),
     )
     if (found) return found
@@ -33,20 +42,14 @@ export function destinationRuleFor(
   return undefined
 }
 
-/** What looks up the rule for a host, as clients of a namespace see it. */
+/** What looks up the rule for a host, as a client sees it. */
 export function ruleLookup(
   { rules, snapshot }: { readonly rules: DestinationRuleIndex; readonly snapshot: MeshSnapshot },
-  namespace: string,
+  client: RuleClient,
 ): (hostname: string) => DestinationRule | undefined {
   const { services, config } = snapshot
   return hostname =>
-    destinationRuleFor(
-      rules,
-      hostname,
-      services.get(hostname)?.namespace ?? '',
-      namespace,
-      config.rootNamespace,
-    )
+    destinationRuleFor(rules, hostname, services.get(hostname)?.namespace ?? '', client, config.rootNamespace)
 }
 
 /** The destination rules of a snapshot, by host. */
@@ -55,7 +58,7 @@ export class DestinationRuleIndex {
   readonly #wildcards: [host: string, rule: DestinationRule][] = []
 
   constructor(snapshot: MeshSnapshot) {
-    for (const rule of [...snapshot.destinationRules.values()].sort(byAge)) {
+    for (const rule of [...snapshot.destinationRules.values()].sort(bySelectorAndAge)) {
       const host = resolveHost(rule.spec.host, rule.metadata.namespace)
       if (host.startsWith('*')) this.#wildcards.push([host, rule])
       else this.#exact.set(host, [...(this.#exact.get(host) ?? []), rule])
@@ -71,8 +74,22 @@ export class DestinationRuleIndex {
   }
 }
 
+/** Rules for selected clients come before those for all. */
+function bySelectorAndAge(a: DestinationRule, b: DestinationRule): number {
+  const isForAll = ({ spec }: DestinationRule) => Number(spec.workloadSelector === undefined)
+  return isForAll(a) - isForAll(b) || byAge(a, b)
+}
+
+/** The labels of clients that some rule's selector names. */
+export function* selectorLabels({ destinationRules }: MeshSnapshot): Iterable<string> {
+  for (const { spec } of destinationRules.values())
+    yield* Object.keys(spec.workloadSelector?.matchLabels ?? {})
+}
+
+type Policy = Omit<TrafficPolicy, 'portLevelSettings'>
+
 /** A traffic policy for one port, with the field path each part came from. */
-export interface EffectivePolicy extends PortTrafficPolicy {
+export interface EffectivePolicy extends Policy {
   readonly paths: readonly string[]
 }
 
@@ -102,17 +119,17 @@ function forPort(policy: TrafficPolicy | undefined, path: string, port: number):
   if (!policy) return { paths: [] }
   const index = (policy.portLevelSettings ?? []).findIndex(setting => setting.port.number === port)
   const setting = policy.portLevelSettings?.[index]
-  if (setting) {
-    const { port: _port, ...rest } = setting
-    return { ...rest, paths: [`${path}.portLevelSettings[${index}]`] }
-  }
-  const { loadBalancer, connectionPool, outlierDetection, tls } = policy
-  return { ...defined({ loadBalancer, connectionPool, outlierDetection, tls }), paths: [path] }
+  const { portLevelSettings: _settings, ...own } = policy
+  if (!setting) return { ...defined(own), paths: [path] }
+  const { port: _port, ...rest } = setting
+  // What a port can't say for itself holds for all ports.
+  const { tunnel, proxyProtocol, retryBudget } = own
+  const common = defined({ tunnel, proxyProtocol, retryBudget })
+  const paths = Object.keys(common).length > 0 ? [path] : []
+  return { ...common, ...rest, paths: [...paths, `${path}.portLevelSettings[${index}]`] }
 }
 
 /** The object without its undefined fields, so that spreading it does not erase what it is spread over. */
-function defined(policy: PortTrafficPolicy): PortTrafficPolicy {
-  return Object.fromEntries(
-    Object.entries(policy).filter(([, value]) => value !== undefined),
-  ) as PortTrafficPolicy
+function defined(policy: Policy): Policy {
+  return Object.fromEntries(Object.entries(policy).filter(([, value]) => value !== undefined)) as Policy
 }

@@ -14,7 +14,7 @@ import {
 } from './changed-names.ts'
 import { builtInClusters } from './clusters/inbound.ts'
 import { Demand } from './demand.ts'
-import { ruleLookup } from './destination-rules.ts'
+import { ruleLookup, selectorLabels } from './destination-rules.ts'
 import { type GatewayConfiguration, gatewayConfiguration } from './gateway/configuration.ts'
 import { gatewaySecret } from './gateway/secrets.ts'
 import { type IndexedSnapshot, indexSnapshot } from './indexed-snapshot.ts'
@@ -83,7 +83,8 @@ export class TrafficGenerator {
     this.lastScopes = []
     const before = this.#indexed
     this.#indexed = indexSnapshot(snapshot, before, changes)
-    const labels = changes.virtualServices.size > 0 ? sourceLabelNames(snapshot) : this.#sourceLabelNames
+    const asksForLabels = changes.virtualServices.size + changes.destinationRules.size > 0
+    const labels = asksForLabels ? sourceLabelNames(snapshot) : this.#sourceLabelNames
     if (changes.config || labels.join() !== this.#sourceLabelNames.join()) return this.#rebuild(labels)
     const hosts = affectedHosts(before, this.#indexed, changes)
     this.lastRefreshed = [...hosts].sort()
@@ -184,7 +185,7 @@ export class TrafficGenerator {
       indexed,
       proxy,
       plugins: this.#plugins,
-      ruleFor: ruleLookup(indexed, proxy.namespace),
+      ruleFor: ruleLookup(indexed, proxy),
     })
   }
 
@@ -421,7 +422,7 @@ function demanded(whole: ProxyConfiguration, demand: Demand): ProxyConfiguration
 }
 
 function sourceLabelNames(snapshot: MeshSnapshot): string[] {
-  const names = new Set<string>()
+  const names = new Set<string>(selectorLabels(snapshot))
   for (const { spec } of snapshot.virtualServices.values()) {
     for (const route of [...(spec.http ?? []), ...(spec.tcp ?? []), ...(spec.tls ?? [])]) {
       for (const match of route.match ?? [])

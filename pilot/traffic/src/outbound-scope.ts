@@ -11,7 +11,7 @@ import {
   visibleIn,
 } from '@seine/model'
 import { outboundClusters } from './clusters/outbound.ts'
-import { destinationRuleFor, effectivePolicy } from './destination-rules.ts'
+import { ruleLookup } from './destination-rules.ts'
 import { Egress } from './egress.ts'
 import { endpointAssignments } from './endpoints.ts'
 import { allHosts, type IndexedSnapshot } from './indexed-snapshot.ts'
@@ -27,7 +27,7 @@ import { noChanges, type ScopeChanges } from './scope-changes.ts'
 /** What the outbound side of a proxy depends on: clients with equal keys share one scope and all its resources. */
 export interface ScopeKey {
   readonly namespace: string
-  /** The client's labels that some virtual service asks for. */
+  /** The client's labels that some virtual service or destination rule asks for. */
   readonly sourceLabels: Readonly<Record<string, string>>
   /** The Sidecar that holds for the client: what it does not import is not there. */
   readonly sidecar: Sidecar | undefined
@@ -396,7 +396,7 @@ export class OutboundScope {
         snapshot,
         service,
         port,
-        policy: effectivePolicy(this.#ruleFor(indexed, hostname), undefined, port.number),
+        ruleFor: host => this.#ruleFor(indexed, host),
         virtualService: this.#routesAt(indexed, hostname, port.number),
       }),
     )
@@ -410,10 +410,9 @@ export class OutboundScope {
     return virtualServices.find(hostname, this.key.namespace, this.#importedAt(port))
   }
 
-  #ruleFor({ snapshot, rules }: IndexedSnapshot, host: string): DestinationRule | undefined {
-    const { services, config } = snapshot
-    const owner = services.get(host)?.namespace ?? ''
-    return destinationRuleFor(rules, host, owner, this.key.namespace, config.rootNamespace)
+  #ruleFor(indexed: IndexedSnapshot, host: string): DestinationRule | undefined {
+    const { namespace, sourceLabels } = this.key
+    return ruleLookup(indexed, { namespace, labels: sourceLabels })(host)
   }
 }
 

@@ -3,6 +3,7 @@ import {
   durationMs,
   type LoadBalancerSettings,
   type OutlierDetection,
+  type TrafficPolicy,
 } from '@seine/api'
 import { duration } from '@seine/envoy'
 import {
@@ -38,6 +39,7 @@ export function unlimited(): ClusterInit {
 export function connectionPoolFields(
   pool: ConnectionPoolSettings | undefined,
   defaultConnectTimeoutMs: number,
+  budget?: TrafficPolicy['retryBudget'],
 ): ClusterInit {
   const { tcp, http } = pool ?? {}
   const keepalive = tcp?.tcpKeepalive
@@ -49,7 +51,8 @@ export function connectionPoolFields(
           maxConnections: tcp?.maxConnections ?? UNLIMITED,
           maxPendingRequests: http?.http1MaxPendingRequests ?? UNLIMITED,
           maxRequests: http?.http2MaxRequests ?? UNLIMITED,
-          maxRetries: http?.maxRetries ?? UNLIMITED,
+          // A budget stands in the place of the number.
+          ...(budget ? retryBudget(budget) : { maxRetries: http?.maxRetries ?? UNLIMITED }),
           trackRemaining: true,
         },
       ],
@@ -72,11 +75,32 @@ export function connectionPoolFields(
   }
 }
 
-/** What a `connectionPool` asks of HTTP connections, beside the version. */
-export function httpSettings({ tcp, http }: ConnectionPoolSettings = {}): HttpSettings {
+/** Istio's defaults are Envoy's: a fifth of the requests at once, and three in any case. */
+function retryBudget({
+  percent,
+  minRetryConcurrency,
+  budgetInterval,
+}: NonNullable<TrafficPolicy['retryBudget']>) {
+  return {
+    retryBudget: {
+      budgetPercent: { value: percent ?? 20 },
+      minRetryConcurrency: minRetryConcurrency ?? 3,
+      ...(budgetInterval === undefined ? {} : { budgetInterval: duration(durationMs(budgetInterval)) }),
+    },
+  }
+}
+
+/** What a `connectionPool`, and outlier detection, ask of HTTP connections, beside the version. */
+export function httpSettings(
+  { tcp, http }: ConnectionPoolSettings = {},
+  outlier?: OutlierDetection,
+): HttpSettings {
+  const ping = http?.http2KeepAlive
   const idle = http?.idleTimeout ?? tcp?.idleTimeout
   return {
     maxConcurrentStreams: http?.maxConcurrentStreams,
+    keepAlive: ping && { intervalMs: durationMs(ping.interval), timeoutMs: durationMs(ping.timeout) },
+    failures: outlier?.outlierDetectionHttpErrorCodes,
     common: {
       ...(idle === undefined ? {} : { idleTimeout: duration(durationMs(idle)) }),
       ...(tcp?.maxConnectionDuration === undefined
@@ -144,8 +168,10 @@ function slowStartConfig(settings: LoadBalancerSettings | undefined) {
 /** When an endpoint is taken out for failing. Fields that are absent keep Istio's documented defaults. */
 export function outlierDetectionFields(outlier: OutlierDetection | undefined): ClusterInit {
   if (!outlier) return {}
-  const fiveXx = outlier.consecutive5xxErrors
-  const gateway = outlier.consecutiveGatewayErrors
+  // The deprecated field stands for gateway errors only, and turns the count of 5xx off.
+  const old = outlier.consecutiveErrors || undefined
+  const fiveXx = outlier.consecutive5xxErrors ?? (old && 0)
+  const gateway = outlier.consecutiveGatewayErrors ?? old
   return {
     outlierDetection: {
       enforcingSuccessRate: 0,

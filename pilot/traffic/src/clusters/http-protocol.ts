@@ -1,5 +1,5 @@
-import type { Any } from '@bufbuild/protobuf/wkt'
-import { any } from '@seine/envoy'
+import type { Any, Duration } from '@bufbuild/protobuf/wkt'
+import { any, duration } from '@seine/envoy'
 import type { HttpProtocolOptionsSchema as Schema } from '@seine/envoy/envoy/extensions/upstreams/http/v3/http_protocol_options'
 import { HttpProtocolOptionsSchema } from '@seine/envoy/envoy/extensions/upstreams/http/v3/http_protocol_options'
 import type { Init } from '../init.ts'
@@ -18,6 +18,10 @@ export function alpnOf(version: HttpVersion | undefined): readonly string[] {
 export interface HttpSettings {
   readonly maxConcurrentStreams?: number | undefined
   readonly common?: Options['commonHttpProtocolOptions']
+  /** Pings on HTTP/2 connections. */
+  readonly keepAlive?: { readonly intervalMs: number; readonly timeoutMs: number } | undefined
+  /** Answers that count as failures to outlier detection, in place of 5xx. */
+  readonly failures?: readonly number[] | undefined
   /** The server's name in TLS, and the one its certificate is checked for, are those of the request. */
   readonly nameFromRequest?: boolean
 }
@@ -25,26 +29,65 @@ export interface HttpSettings {
 /** The extension options that fix a cluster's HTTP version. WebSockets cross HTTP/2 by extended CONNECT. */
 export function httpProtocolOptions(
   version: HttpVersion,
-  { maxConcurrentStreams, common = {}, nameFromRequest = false }: HttpSettings = {},
+  { maxConcurrentStreams, common = {}, keepAlive, failures, nameFromRequest = false }: HttpSettings = {},
 ): Record<string, Any> {
   const http2 = {
     allowConnect: true,
     ...(maxConcurrentStreams === undefined ? {} : { maxConcurrentStreams }),
+    ...(keepAlive
+      ? {
+          connectionKeepalive: {
+            interval: duration(keepAlive.intervalMs),
+            timeout: duration(keepAlive.timeoutMs),
+          },
+        }
+      : {}),
   }
   const options: Options = {
     commonHttpProtocolOptions: common,
     upstreamProtocolOptions: specifier(version, http2),
+    ...(failures?.length ? { outlierDetection: { errorMatcher: statusMatcher(failures) } } : {}),
     ...(nameFromRequest ? { upstreamHttpProtocolOptions: { autoSni: true, autoSanValidation: true } } : {}),
   }
   return { 'envoy.extensions.upstreams.http.v3.HttpProtocolOptions': any(HttpProtocolOptionsSchema, options) }
 }
 
+type Matcher = NonNullable<NonNullable<Options['outlierDetection']>['errorMatcher']>
+
+/** Whether an answer has one of these statuses. */
+function statusMatcher(statuses: readonly number[]): Matcher {
+  const [only, ...others] = statuses.map(
+    (status): Matcher => ({
+      rule: {
+        case: 'httpResponseHeadersMatch',
+        value: {
+          headers: [
+            {
+              name: ':status',
+              headerMatchSpecifier: {
+                case: 'stringMatch',
+                value: { matchPattern: { case: 'exact', value: String(status) } },
+              },
+            },
+          ],
+        },
+      },
+    }),
+  )
+  return only && others.length === 0
+    ? only
+    : { rule: { case: 'orMatch', value: { rules: only ? [only, ...others] : [] } } }
+}
+
 type Specifier = NonNullable<Options['upstreamProtocolOptions']>
 
-function specifier(
-  version: HttpVersion,
-  http2: { allowConnect: boolean; maxConcurrentStreams?: number },
-): Specifier {
+interface Http2 {
+  readonly allowConnect: boolean
+  readonly maxConcurrentStreams?: number
+  readonly connectionKeepalive?: { readonly interval: Duration; readonly timeout: Duration }
+}
+
+function specifier(version: HttpVersion, http2: Http2): Specifier {
   if (version === 'as-client')
     return {
       case: 'useDownstreamProtocolConfig',

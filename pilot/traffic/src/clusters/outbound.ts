@@ -36,6 +36,7 @@ import {
   meshTlsSocket,
   originatedTlsSocket,
   socketByEndpoint,
+  withProxyProtocol,
 } from './transport-security.ts'
 
 type ClusterInit = Init<typeof ClusterSchemaType>
@@ -76,10 +77,14 @@ function outboundCluster(
   const init: ClusterInit = {
     name,
     ...discoveryFields(inputs, port, subset, policy, name),
-    ...connectionPoolFields(policy.connectionPool, durationMs(snapshot.config.connectTimeout)),
+    ...connectionPoolFields(
+      policy.connectionPool,
+      durationMs(snapshot.config.connectTimeout),
+      policy.retryBudget,
+    ),
     ...lbFields(inputs, policy),
     ...outlierDetectionFields(policy.outlierDetection),
-    ...securityFields(inputs, port, subset, policy, version),
+    ...withProxyProtocol(policy.proxyProtocol, securityFields(inputs, port, subset, policy, version)),
     ...(version ? protocolFields(inputs, policy, version) : {}),
     metadata: {
       filterMetadata: {
@@ -230,7 +235,7 @@ function protocolFields(
 ): ClusterInit {
   const originates = policy.tls?.mode === 'SIMPLE' || policy.tls?.mode === 'MUTUAL'
   const settings = {
-    ...httpSettings(policy.connectionPool),
+    ...httpSettings(policy.connectionPool, policy.outlierDetection),
     nameFromRequest:
       originates && !policy.tls?.insecureSkipVerify && serverName(service, policy) === undefined,
   }

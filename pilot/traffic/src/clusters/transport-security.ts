@@ -1,9 +1,14 @@
 import { create } from '@bufbuild/protobuf'
-import type { ClientTlsSettings } from '@seine/api'
+import type { ClientTlsSettings, TrafficPolicy } from '@seine/api'
 import { any, duration } from '@seine/envoy'
-import type { Cluster_TransportSocketMatchSchema } from '@seine/envoy/envoy/config/cluster/v3/cluster'
+import type {
+  Cluster_TransportSocketMatchSchema,
+  ClusterSchema,
+} from '@seine/envoy/envoy/config/cluster/v3/cluster'
 import type { TransportSocketSchema } from '@seine/envoy/envoy/config/core/v3/base'
 import { type ConfigSource, ConfigSourceSchema } from '@seine/envoy/envoy/config/core/v3/config_source'
+import { ProxyProtocolConfig_Version as ProxyVersion } from '@seine/envoy/envoy/config/core/v3/proxy_protocol'
+import { ProxyProtocolUpstreamTransportSchema } from '@seine/envoy/envoy/extensions/transport_sockets/proxy_protocol/v3/upstream_proxy_protocol'
 import { RawBufferSchema } from '@seine/envoy/envoy/extensions/transport_sockets/raw_buffer/v3/raw_buffer'
 import {
   SubjectAltNameMatcher_SanType as SanType,
@@ -20,6 +25,7 @@ import { TLS_MODE_KEY } from '../names.ts'
 
 type TransportSocketInit = Init<typeof TransportSocketSchema>
 type MatchInit = Init<typeof Cluster_TransportSocketMatchSchema>
+type SocketsInit = Pick<Init<typeof ClusterSchema>, 'transportSocket' | 'transportSocketMatches'>
 type CommonTls = Init<typeof CommonTlsContextSchema>
 
 /** Where the machine has the certificates of authorities that it trusts. */
@@ -171,14 +177,38 @@ function file(filename: string) {
   return { specifier: { case: 'filename' as const, value: filename } }
 }
 
+const RAW: TransportSocketInit = {
+  name: 'envoy.transport_sockets.raw_buffer',
+  configType: { case: 'typedConfig', value: any(RawBufferSchema, {}) },
+}
+
+/** The transport sockets of a cluster, with the PROXY protocol's header before what each sends. */
+export function withProxyProtocol(
+  settings: TrafficPolicy['proxyProtocol'],
+  sockets: SocketsInit,
+): SocketsInit {
+  if (!settings) return sockets
+  const version = settings.version === 'V2' ? ProxyVersion.V2 : ProxyVersion.V1
+  const wrap = (transportSocket: TransportSocketInit): TransportSocketInit => ({
+    name: 'envoy.transport_sockets.upstream_proxy_protocol',
+    configType: {
+      case: 'typedConfig',
+      value: any(ProxyProtocolUpstreamTransportSchema, { config: { version }, transportSocket }),
+    },
+  })
+  const { transportSocket: only = RAW, transportSocketMatches: matches } = sockets
+  if (!matches) return { transportSocket: wrap(only as TransportSocketInit) }
+  const wrapped = (matches as readonly MatchInit[]).map(match => ({
+    ...match,
+    transportSocket: wrap((match.transportSocket ?? RAW) as TransportSocketInit),
+  }))
+  return { transportSocketMatches: wrapped }
+}
+
 /** Mutual TLS for endpoints that take it, plaintext for the others: for services of which only some have a sidecar. */
 export function socketByEndpoint(mesh: TransportSocketInit): MatchInit[] {
-  const raw: TransportSocketInit = {
-    name: 'envoy.transport_sockets.raw_buffer',
-    configType: { case: 'typedConfig', value: any(RawBufferSchema, {}) },
-  }
   return [
     { name: 'tlsMode-istio', match: { [TLS_MODE_KEY]: 'istio' }, transportSocket: mesh },
-    { name: 'tlsMode-disabled', match: {}, transportSocket: raw },
+    { name: 'tlsMode-disabled', match: {}, transportSocket: RAW },
   ]
 }

@@ -28,7 +28,12 @@ type TcpProxyInit = Init<typeof TcpProxySchema>
 /** Where a TCP proxy sends connections, and how long they may last. */
 export type TcpDestination = Pick<
   TcpProxyInit,
-  'clusterSpecifier' | 'statPrefix' | 'idleTimeout' | 'maxDownstreamConnectionDuration' | 'hashPolicy'
+  | 'clusterSpecifier'
+  | 'statPrefix'
+  | 'idleTimeout'
+  | 'maxDownstreamConnectionDuration'
+  | 'hashPolicy'
+  | 'tunnelingConfig'
 >
 
 /** Filters of a chain with what shaped them. */

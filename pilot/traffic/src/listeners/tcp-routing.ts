@@ -1,3 +1,4 @@
+import type { DestinationRule, TrafficPolicy } from '@seine/api'
 import type { Provenance } from '@seine/envoy'
 import {
   type MeshService,
@@ -8,8 +9,8 @@ import {
   type ServicePort,
   selects,
 } from '@seine/model'
-import { clusterNameOf, resolveDestination } from '../destination.ts'
-import type { EffectivePolicy } from '../destination-rules.ts'
+import { clusterNameOf, type ResolvedDestination, resolveDestination } from '../destination.ts'
+import { effectivePolicy } from '../destination-rules.ts'
 import { BLACK_HOLE_CLUSTER, outboundClusterName } from '../names.ts'
 import { connectionLimits, type TcpDestination } from './filters.ts'
 
@@ -18,12 +19,12 @@ export interface TcpRoutingInputs {
   readonly snapshot: MeshSnapshot
   readonly service: MeshService
   readonly port: ServicePort
-  /** What a DestinationRule asks for on this port. */
-  readonly policy: EffectivePolicy
   readonly virtualService: RoutedService | undefined
   /** The client's. */
   readonly namespace: string
   readonly sourceLabels: Readonly<Record<string, string>>
+  /** What applies to the traffic of a host after routing. */
+  ruleFor(hostname: string): DestinationRule | undefined
 }
 
 /** Where connections to a TCP port go, as plain data: equal data makes equal listeners. */
@@ -33,21 +34,34 @@ export interface TcpRouting {
   readonly idleTimeout: string | undefined
   readonly maxConnectionDuration: string | undefined
   readonly hashesSource: boolean
+  /** The proxy that connections go through. */
+  readonly tunnel: TrafficPolicy['tunnel']
   readonly provenance: readonly Provenance[]
 }
 
 /** The first TCP route that holds for this client and port; without one, the service itself. */
 export function tcpRouting(inputs: TcpRoutingInputs): TcpRouting {
-  const { service, port, policy, virtualService } = inputs
+  const { service, port, virtualService, ruleFor } = inputs
+  const policy = effectivePolicy(ruleFor(service.hostname), undefined, port.number)
   const own = outboundClusterName(port.number, '', service.hostname)
   const routes = virtualService?.spec.tcp ?? []
   const index = routes.findIndex(route => applies(route, inputs))
   const found = virtualService && routes[index] ? { virtualService, route: routes[index], index } : undefined
+  const targets = found
+    ? targetsOf(found.route, found.virtualService, inputs)
+    : [{ to: resolveOwn(service.hostname, inputs), weight: 1 }]
+  // What has no destination is closed.
+  const broken = found?.route.brokenWeight ?? 0
   return {
     statPrefix: own,
-    clusters: found
-      ? clustersOf(found.route, found.virtualService, inputs)
-      : [{ name: clusterOf(service.hostname, inputs), weight: 1 }],
+    clusters: [
+      ...targets.map(({ to, weight }) => ({ name: clusterNameOf(to), weight })),
+      ...(broken > 0 ? [{ name: BLACK_HOLE_CLUSTER, weight: broken }] : []),
+    ],
+    tunnel: commonTunnel(
+      targets.map(({ to }) => to),
+      inputs,
+    ),
     // Of what a policy says, this holds for a connection; the rest is the cluster's.
     idleTimeout: policy.connectionPool?.tcp?.idleTimeout,
     maxConnectionDuration: policy.connectionPool?.tcp?.maxConnectionDuration,
@@ -71,31 +85,57 @@ export function tcpDestination(routing: TcpRouting): TcpDestination {
         ? { case: 'cluster', value: only.name }
         : { case: 'weightedClusters', value: { clusters: [...routing.clusters] } },
     ...connectionLimits({ tcp: { idleTimeout, maxConnectionDuration } }),
+    ...(routing.tunnel
+      ? {
+          tunnelingConfig: {
+            hostname: authorityOf(routing.tunnel.targetHost, routing.tunnel.targetPort),
+            usePost: routing.tunnel.protocol === 'POST',
+          },
+        }
+      : {}),
     ...(routing.hashesSource ? { hashPolicy: [{ policySpecifier: { case: 'sourceIp', value: {} } }] } : {}),
   }
 }
 
-function clustersOf(
+interface Weighted {
+  readonly to: ResolvedDestination
+  readonly weight: number
+}
+
+function targetsOf(
   { route: targets, brokenWeight = 0 }: RoutedTcp,
   owner: RoutedService,
   { snapshot, port }: TcpRoutingInputs,
-): TcpRouting['clusters'] {
+): Weighted[] {
   const [first] = targets
   const isAlone = targets.length === 1 && brokenWeight === 0
   const weighed = isAlone && first ? [{ ...first, weight: 1 }] : targets.filter(({ weight }) => weight)
-  // What has no destination is closed.
-  const broken = brokenWeight > 0 ? [{ name: BLACK_HOLE_CLUSTER, weight: brokenWeight }] : []
-  const clusters = weighed.map(({ destination, weight }) => {
+  return weighed.map(({ destination, weight }) => {
     const host = resolveHost(destination.host, owner.metadata.namespace)
-    const resolved = resolveDestination(snapshot.services, { ...destination, host }, port.number)
-    return { name: clusterNameOf(resolved), weight: weight ?? 1 }
+    const to = resolveDestination(snapshot.services, { ...destination, host }, port.number)
+    return { to, weight: weight ?? 1 }
   })
-  return [...clusters, ...broken]
 }
 
-function clusterOf(host: string, { snapshot, port }: TcpRoutingInputs): string {
-  const destination = { host, port: { number: port.number } }
-  return clusterNameOf(resolveDestination(snapshot.services, destination, port.number))
+function resolveOwn(host: string, { snapshot, port }: TcpRoutingInputs): ResolvedDestination {
+  return resolveDestination(snapshot.services, { host, port: { number: port.number } }, port.number)
+}
+
+/** The tunnel that all destinations ask for. One TCP proxy has one: where they differ, it has none. */
+function commonTunnel(
+  targets: readonly ResolvedDestination[],
+  { ruleFor }: TcpRoutingInputs,
+): TcpRouting['tunnel'] {
+  const [tunnel, ...others] = targets.map(({ host, port, subset }) => {
+    const rule = ruleFor(host)
+    const chosen = rule?.spec.subsets?.find(({ name }) => name === subset)
+    return effectivePolicy(rule, chosen, port).tunnel
+  })
+  return others.every(other => JSON.stringify(other) === JSON.stringify(tunnel)) ? tunnel : undefined
+}
+
+function authorityOf(host: string, port: number): string {
+  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
 }
 
 function applies({ match }: RoutedTcp, { port, namespace, sourceLabels }: TcpRoutingInputs): boolean {

@@ -249,13 +249,16 @@ export function hashPolicy(hash: ConsistentHash): HashPolicyInit {
     return { policySpecifier: { case: 'queryParameter', value: { name: hash.httpQueryParameterName } } }
   if (hash.useSourceIp)
     return { policySpecifier: { case: 'connectionProperties', value: { sourceIp: true } } }
-  const { name = '', path, ttl } = hash.httpCookie ?? {}
+  const { name = '', path, ttl, attributes } = hash.httpCookie ?? {}
   return {
     policySpecifier: {
       case: 'cookie',
       value: {
         name,
         ...(path ? { path } : {}),
+        ...(attributes
+          ? { attributes: attributes.map(one => ({ name: one.name, value: one.value ?? '' })) }
+          : {}),
         ...(ttl === undefined ? {} : { ttl: duration(durationMs(ttl)) }),
       },
     },
