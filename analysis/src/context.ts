@@ -7,6 +7,7 @@ import {
   type ObjectMeta,
 } from '@seine/api'
 import type { ResourceRef } from '@seine/kit'
+import { isCanary } from '@seine/model'
 import { HostRegistry } from './hosts.ts'
 import { type AnalyzedMeshConfig, readMeshConfig } from './mesh-config.ts'
 import { findWorkloads, type WorkloadLike } from './workloads.ts'
@@ -45,7 +46,7 @@ export class AnalysisContext {
   ) {
     this.options = options
     for (const resource of resources) {
-      if (IGNORED_NAMESPACES.has(placeOf(resource))) continue
+      if (IGNORED_NAMESPACES.has(placeOf(resource)) || isCanary(resource)) continue
       const all = this.#byKind.get(resource.kind)
       if (all) all.push(resource)
       else this.#byKind.set(resource.kind, [resource])

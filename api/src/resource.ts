@@ -38,8 +38,15 @@ export interface Resource<K extends string, S> {
 
 /** The object's name for people and for problems. */
 export function refOf({ kind, metadata, apiVersion }: Resource<string, unknown>): ResourceRef {
-  return refTo({ kind, group: groupOf(apiVersion) }, metadata.namespace, metadata.name)
+  const ref = refTo({ kind, group: groupOf(apiVersion) }, metadata.namespace, metadata.name)
+  return metadata.annotations[CANARY_ANNOTATION] === undefined ? ref : { ...ref, canary: true }
 }
+
+/**
+ * Names the workloads, `name.namespace` or `name`, separated by commas, whose proxies alone get this version of the
+ * object. It stands beside the version for all others, and is another object than that.
+ */
+export const CANARY_ANNOTATION = 'seine.dev/canary'
 
 /** The same for an object that may not be there. */
 export function refTo(
@@ -63,5 +70,5 @@ export function groupOf(apiVersion: string): string {
 /** A key unique among all objects of a mesh: `VirtualService/default/reviews`. */
 export function keyOf(ref: ResourceRef): string {
   const kind = ref.group === undefined ? ref.kind : `${ref.kind}.${ref.group}`
-  return `${kind}/${ref.namespace}/${ref.name}`
+  return `${kind}/${ref.namespace}/${ref.name}${ref.canary ? '~canary' : ''}`
 }

@@ -69,7 +69,9 @@ export function resourcePath(of: {
   readonly group?: string | undefined
   readonly namespace?: string | undefined
   readonly name?: string | undefined
+  readonly canary?: boolean | undefined
 }): string {
   const kind = of.group === undefined ? of.kind : `${of.kind}.${of.group}`
-  return ['/config', kind, of.namespace, of.name].filter(part => part).join('/')
+  const name = of.canary ? `${of.name}~canary` : of.name
+  return ['/config', kind, of.namespace, name].filter(part => part).join('/')
 }

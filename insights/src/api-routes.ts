@@ -64,15 +64,16 @@ export function addRoutes(hub: Hub): void {
     '/api/v1/resources/:kind/:name',
     ({ params: { kind, name } }, reply) => resource(reply, `${kind}//${name}`),
   )
-  app.get<{ Querystring: Query<'service' | 'workload' | 'from' | 'to'> }>(
+  app.get<{ Querystring: Query<'service' | 'workload' | 'party' | 'from' | 'to'> }>(
     '/api/v1/timeseries',
     ({ query }, reply) => {
       const wanted = seriesQuery(query)
       return wanted
         ? hub.trafficViews.timeSeries(indexOf(inputs.snapshot()), clock.now(), wanted)
-        : reply
-            .code(400)
-            .send({ error: 'say what of: ?service=<hostname>, ?workload=<namespace>/<name>, ?from= or ?to=' })
+        : reply.code(400).send({
+            error:
+              'say what of: ?service=<hostname>, ?workload=<namespace>/<name>, ?party=<namespace>/<name>, ?from= or ?to=',
+          })
     },
   )
   app.post<{ Body: readonly HubSpan[] }>('/api/v1/spans', { schema: { body: SPANS_SCHEMA } }, ({ body }) => {
@@ -94,11 +95,15 @@ function one(value: string | readonly string[] | undefined): string | undefined 
   return typeof value === 'object' ? value[0] : value
 }
 
-function seriesQuery(query: Query<'service' | 'workload' | 'from' | 'to'>): SeriesQuery | undefined {
+function seriesQuery(
+  query: Query<'service' | 'workload' | 'party' | 'from' | 'to'>,
+): SeriesQuery | undefined {
   const service = one(query.service)
   if (service) return { service }
   const workload = one(query.workload)
   if (workload) return { workload }
+  const party = one(query.party)
+  if (party) return { party }
   const [from, to] = [one(query.from), one(query.to)]
   return from || to ? { from: from || undefined, to: to || undefined } : undefined
 }

@@ -87,6 +87,8 @@ export interface ConfigRef {
   readonly kind: string
   /** Set where two kinds have the same name. */
   readonly group?: string
+  /** Set for a version of the object that only some proxies get so far. */
+  readonly canary?: boolean
   readonly namespace: string
   readonly name: string
   readonly file?: string
@@ -273,6 +275,8 @@ export interface ApiProblem {
   readonly kind?: string
   /** Of the object's kind, where two groups have one of that name. */
   readonly group?: string
+  /** Set where it is about the version of the object that only some proxies get so far. */
+  readonly canary?: boolean
   readonly namespace?: string
   readonly name?: string
   readonly path?: string
@@ -328,8 +332,8 @@ export interface TimePoint extends TrafficFigures {
 }
 
 /**
- * `GET /timeseries?service=<hostname>` | `?workload=<ns>/<name>` | `?from=<node id>&to=<node id>`, of the graph, each
- * optional: a point for each round of scrapes, oldest first; none at all where nothing was called.
+ * `GET /timeseries?service=<hostname>` | `?workload=<ns>/<name>` | `?party=<ns>/<name>`, a workload's calls whether it
+ * made or got them | `?from=<node id>&to=<node id>`, of the graph, each optional: a point for each round of scrapes, oldest first; none at all where nothing was called.
  */
 export interface TimeSeries {
   readonly points: readonly TimePoint[]

@@ -132,6 +132,8 @@ describe('the API', () => {
     const points = [{ at: NOW + INTERVAL_MS, seconds: 5, rate: 20, responses: { '2xx': 20 } }]
     expect(await json(`/timeseries?service=${DETAILS}`)).toMatchObject({ points })
     expect(await json('/timeseries?workload=default/details-v1')).toMatchObject({ points })
+    expect(await json('/timeseries?party=default/details-v1')).toMatchObject({ points })
+    expect(await json('/timeseries?party=default/web-v1')).toMatchObject({ points })
     expect(await json('/timeseries?from=default/web&to=default/details')).toMatchObject({ points })
   })
 
@@ -229,7 +231,11 @@ describe('the API', () => {
       ['/traces/1', 404, 'there is no trace 1, or it is no longer kept'],
       ['/proxies/nobody/config', 404, 'no proxy nobody is connected'],
       ['/nothing', 404, 'nothing is served at /api/v1/nothing'],
-      ['/timeseries', 400, 'say what of: ?service=<hostname>, ?workload=<namespace>/<name>, ?from= or ?to='],
+      [
+        '/timeseries',
+        400,
+        'say what of: ?service=<hostname>, ?workload=<namespace>/<name>, ?party=<namespace>/<name>, ?from= or ?to=',
+      ],
     ] as const
     await hub.start()
     for (const [path, status, error] of answers) {

@@ -51,8 +51,14 @@ function summary(resource: MeshResource, problems: readonly ApiProblem[]): Resou
 }
 
 function problemsByObject(problems: readonly ApiProblem[]): ReadonlyMap<string, readonly ApiProblem[]> {
-  return groupBy(problems, ({ kind = '', namespace = '', name = '', group }) =>
-    keyOf({ kind, namespace, name, ...(group === undefined ? {} : { group }) }),
+  return groupBy(problems, ({ kind = '', namespace = '', name = '', group, canary }) =>
+    keyOf({
+      kind,
+      namespace,
+      name,
+      ...(group === undefined ? {} : { group }),
+      ...(canary ? { canary: true } : {}),
+    }),
   )
 }
 

@@ -14,10 +14,11 @@ const MAX_WINDOWS = 8
 /** How many time series are kept ready at once. */
 const MAX_SERIES = 100
 
-/** What a time series is of: calls to a service, to a workload, or along an edge of the graph. */
+/** What a time series is of: calls to a service, to a workload, that it made or got, or along an edge of the graph. */
 export type SeriesQuery =
   | { readonly service: string }
   | { readonly workload: string }
+  | { readonly party: string }
   | { readonly from: string | undefined; readonly to: string | undefined }
 
 /**
@@ -157,6 +158,9 @@ function timeSeries(store: TrafficStore, range: Range, weights: ReadonlyMap<numb
 function matcher(query: SeriesQuery, index: MeshIndex): (key: CallKey) => boolean {
   if ('service' in query) return key => key.destinationService === query.service
   if ('workload' in query) return key => workloadKey(key) === query.workload
+  if ('party' in query)
+    return key =>
+      workloadKey(key) === query.party || `${key.sourceNamespace}/${key.sourceWorkload}` === query.party
   const { from, to } = query
   return key => {
     const { source, target } = endsOf(key, index)

@@ -11,6 +11,8 @@ export interface ResourceRef {
   readonly group?: string
   readonly namespace: string
   readonly name: string
+  /** Set for the version of an object that some proxies get before the others do. */
+  readonly canary?: true
 }
 
 /** Where in a file something stands. `line` and `column` count from 1. */
@@ -38,7 +40,8 @@ export interface Problem {
 
 /** `VirtualService default/reviews`, or `Namespace default` for cluster-scoped kinds. */
 export function formatRef(ref: ResourceRef): string {
-  return ref.namespace === '' ? `${ref.kind} ${ref.name}` : `${ref.kind} ${ref.namespace}/${ref.name}`
+  const name = ref.namespace === '' ? ref.name : `${ref.namespace}/${ref.name}`
+  return `${ref.kind} ${name}${ref.canary ? ' (canary)' : ''}`
 }
 
 /** `reviews.yaml:12:5`, the form that editors and terminals turn into a link. */

@@ -1,5 +1,6 @@
 export { appliesToSidecars } from './admission.ts'
 export { type Aged, byAge } from './age.ts'
+export * from './canaries.ts'
 export * from './destinations.ts'
 export * from './endpoint.ts'
 export * from './gateway-api/index.ts'

@@ -1,6 +1,7 @@
 import { isKubernetesGateway, keyOf, type MeshResource, refOf } from '@seine/api'
 import type { Problem, ResourceRef } from '@seine/kit'
 import { Admission } from './admission.ts'
+import { isCanary } from './canaries.ts'
 import { type EndpointInputs, endpointsOf, sameEndpoints } from './endpoint.ts'
 import { GatewayApi } from './gateway-api/gateway-api.ts'
 import { refOfKey } from './gateway-api/objects.ts'
@@ -88,6 +89,7 @@ export class MeshModel {
     const old = this.#resources.get(key)
     if (old && sameContent(old, resource)) {
       this.#resources.set(key, resource)
+      if (isCanary(resource)) return
       this.#admission.moved(resource)
       this.#gatewayApi.moved(resource)
       return
@@ -99,6 +101,8 @@ export class MeshModel {
   }
 
   #learn(resource: MeshResource, update: Update): void {
+    // What only some proxies get is no part of what all get: see `canaries.ts`.
+    if (isCanary(resource)) return
     const { name, namespace, labels } = resource.metadata
     const key = `${namespace}/${name}`
     switch (resource.kind) {
@@ -147,6 +151,7 @@ export class MeshModel {
   }
 
   #forget(resource: MeshResource, update: Update): void {
+    if (isCanary(resource)) return
     const { name, namespace } = resource.metadata
     const key = `${namespace}/${name}`
     switch (resource.kind) {

@@ -61,6 +61,26 @@ beforeEach(() => {
 afterEach(() => rmSync(work, { recursive: true, force: true }))
 
 describe('apply', () => {
+  it('refuses a canary that nobody would watch', async () => {
+    const file = give('a.yaml', route)
+    has('base.yaml', `${service('reviews')}---\n${rule('reviews')}${subsets}`)
+    const canary = ['apply', '-f', file, '--canary', 'web']
+    const alone = await seinectl(...canary)
+    expect(alone).toMatchObject({ code: 1, err: expect.stringContaining('a canary needs a running mesh') })
+    await serving([config], async server => {
+      const nobody = await seinectl(...canary, '--server', server)
+      expect(nobody.code).toBe(1)
+      expect(nobody.err).toContain('/api/v1/proxies answers with something else')
+    })
+    expect(existsSync(join(config, 'virtualservice-default-reviews-canary.yaml'))).toBe(false)
+    for (const wrong of [
+      ['--canary-duration', 'soon'],
+      ['--canary-max-errors', '101'],
+      ['--canary-min-requests', '-1'],
+    ])
+      expect((await seinectl(...canary, ...wrong)).code).toBe(2)
+  })
+
   it('writes a file per object as it was given, and tells created, configured and unchanged', async () => {
     has('services.yaml', service('reviews'))
     const file = give(

@@ -50,12 +50,33 @@ function configurationCommands(terminal: Terminal, exit: (code: ExitCode) => voi
     .requiredOption('-f, --filename <path>', 'a file, a folder, or - for standard input; repeatable', collect)
     .option('-n, --namespace <name>', 'namespace of objects that name none')
     .option('--dry-run', 'check everything and write nothing')
+    .option(
+      '--canary <workloads>',
+      'WORKLOAD[.NAMESPACE], several with commas: their proxies get it first, and all others once these did well',
+      commaList,
+    )
+    .addOption(
+      new Option('--canary-duration <duration>', 'how long they are watched, as 90s or 5m')
+        .argParser(durationFlag)
+        .default(60_000, '60s'),
+    )
+    .addOption(
+      new Option('--canary-max-errors <percent>', 'by how many percent of calls more than before may fail')
+        .argParser(percentFlag)
+        .default(5),
+    )
+    .addOption(
+      new Option('--canary-min-requests <number>', 'fewer calls than this tell nothing')
+        .argParser(countFlag)
+        .default(1),
+    )
     .addHelpText(
       'after',
       examples(
         'seinectl apply -f reviews.yaml',
         'seinectl apply -f config/ --dry-run',
         'cat reviews.yaml | seinectl apply -f -',
+        'seinectl apply -f reviews.yaml --canary productpage-v1 --canary-duration 2m',
       ),
     )
     .action(async (flags: ApplyFlags) =>
@@ -273,6 +294,32 @@ function examples(...lines: readonly string[]): string {
 
 function collect(value: string, before: readonly string[] = []): string[] {
   return [...before, value]
+}
+
+function commaList(value: string, before: readonly string[] = []): string[] {
+  return [...before, ...value.split(',').filter(Boolean)]
+}
+
+const UNITS: Readonly<Record<string, number>> = { s: 1000, m: 60_000, h: 3_600_000 }
+
+function durationFlag(value: string): number {
+  const [, amount, unit = ''] = /^(\d+)(s|m|h)$/.exec(value) ?? []
+  const ms = Number(amount) * (UNITS[unit] ?? 0)
+  if (!(ms > 0)) throw new InvalidArgumentError('a duration is a number with s, m or h, as 90s.')
+  return ms
+}
+
+function percentFlag(value: string): number {
+  const percent = Number(value.replace(/%$/, ''))
+  if (!(percent >= 0 && percent <= 100)) throw new InvalidArgumentError('it is 0 to 100.')
+  return percent
+}
+
+function countFlag(value: string): number {
+  const count = Number(value)
+  if (!Number.isInteger(count) || count < 0)
+    throw new InvalidArgumentError('it is a whole number, 0 or more.')
+  return count
 }
 
 function portNumber(value: string): number {

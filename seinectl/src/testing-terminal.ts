@@ -15,7 +15,13 @@ export const NO_SERVER = 'http://127.0.0.1:1'
 /** Runs a command line as `main.ts` does, with its output kept. For tests. */
 export async function runCaptured(
   args: readonly string[],
-  input: { env?: Record<string, string>; stdin?: string; colour?: boolean } = {},
+  input: {
+    env?: Record<string, string>
+    stdin?: string
+    colour?: boolean
+    /** Given what interrupts the command, once it can be. */
+    interruptible?: (interrupt: () => void) => void
+  } = {},
 ): Promise<Ran> {
   let out = ''
   let err = ''
@@ -25,6 +31,10 @@ export async function runCaptured(
     },
     err: text => {
       err += text
+    },
+    onInterrupt: act => {
+      input.interruptible?.(act)
+      return () => {}
     },
     stdin: Readable.from([input.stdin ?? '']),
     env: { SEINE_SERVER: NO_SERVER, ...input.env },

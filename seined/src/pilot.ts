@@ -11,7 +11,6 @@ import {
   type Registry,
   type Result,
 } from '@seine/kit'
-import { mixerPlugins } from '@seine/mixer-plugins'
 import { MeshModel, type MeshSnapshot, type ResourceChange } from '@seine/model'
 import {
   type ConfigSource,
@@ -21,13 +20,16 @@ import {
   type ProxyStatus,
 } from '@seine/pilot-discovery'
 import {
+  NAME_TABLE_TYPE,
   type Proxy,
   type ProxyConfiguration,
   parseProxy,
   resourceToJson,
-  TrafficGenerator,
+  type TrafficGenerator,
 } from '@seine/pilot-traffic'
 import { BackgroundAnalysis } from './background-analysis.ts'
+import { ProxySources } from './proxy-sources.ts'
+import { SwitchedView } from './switched-view.ts'
 
 /** A resource that a proxy gets, for people. */
 export interface ShownResource {
@@ -54,16 +56,28 @@ export interface PilotOptions {
 
 interface Connected {
   readonly proxy: Proxy
+  /** Where its configuration is made. */
+  source: TrafficGenerator
   /** What each of its streams gets: what a stream asks for decides about its own. */
-  readonly views: Set<ProxyConfiguration>
+  readonly views: Set<SwitchedView>
 }
+
+const ALL_TYPES = [
+  TypeUrl.cluster,
+  TypeUrl.endpoint,
+  TypeUrl.listener,
+  TypeUrl.route,
+  TypeUrl.virtualHost,
+  TypeUrl.secret,
+  NAME_TABLE_TYPE,
+]
 
 /** Pilot: the model of the mesh, its translation, the ADS server that hands it out, and analysis beside them. */
 export class Pilot implements Closable {
   readonly discovery: DiscoveryServer
   readonly #options: PilotOptions
   readonly #model = new MeshModel()
-  readonly #generator: TrafficGenerator
+  readonly #sources: ProxySources
   readonly #analysis: BackgroundAnalysis
   readonly #proxies = new Map<string, Connected>()
   #sourceProblems: readonly Problem[] = []
@@ -71,7 +85,7 @@ export class Pilot implements Closable {
 
   constructor(options: PilotOptions) {
     this.#options = options
-    this.#generator = new TrafficGenerator(this.#model.snapshot, mixerPlugins)
+    this.#sources = new ProxySources(this.#model.snapshot)
     const source: ConfigSource = { open: node => this.#open(node) }
     this.discovery = new DiscoveryServer({
       source,
@@ -109,7 +123,7 @@ export class Pilot implements Closable {
 
   /** What is wrong with the configuration: in files, and between resources. */
   get problems(): readonly Problem[] {
-    return [...this.#sourceProblems, ...this.#model.snapshot.problems]
+    return [...this.#sourceProblems, ...this.#model.snapshot.problems, ...this.#sources.problems()]
   }
 
   /**
@@ -125,7 +139,9 @@ export class Pilot implements Closable {
   apply(change: ResourceChange, problems: readonly Problem[]): void {
     this.#sourceProblems = problems
     const { snapshot, changes } = this.#model.apply(change)
-    if (snapshot !== this.#generator.snapshot) this.discovery.push(this.#generator.update(snapshot, changes))
+    const { hints, moved } = this.#sources.update(change, { snapshot, changes }, this.#model.resources)
+    for (const hint of hints) this.discovery.push(hint)
+    if (moved) this.#moveProxies()
     this.#logNewProblems()
     this.#analysis.changed([...change.upserts, ...change.deletes].map(({ kind }) => kind as Kind))
   }
@@ -175,13 +191,13 @@ export class Pilot implements Closable {
       return err(`the proxy says it is ${claimed.slice(1)}, but its token is for ${node.peerIdentity}`)
     }
     const connected = this.#connect(proxy)
-    const view = this.#generator.configurationOf(connected.proxy)
+    const view = new SwitchedView(connected.source.configurationOf(connected.proxy))
     connected.views.add(view)
     const close = () => {
       connected.views.delete(view)
       if (connected.views.size > 0 || this.#proxies.get(proxy.id) !== connected) return
       this.#proxies.delete(proxy.id)
-      this.#generator.forget(proxy.id)
+      connected.source.forget(proxy.id)
     }
     return ok({ proxyId: proxy.id, view, close })
   }
@@ -190,9 +206,26 @@ export class Pilot implements Closable {
   #connect(proxy: Proxy): Connected {
     const known = this.#proxies.get(proxy.id)
     if (known && JSON.stringify(known.proxy) === JSON.stringify(proxy)) return known
-    const connected = { proxy, views: new Set<ProxyConfiguration>() }
+    const source = this.#sources.of(proxy)
+    if (known && known.source !== source) known.source.forget(proxy.id)
+    const connected = { proxy, source, views: new Set<SwitchedView>() }
     this.#proxies.set(proxy.id, connected)
     return connected
+  }
+
+  /** A canary began or ended: proxies for which that means another source get what that has. */
+  #moveProxies(): void {
+    const moved = new Set<string>()
+    for (const [id, connected] of this.#proxies) {
+      const next = this.#sources.of(connected.proxy)
+      if (next === connected.source) continue
+      for (const view of connected.views) view.switchTo(next.configurationOf(connected.proxy))
+      connected.source.forget(id)
+      connected.source = next
+      moved.add(id)
+    }
+    if (moved.size > 0)
+      this.discovery.pushTo(id => moved.has(id), new Map(ALL_TYPES.map(type => [type, 'all'])))
   }
 
   #logNewProblems(): void {

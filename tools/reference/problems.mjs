@@ -28,6 +28,10 @@ const CODES = {
     "An object fits its schema, and Istio's validation warns of something in it: a field without effect, or a deprecated one.",
     'The message says what.',
   ],
+  'canary-under-way': [
+    'A version of an object that only some proxies get so far. Nothing is wrong with that.',
+    'It is promoted or taken back by the `seinectl apply --canary` that began it. See [try a change](../tasks/try-a-change.md).',
+  ],
   'certificate-expired': [
     "A workload's certificate has ended. Its calls by mutual TLS fail.",
     "The agent's log says why it got no new one: most often its token, or citadel does not answer.",

@@ -20,6 +20,7 @@ export function Problems({ problems }: { problems: readonly ApiProblem[] }) {
                 <Link to={resourcePath(problem)}>
                   {problem.kind} {problem.namespace ? `${problem.namespace}/` : ''}
                   {problem.name}
+                  {problem.canary ? ' (canary)' : ''}
                 </Link>
               ) : (
                 problem.source

@@ -15,7 +15,8 @@ const COLUMNS: readonly Column<ResourceSummary>[] = [
     sort: row => row.name,
     cell: row => (
       <>
-        <strong>{row.name}</strong> <ProblemBadge count={row.problems} worst={row.worst} />
+        <strong>{row.name}</strong> {row.canary ? <Badge tone="muted">canary</Badge> : null}{' '}
+        <ProblemBadge count={row.problems} worst={row.worst} />
       </>
     ),
   },

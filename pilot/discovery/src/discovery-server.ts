@@ -52,6 +52,12 @@ interface Connection {
   readonly acked: Map<string, string>
 }
 
+function tell(connection: Connection, hint: PushHint, changedAt: number): void {
+  connection.changedAt ??= changedAt
+  connection.protocol.push(hint)
+  if (connection.protocol.settled) connection.changedAt = undefined
+}
+
 const SERVICE = '/envoy.service.discovery.v3.AggregatedDiscoveryService/'
 /** The largest request that is taken, in bytes: a reconnecting client names all it has. */
 const MAX_REQUEST_BYTES = 16 << 20
@@ -122,6 +128,13 @@ export class DiscoveryServer {
     }
   }
 
+  /** Tells some clients alone, at once, that what they get may differ from before. */
+  pushTo(isMeant: (proxyId: string) => boolean, hint: PushHint): void {
+    const now = this.#options.clock.now()
+    for (const connection of this.#connections)
+      if (isMeant(connection.session.proxyId)) tell(connection, hint, now)
+  }
+
   /** What each connected client has acknowledged, by id. */
   statuses(): ProxyStatus[] {
     const all = [...this.#connections].map(({ session, node, protocol, connectedAt, acked }) => ({
@@ -137,11 +150,7 @@ export class DiscoveryServer {
     const hint = this.#hint
     this.#hint = undefined
     if (!hint) return
-    for (const connection of this.#connections) {
-      connection.changedAt ??= this.#pushedAt
-      connection.protocol.push(hint)
-      if (connection.protocol.settled) connection.changedAt = undefined
-    }
+    for (const connection of this.#connections) tell(connection, hint, this.#pushedAt)
   }
 
   #accept(call: Call, protocol: NodeInfo['protocol'], authenticate: Authenticate | undefined): void {

@@ -6,9 +6,10 @@ import { brokenBy } from '../config/references.ts'
 import { printProblems } from '../output/errors.ts'
 import { printError } from '../output/message.ts'
 import { ExitCode, type Terminal } from '../terminal.ts'
+import type { CanaryFlags } from './apply-canary.ts'
 
 /** The flags of `apply`. */
-export interface ApplyFlags extends FolderFlags {
+export interface ApplyFlags extends FolderFlags, CanaryFlags {
   readonly filename: readonly string[]
   readonly namespace?: string
   readonly dryRun?: boolean
@@ -34,6 +35,10 @@ export async function apply(terminal: Terminal, flags: ApplyFlags): Promise<Exit
     { resources, complete },
   )
   if (printProblems(terminal, broken)) return ExitCode.failed
+  if (flags.canary?.length && !flags.dryRun) {
+    const { applyCanary } = await import('./apply-canary.ts')
+    return applyCanary(terminal, flags, objects, folders.value)
+  }
   const store = await ConfigStore.open(own)
   const lines = objects.map(({ resource, text }) => `${qualifiedName(resource)} ${store.put(resource, text)}`)
   if (!flags.dryRun) await store.save()

@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs'
 import { definitionOf, groupOf, type KindDefinition, type MeshResource } from '@seine/api'
 import { err, ok, type Problem, type Result } from '@seine/kit'
+import { isCanary } from '@seine/model'
 import { ConfigStore } from '../config/config-store.ts'
 import { type FolderFlags, meshFolders } from '../config/folders.ts'
 import { keyOfResource, kindOf, qualifiedKind, qualifiedName } from '../config/names.ts'
@@ -209,7 +210,7 @@ function tableOf(
   ]
   const rows = resources.map((resource): Cell[] => [
     ...(namespaced ? [resource.metadata.namespace] : []),
-    withKind ? qualifiedName(resource) : resource.metadata.name,
+    `${withKind ? qualifiedName(resource) : resource.metadata.name}${isCanary(resource) ? ' (canary)' : ''}`,
     ...columns.map(column => column.value(resource) || '<none>'),
     ...(known ? [problemsCell(known.get(keyOfResource(resource)) ?? [])] : []),
     ...(wide ? [resource.origin ? `${resource.origin.file}:${resource.origin.line}` : ''] : []),

@@ -25,8 +25,8 @@ export function qualifiedName(resource: MeshResource): string {
 
 /** `virtualservice-default-reviews.yaml`: the file that a new object goes to. */
 export function fileNameOf(resource: MeshResource): string {
-  const { kind, group, namespace, name } = refOf(resource)
-  return `${[group === undefined ? kind.toLowerCase() : `${kind.toLowerCase()}.${group}`, namespace, name].filter(part => part !== '').join('-')}.yaml`
+  const { kind, group, namespace, name, canary } = refOf(resource)
+  return `${[group === undefined ? kind.toLowerCase() : `${kind.toLowerCase()}.${group}`, namespace, name, canary ? 'canary' : ''].filter(part => part !== '').join('-')}.yaml`
 }
 
 /** The kind that a word means (`vs`, `virtualservices`, `virtualservice.networking.istio.io`), or what to say about it. */

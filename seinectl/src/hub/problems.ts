@@ -1,6 +1,6 @@
 import { keyOf } from '@seine/api'
 import { ask } from './client.ts'
-import { asList, textAt } from './json.ts'
+import { asList, at, textAt } from './json.ts'
 
 /** A problem of the running mesh, as `GET /api/v1/problems` lists it. */
 export interface HubProblem {
@@ -12,6 +12,7 @@ export interface HubProblem {
     readonly namespace: string
     readonly name: string
     readonly group?: string
+    readonly canary?: true
   }
   /** Empty for the whole object. */
   readonly path: string
@@ -51,6 +52,7 @@ function readProblem(row: unknown): HubProblem {
       namespace: textAt(row, 'namespace'),
       name: textAt(row, 'name'),
       ...(group === '' ? {} : { group }),
+      ...(at(row, 'canary') === true ? { canary: true as const } : {}),
     },
     path: textAt(row, 'path'),
     ...(file === ''

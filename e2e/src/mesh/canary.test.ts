@@ -1,0 +1,150 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { readdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { beforeAll, expect, test } from 'vitest'
+import {
+  type Answer,
+  describeMesh,
+  destinationRule,
+  documents,
+  ROOT,
+  serviceEntry,
+  to,
+  virtualService,
+} from '../harness/index.ts'
+
+/** What a canary showed while it was under way. */
+interface Seen {
+  readonly code: number | null
+  readonly output: string
+  /** `status version` of the answers that the canary's workload and another one got. */
+  readonly canary: ReadonlySet<string>
+  readonly other: ReadonlySet<string>
+}
+
+describeMesh('a change for some proxies first', mesh => {
+  const words = ({ status, echo }: Answer) => `${status} ${echo?.version ?? 'none'}`
+  const own = () => mesh().pod('client').workload
+  const call = async (pod: string) => (await mesh().pod(pod).http('http://echo/', { count: 5 })).map(words)
+  const files = async () =>
+    (await readdir(mesh().place.configFolder)).filter(
+      name => name.includes('canary') || name.includes('-echo'),
+    )
+
+  function start(yaml: string, ...flags: readonly string[]): { child: ChildProcess; output: () => string } {
+    const program = join(ROOT, 'seinectl/bin/seinectl.js')
+    const args = ['apply', '-f', '-', '--canary', own(), ...flags, '--config', mesh().place.configFolder]
+    const child = spawn(process.execPath, [program, ...args], { cwd: ROOT })
+    let output = ''
+    for (const stream of [child.stdout, child.stderr])
+      stream.on('data', chunk => {
+        output += String(chunk)
+      })
+    child.stdin.end(yaml)
+    return { child, output: () => output }
+  }
+
+  /** Applies a change to the client first while both it and another workload call; `during` may intervene. */
+  async function canary(yaml: string, during?: (child: ChildProcess, output: string) => void): Promise<Seen> {
+    const seen = { canary: new Set<string>(), other: new Set<string>() }
+    const { child, output } = start(yaml, '--canary-duration', '20s', '--canary-max-errors', '10')
+    const ended = once(child, 'close') as Promise<[number | null]>
+    let isOver = false
+    void ended.then(() => {
+      isOver = true
+    })
+    while (!isOver) {
+      const [firsts, others] = [await call('client'), await call('front')]
+      // What is promoted is for all: only what came before that tells.
+      if (isOver || /promoted|taken back/.test(output())) break
+      if (output().includes('in force')) for (const one of firsts) seen.canary.add(one)
+      for (const one of others) seen.other.add(one)
+      during?.(child, output())
+    }
+    const [code] = await ended
+    return { code, output: output(), ...seen }
+  }
+
+  beforeAll(async () => {
+    await mesh().apply(
+      'routes',
+      documents(destinationRule('echo'), virtualService('echo', [{ route: [to('echo', 'v1')] }])),
+    )
+  })
+
+  test('that does well is promoted', async () => {
+    const seen = await canary(virtualService('echo', [{ route: [to('echo', 'v2')] }]))
+    expect(seen.output).toContain('promoted')
+    expect(seen.code).toBe(0)
+    expect([...seen.canary]).toEqual(['200 v2'])
+    expect([...seen.other]).toEqual(['200 v1'])
+    await mesh().settled()
+    expect(new Set(await call('front'))).toEqual(new Set(['200 v2']))
+    expect(new Set(await call('client'))).toEqual(new Set(['200 v2']))
+    expect(await files()).toEqual([])
+  })
+
+  test('whose requests fail is taken back, before its time is over', async () => {
+    const abort = { abort: { httpStatus: 503, percentage: { value: 100 } } }
+    const seen = await canary(virtualService('echo', [{ fault: abort, route: [to('echo', 'v1')] }]))
+    expect(seen.output).toMatch(/taken back: \d+(\.\d)?% of \d+ calls failed, before 0%/)
+    expect(seen.code).toBe(1)
+    expect([...seen.canary]).toEqual(['503 none'])
+    expect([...seen.other]).toEqual(['200 v2'])
+    await mesh().settled()
+    expect(new Set(await call('client'))).toEqual(new Set(['200 v2']))
+    expect(await files()).toEqual([])
+  })
+
+  test('that leads to an endpoint where nothing listens is taken back', async () => {
+    const dead = serviceEntry('dead', {
+      hosts: ['dead.example'],
+      ports: [{ number: 80, name: 'http', protocol: 'HTTP' }],
+      resolution: 'STATIC',
+      location: 'MESH_EXTERNAL',
+      endpoints: [{ address: '10.77.255.254' }],
+    })
+    const routed = virtualService('echo', [{ route: [{ destination: { host: 'dead.example' } }] }])
+    const seen = await canary(documents(dead, routed))
+    expect(seen.output).toContain('taken back')
+    expect(seen.code).toBe(1)
+    expect([...seen.other]).toEqual(['200 v2'])
+    expect(new Set(await call('client'))).toEqual(new Set(['200 v2']))
+  })
+
+  test('that Envoy rejects is taken back', async () => {
+    const file = '/etc/ssl/no-such-file.pem'
+    const rejected = destinationRule('middle', {
+      trafficPolicy: { tls: { mode: 'SIMPLE', caCertificates: file } },
+    })
+    await mesh().pod('client').get('http://middle/')
+    const seen = await canary(rejected)
+    expect(seen.output).toMatch(/taken back: Envoy of client-.* rejected CDS/)
+    expect(seen.output).toContain(file)
+    expect(seen.code).toBe(1)
+    expect([...seen.other]).toEqual(['200 v2'])
+    const proxies =
+      await mesh().hub.get<{ workload: string; types: Record<string, { state: string }> }[]>('/proxies')
+    for (const { workload, types } of proxies)
+      if (workload !== own())
+        for (const { state } of Object.values(types)) expect([workload, state]).not.toContain('NACKED')
+    await mesh().settled()
+    expect((await mesh().pod('client').get('http://middle/')).status).toBe(200)
+  })
+
+  test('is taken back by Ctrl-C', async () => {
+    let interrupted = false
+    const seen = await canary(virtualService('echo', [{ route: [to('echo', 'v3')] }]), (child, output) => {
+      if (interrupted || !output.includes('in force')) return
+      interrupted = child.kill('SIGINT')
+    })
+    expect(interrupted).toBe(true)
+    expect(seen.output).toContain('taken back: it was interrupted')
+    expect(seen.code).toBe(130)
+    expect([...seen.other]).toEqual(['200 v2'])
+    await mesh().settled()
+    expect(new Set(await call('client'))).toEqual(new Set(['200 v2']))
+    expect(await files()).toEqual([])
+  })
+})
