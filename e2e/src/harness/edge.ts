@@ -105,3 +105,27 @@ export function handshakeFromOutside(
     socket.on('error', reject)
   })
 }
+
+/** Sends a line over TLS. @returns the line that comes back; rejects where the server is not trusted. */
+export function tlsLineFromOutside(
+  ip: string,
+  port: number,
+  servername: string,
+  ca: string,
+  line: string,
+): Promise<string> {
+  return new Promise((resolve, reject) => {
+    let text = ''
+    const socket = connectTls({ host: ip, port, servername, ca, timeout: 10_000 }, () =>
+      socket.write(`${line}\n`),
+    )
+    socket.setEncoding('utf8')
+    socket.on('timeout', () => socket.destroy(new Error('no line came back in time')))
+    socket.on('error', reject)
+    socket.on('close', () => resolve(text.split('\n')[0] ?? ''))
+    socket.on('data', (chunk: string) => {
+      text += chunk
+      if (text.includes('\n')) socket.end()
+    })
+  })
+}

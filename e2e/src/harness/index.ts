@@ -4,7 +4,14 @@ export { type Ran, run } from './command.ts'
 export { freshId, growthOf, seenBy } from './counting.ts'
 export { DemoProcess, type MeshPlace, ROOT } from './demo-process.ts'
 export { startDnsServer } from './dns-server.ts'
-export { fromOutside, handshakeFromOutside, lineFromOutside, upgradeFromOutside } from './edge.ts'
+export {
+  type EdgeRequest,
+  fromOutside,
+  handshakeFromOutside,
+  lineFromOutside,
+  tlsLineFromOutside,
+  upgradeFromOutside,
+} from './edge.ts'
 export type { HubProblem, HubProxy, HubSpan, HubWorkload } from './hub.ts'
 export { Hub } from './hub.ts'
 export { type ApplyOptions, Mesh, meshRuns, sharedMesh } from './mesh.ts'
