@@ -40,52 +40,98 @@ interface Footprint {
 }
 
 const { values } = parseArgs({
-  options: { services: { type: 'string', default: '100,1000,5000' }, json: { type: 'string' } },
+  options: {
+    services: { type: 'string', default: '100,1000,5000' },
+    starts: { type: 'string', default: '9' },
+    json: { type: 'string' },
+  },
 })
-const sizes = values.services.split(',').map(Number)
-const measured: Footprint[] = []
-for (const services of sizes) {
-  const footprint = await measure(services)
-  measured.push(footprint)
-  console.log(JSON.stringify(footprint))
+const upstream = await listen()
+const meshes: Mesh[] = []
+try {
+  for (const services of values.services.split(',')) meshes.push(await startMesh(Number(services)))
+  const measured = new Map(meshes.map(mesh => [mesh, [] as Footprint[]]))
+  // In turns, so that whatever else the machine does disturbs all sizes alike.
+  for (let start = 0; start < Number(values.starts); start++)
+    for (const [mesh, footprints] of measured) footprints.push(await measure(mesh, `caller-${start}`))
+  const medians = [...measured.values()].map(median)
+  console.table(medians)
+  const json = `${JSON.stringify(medians, null, 2)}\n`
+  if (values.json) await writeFile(values.json, json)
+  else console.log(json)
+} finally {
+  for (const mesh of meshes) await mesh.close()
+  await new Promise(resolve => upstream.close(resolve))
 }
-console.table(measured)
-if (values.json) await writeFile(values.json, `${JSON.stringify(measured, null, 2)}\n`)
 
-async function measure(services: number): Promise<Footprint> {
+/** A mesh of a size, with a control plane. */
+interface Mesh {
+  readonly services: number
+  readonly folder: string
+  readonly controlPlane: string
+  /** Names of the services that are called. */
+  readonly called: readonly string[]
+  close(): Promise<void>
+}
+
+async function startMesh(services: number): Promise<Mesh> {
   const folder = await mkdtemp(join(tmpdir(), 'seine-footprint-'))
   const mesh = new MeshFolder(join(folder, 'mesh'), { services, namespaces: 1, pods: false })
   await mesh.seed()
   await writeFile(join(mesh.path, 'plaintext.yaml'), PLAINTEXT)
-  const upstream = await listen()
   // The services that are called have an endpoint that answers.
   const called = Array.from({ length: CALLED }, (_, at) =>
     mesh.service(Math.floor((services * (at + 0.5)) / CALLED)),
   )
   for (const service of called) await mesh.setEndpoints({ ...service, addresses: [UPSTREAM, UPSTREAM] })
   const controlPlane = await ControlPlane.start(mesh.path, join(folder, 'state'), undefined)
-  try {
-    return await withEnvoy(folder, controlPlane.address, async (envoy, startedAt) => {
-      const readyMs = (await envoy.ready()) - startedAt
-      const times: number[] = []
-      for (const service of called) times.push(await envoy.call(`${service.name}.load`))
-      const { residentMb, allocatedMb } = await envoy.memory()
-      const dump = await envoy.get('/config_dump?include_eds')
-      const clusters = Number(/cluster_manager\.active_clusters: (\d+)/.exec(await envoy.get('/stats'))?.[1])
-      return {
-        services,
-        readyMs: Math.round(readyMs),
-        firstRequestMs: Math.round(Math.max(...times)),
-        residentMb,
-        allocatedMb,
-        clusters,
-        configKb: Math.round(dump.length / 1024),
-      }
-    })
-  } finally {
-    await controlPlane.close()
-    await new Promise(resolve => upstream.close(resolve))
-    await rm(folder, { recursive: true, force: true })
+  return {
+    services,
+    folder,
+    controlPlane: controlPlane.address,
+    called: called.map(({ name, namespace }) => `${name}.${namespace}`),
+    close: async () => {
+      await controlPlane.close()
+      await rm(folder, { recursive: true, force: true })
+    },
+  }
+}
+
+/** Starts an Envoy of the first workload of a namespace, and has it called through. */
+async function measure(mesh: Mesh, namespace: string): Promise<Footprint> {
+  return await withEnvoy(mesh, namespace, async (envoy, startedAt) => {
+    const readyMs = (await envoy.ready()) - startedAt
+    const times: number[] = []
+    for (const host of mesh.called) times.push(await envoy.call(host))
+    const { residentMb, allocatedMb } = await envoy.memory()
+    const dump = await envoy.get('/config_dump?include_eds')
+    const clusters = Number(/cluster_manager\.active_clusters: (\d+)/.exec(await envoy.get('/stats'))?.[1])
+    return {
+      services: mesh.services,
+      readyMs,
+      firstRequestMs: Math.max(...times),
+      residentMb,
+      allocatedMb,
+      clusters,
+      configKb: dump.length / 1024,
+    }
+  })
+}
+
+/** The median of each figure. */
+function median(footprints: readonly Footprint[]): Footprint {
+  const of = (figure: keyof Footprint) => {
+    const sorted = footprints.map(one => one[figure]).sort((a, b) => a - b)
+    return Math.round((sorted[Math.floor(sorted.length / 2)] ?? Number.NaN) * 10) / 10
+  }
+  return {
+    services: of('services'),
+    readyMs: of('readyMs'),
+    firstRequestMs: of('firstRequestMs'),
+    residentMb: of('residentMb'),
+    allocatedMb: of('allocatedMb'),
+    clusters: of('clusters'),
+    configKb: of('configKb'),
   }
 }
 
@@ -110,14 +156,17 @@ interface Envoy {
 }
 
 async function withEnvoy<T>(
-  folder: string,
-  controlPlane: string,
+  { folder, controlPlane }: Mesh,
+  namespace: string,
   use: (envoy: Envoy, startedAt: number) => Promise<T>,
 ): Promise<T> {
   const found = await ensureEnvoy(() => undefined)
   if (!found.ok) throw new Error(formatProblem(found.error))
-  const [config, admin] = [join(folder, 'bootstrap.json'), join(folder, 'admin')]
-  await writeFile(config, JSON.stringify(bootstrap(controlPlane)))
+  const [config, admin] = ['bootstrap.json', 'admin'].map(name => join(folder, `${namespace}-${name}`)) as [
+    string,
+    string,
+  ]
+  await writeFile(config, JSON.stringify(bootstrap(controlPlane, namespace)))
   const startedAt = performance.now()
   const child = spawn(
     found.value.path,
@@ -211,7 +260,7 @@ async function eventually<T>(attempt: () => Promise<T>): Promise<T> {
 }
 
 /** A sidecar's bootstrap, with a listener of its own in place of captured connections. */
-function bootstrap(controlPlane: string) {
+function bootstrap(controlPlane: string, namespace: string) {
   const [address, port] = controlPlane.split(':')
   const socket = (host: string | undefined, portValue: number) => ({
     socketAddress: { address: host, portValue },
@@ -249,9 +298,9 @@ function bootstrap(controlPlane: string) {
   }
   return {
     node: {
-      id: 'sidecar~127.0.0.1~caller.load~load.svc.cluster.local',
-      cluster: 'caller.load',
-      metadata: { NAMESPACE: 'load', SERVICE_ACCOUNT: 'caller', ON_DEMAND: 'true' },
+      id: `sidecar~127.0.0.1~caller.${namespace}~${namespace}.svc.cluster.local`,
+      cluster: `caller.${namespace}`,
+      metadata: { NAMESPACE: namespace, SERVICE_ACCOUNT: 'caller', ON_DEMAND: 'true' },
     },
     admin: { address: socket('127.0.0.1', 0) },
     dynamicResources: {

@@ -11,8 +11,8 @@ import {
 
 /** A change is looked at after this: more often follow. */
 const SETTLE_MS = 100
-/** Of the time, at most a twentieth goes into analysis. */
-const REST_PER_WORK = 19
+/** Of the time, at most a hundredth goes into analysis: a change is to cost what concerns it. */
+const REST_PER_WORK = 99
 
 /** What analysis in the background needs from outside. */
 export interface BackgroundAnalysisOptions extends AnalysisOptions {

@@ -139,9 +139,19 @@ function removal(mesh: MeshFolder, service: BenchService): Change {
     make: () => mesh.remove(service),
     expected: [
       gone(TypeUrl.cluster, clusterOf(service)),
-      gone(TypeUrl.virtualHost, `80/${service.hostname}`),
+      noLongerRouted(service),
       gone(NAME_TABLE_TYPE, service.hostname),
     ],
+  }
+}
+
+/** Requests to it go to where those to unknown hosts go, or wait for an answer. */
+function noLongerRouted(service: BenchService): Expectation {
+  const leads = usable(service).find(({ type }) => type === TypeUrl.virtualHost)
+  return {
+    type: TypeUrl.virtualHost,
+    name: `80/${service.hostname}`,
+    holds: value => value === undefined || !leads?.holds(value),
   }
 }
 

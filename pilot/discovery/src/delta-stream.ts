@@ -127,7 +127,10 @@ export class DeltaStream {
 
   /** Takes note of changes and sends what can be sent. */
   push(hint: PushHint): void {
-    this.#note(this.#view.demands?.follow(hint) ?? hint)
+    const concerned = this.#view.demands?.follow(hint) ?? hint
+    // The agent has a stream of its own, for names: most changes do not concern it.
+    if (![...concerned.keys()].some(type => this.#types.has(type))) return
+    this.#note(concerned)
     this.pump()
   }
 

@@ -43,6 +43,8 @@ export class Demand {
   /** Clusters that a route has led to: they stay, for routes go to and fro, and a cluster that goes ends requests. */
   readonly #routed = new Set<string>()
   #standing: ReadonlySet<string>
+  /** Where requests for unknown hosts went when that was last looked at, by table. */
+  readonly #outsides = new Map<string, Outside>()
 
   constructor(supply: Supply) {
     this.#supply = supply
@@ -117,10 +119,15 @@ export class Demand {
     return extended(hint, more)
   }
 
-  /** Envoy waits for a first answer about a table that is new; where requests for unknown hosts go may have changed. */
+  /** Envoy waits for a first answer about a table that is new; requests for unknown hosts may go elsewhere now. */
   #followTables(tables: ReadonlySet<string>, { hosts }: More): void {
-    for (const table of tables) hosts.add(`${table}/_`)
-    for (const name of this.#unknown) if (tables.has(tableOf(name))) hosts.add(name)
+    for (const table of tables) {
+      hosts.add(`${table}/_`)
+      const outside = this.#supply.outside(Number(table))
+      if (this.#outsides.get(table) === outside) continue
+      this.#outsides.set(table, outside)
+      for (const name of this.#unknown) if (tableOf(name) === table) hosts.add(name)
+    }
   }
 
   #followStanding({ clusters }: More): void {

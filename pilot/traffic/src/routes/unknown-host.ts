@@ -24,8 +24,22 @@ export function unknownHostRoute(outside: Outside): Init<typeof RouteSchema> {
   return { ...common, action: { case: 'route', value: { clusterSpecifier: cluster, timeout: duration(0) } } }
 }
 
+/** Virtual hosts of unknown hosts, which many proxies have in common. */
+const made = new WeakMap<Outside, Map<string, EncodedResource>>()
+/** When there are so many, they are made again as they are needed: anything may be called. */
+const MAX_MADE = 10_000
+
 /** The virtual host for a host that the mesh does not know, by `<table>/<host>`. */
 export function unknownHost(name: string, outside: Outside): EncodedResource {
+  const known = made.get(outside) ?? new Map<string, EncodedResource>()
+  made.set(outside, known)
+  const found = known.get(name) ?? makeUnknownHost(name, outside)
+  if (known.size >= MAX_MADE) known.clear()
+  known.set(name, found)
+  return found
+}
+
+function makeUnknownHost(name: string, outside: Outside): EncodedResource {
   const slash = name.indexOf('/')
   const [port, host] = [name.slice(0, slash), name.slice(slash + 1)]
   const hasPort = /^[^:]+:\d+$|\]:\d+$/.test(host)
