@@ -27,11 +27,6 @@ describe('what the API has and nothing translates yet is refused', () => {
       'unsupported spec.ports[0].protocol: UDP is not supported yet',
     ],
     [
-      'VirtualService',
-      'hosts: [a.example]\ntls: [{match: [{sniHosts: [a.example]}], route: [{destination: {host: a}}]}]',
-      'unsupported spec.tls: is not supported for sidecars yet, for gateways only',
-    ],
-    [
       'Gateway',
       'servers: [{port: {number: 443, name: tls, protocol: TLS}, hosts: ["*"], tls: {mode: AUTO_PASSTHROUGH}}]',
       'unsupported spec.servers[0].tls.mode: AUTO_PASSTHROUGH is not supported yet',

@@ -2,7 +2,6 @@ import { UNIX_PREFIX } from '../fields/names.ts'
 import type { KindDefinition } from '../kind-definition.ts'
 import type { Kind } from '../mesh-resource.ts'
 import type { SidecarSpec } from '../networking/sidecar.ts'
-import type { VirtualServiceSpec } from '../networking/virtual-service.ts'
 import type { AuthorizationPolicySpec } from '../security/authorization-policy.ts'
 import { formatPath } from './field-path.ts'
 
@@ -131,7 +130,6 @@ function unsupportedValues(kind: Kind, spec: unknown): Unsupported[] {
       .filter(at => String(valueAt(spec, at)).toUpperCase() === value)
       .map(at => ({ path: at, message: `${value} is not supported yet` })),
   )
-  if (kind === 'VirtualService') return [...found, ...unsupportedRouting(spec as VirtualServiceSpec)]
   if (kind === 'Gateway') return [...found, ...unsupportedSockets(spec, path('servers.*.bind'))]
   if (kind === 'ServiceEntry') return [...found, ...unsupportedSockets(spec, path('endpoints.*.address'))]
   if (kind === 'Sidecar')
@@ -144,17 +142,6 @@ function unsupportedValues(kind: Kind, spec: unknown): Unsupported[] {
   if (kind === 'WorkloadEntry') return [...found, ...unsupportedSockets(spec, path('address'))]
   if (kind === 'AuthorizationPolicy')
     return [...found, ...unsupportedConditions(spec as AuthorizationPolicySpec)]
-  return found
-}
-
-function unsupportedRouting(spec: VirtualServiceSpec): Unsupported[] {
-  const { gateways } = spec
-  const found: Unsupported[] = []
-  if (!gateways?.length || gateways.includes('mesh')) {
-    const places = ['tls', 'tcp.*.match.*.destinationSubnets', 'tcp.*.match.*.sourceSubnet']
-    for (const at of places.flatMap(place => occurrences(spec, path(place), [])))
-      found.push({ path: at, message: 'is not supported for sidecars yet, for gateways only' })
-  }
   return found
 }
 

@@ -258,6 +258,52 @@ describeMesh('an egress gateway', mesh => {
     ),
   )
 
+  test('by TLS routes of sidecars, connections go through it unopened', async () => {
+    const { key, cert } = await selfSigned('tls.example.com')
+    await mesh().pod('external').serveTls(key, cert)
+    const served = { number: 443, name: 'tls', protocol: 'TLS' }
+    const route = (gateway: string, destination: Spec) => ({
+      match: [{ sniHosts: ['tls.example.com'], port: 443, gateways: [gateway] }],
+      route: [{ destination }],
+    })
+    await mesh().apply(
+      'egress-tls',
+      documents(
+        serviceEntry('tls', {
+          hosts: ['tls.example.com'],
+          ports: [{ ...served, targetPort: PeerPort.tls }],
+          resolution: 'STATIC',
+          location: 'MESH_EXTERNAL',
+          endpoints: [{ address: mesh().pod('external').ip }],
+        }),
+        gateway(
+          [{ port: served, hosts: ['tls.example.com'], tls: { mode: 'PASSTHROUGH' } }],
+          'exit',
+          'exit-tls',
+        ),
+        routes(
+          {
+            hosts: ['tls.example.com'],
+            gateways: ['mesh', 'edge/exit-tls'],
+            tls: [
+              route('mesh', { host: 'exit.edge.svc.cluster.local', port: { number: 443 } }),
+              route('edge/exit-tls', { host: 'tls.example.com', port: { number: 443 } }),
+            ],
+          },
+          'tls',
+        ),
+      ),
+    )
+    const opened = () => mesh().pod('exit').metric('istio_tcp_connections_opened_total')
+    const before = await opened()
+    const [outcome] = await mesh()
+      .pod('client')
+      .tls({ host: 'tls.example.com', port: 443, serverName: 'tls.example.com', line: 'hello' })
+    expect(outcome?.error).toBeUndefined()
+    expect(outcome?.peerName).toBe('tls.example.com')
+    await eventually(async () => expect(await opened()).toBe(before + 1))
+  })
+
   test('what a workload asks outside goes through it, by mutual TLS as far as there', async () => {
     const before = await mesh().pod('exit').metric('istio_requests_total', { reporter: 'source' })
     const answer = await mesh().pod('client').get('http://far.example.com/there')

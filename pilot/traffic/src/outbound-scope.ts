@@ -16,7 +16,7 @@ import { Egress } from './egress.ts'
 import { endpointAssignments } from './endpoints.ts'
 import { allHosts, type IndexedSnapshot } from './indexed-snapshot.ts'
 import { type ListenerTarget, listenerTargets, sameTargets } from './listeners/targets.ts'
-import { tcpRouting } from './listeners/tcp-routing.ts'
+import { tcpRoutings } from './listeners/tcp-routing.ts'
 import { nameEntry } from './name-table.ts'
 import { closed, egressProxyOf, type Outside, outsideOf, sameOutside } from './outside.ts'
 import type { ResourceCache } from './resource-cache.ts'
@@ -391,7 +391,7 @@ export class OutboundScope {
     if (!service) return []
     const endpoints = snapshot.endpoints.get(hostname) ?? NO_ENDPOINTS
     return listenerTargets(service, this.egress.portsOf(service), endpoints, port =>
-      tcpRouting({
+      tcpRoutings({
         ...this.key,
         snapshot,
         service,

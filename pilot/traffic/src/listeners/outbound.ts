@@ -16,7 +16,7 @@ import type { FilterChainContext, TrafficPlugin } from '../plugin.ts'
 import type { Proxy } from '../proxy.ts'
 import { cidrRange } from './cidr-range.ts'
 import { type BuiltFilters, httpChain, listenerFilters, meshTcp, tcpChain } from './filters.ts'
-import type { ListenerTarget } from './targets.ts'
+import { causesOf, type ListenerTarget } from './targets.ts'
 import { tcpDestination } from './tcp-routing.ts'
 
 type ListenerInit = Init<typeof ListenerSchema>
@@ -82,30 +82,50 @@ export function addressedListeners(
   context: OutboundListenerContext,
   target: ListenerTarget,
 ): EncodedResource[] {
-  const { port, detected, routing } = target
+  const { port, detected } = target
   const tcp = targetChain(context, target)
   return target.addresses.map(address => {
     const name = `${address}_${port}`
-    if (!detected) {
-      const chain = { name: chainName(target), filters: tcp.filters }
-      return listener(name, address, port, { filterChains: [chain] }, [
-        ...routing.provenance,
-        ...tcp.provenance,
-      ])
-    }
-    const http = routedChain(context, name, port)
+    const chains = new ChainList()
+    const provenance = [...causesOf(target), ...tcp.provenance, ...addMatched(chains, context, target)]
+    const http = detected ? routedChain(context, name, port) : undefined
+    if (http) chains.add('http', plaintextHttp(), http.filters)
+    const rest = { name: http ? 'PassthroughFilterChain' : chainName(target), filters: tcp.filters }
     return listener(
       name,
       address,
       port,
       {
-        ...inspection(context, true),
-        filterChains: [{ name: 'http', filterChainMatch: plaintextHttp(), filters: http.filters }],
-        defaultFilterChain: { name: 'PassthroughFilterChain', filters: tcp.filters },
+        ...(detected || asksForNames(target) ? inspection(context, detected) : {}),
+        ...(chains.list.length === 0
+          ? { filterChains: [rest] }
+          : { filterChains: chains.list, defaultFilterChain: rest }),
       },
-      [...routing.provenance, ...http.provenance, ...tcp.provenance],
+      [...provenance, ...(http?.provenance ?? [])],
     )
   })
+}
+
+/** Adds the chains of connections that go elsewhere than the rest of a target's. @returns what shaped them. */
+function addMatched(
+  chains: ChainList,
+  context: OutboundListenerContext,
+  target: ListenerTarget,
+): readonly Provenance[] {
+  return target.matched.flatMap(({ serverNames, ranges, sources, routing }) => {
+    const { filters, provenance } = targetChain(context, { ...target, routing })
+    const from = sources.length > 0 ? { sourcePrefixRanges: sources.map(cidrRange) } : {}
+    const to = ranges.length > 0 ? ranges : target.ranges
+    const own = [chainName(target), ...ranges, ...sources].join(':')
+    if (serverNames.length === 0) chains.add(own, from, filters, to)
+    for (const name of serverNames)
+      chains.add(`${own}:${name}`, { ...from, ...byServerName(name) }, filters, to)
+    return provenance
+  })
+}
+
+function asksForNames({ serverName, matched }: ListenerTarget): boolean {
+  return serverName !== undefined || matched.some(({ serverNames }) => serverNames.length > 0)
 }
 
 /**
@@ -137,12 +157,12 @@ export function portListener(
   for (const target of targets) {
     const built = targetChain(context, target)
     const { serverName, ranges } = target
-    provenance.push(...target.routing.provenance, ...built.provenance)
+    provenance.push(...causesOf(target), ...built.provenance, ...addMatched(chains, context, target))
     if (serverName === undefined && ranges.length === 0) {
       rest ??= { name: chainName(target), filters: built.filters }
       continue
     }
-    const named = serverName === undefined ? {} : { serverNames: [serverName], transportProtocol: 'tls' }
+    const named = serverName === undefined ? {} : byServerName(serverName)
     chains.add(chainName(target), named, built.filters, ranges)
     if (target.detected && table)
       chains.add(`${chainName(target)}:http`, plaintextHttp(), table.filters, ranges)
@@ -154,7 +174,7 @@ export function portListener(
     provenance.push(...passed.provenance, ...outside.causes)
   }
   // Waiting for the first bytes would stall protocols in which the server speaks first.
-  const inspected = routed || targets.some(({ serverName }) => serverName !== undefined)
+  const inspected = routed || targets.some(asksForNames)
   const parts: ListenerInit = {
     ...(inspected ? inspection(context, routed) : {}),
     ...(chains.list.length === 0
@@ -185,6 +205,10 @@ class ChainList {
     const filterChainMatch = { ...match, prefixRanges: free.map(cidrRange) }
     this.list.push({ name, filterChainMatch, filters })
   }
+}
+
+function byServerName(name: string): MatchInit {
+  return { serverNames: [name], transportProtocol: 'tls' }
 }
 
 function plaintextHttp(): MatchInit {

@@ -1,7 +1,7 @@
 import type { Provenance } from '@seine/envoy'
 import { isHttp, type MeshService, type ServiceEndpoints, type ServicePort } from '@seine/model'
 import type { Place, SeenPort } from '../egress.ts'
-import type { TcpRouting } from './tcp-routing.ts'
+import type { MatchedRouting, TcpRouting, TcpRoutings } from './tcp-routing.ts'
 
 /** A port of a service whose connections are not, or not all, known to be HTTP, and where a client finds it. */
 export interface ListenerTarget {
@@ -20,6 +20,8 @@ export interface ListenerTarget {
   /** The name by which a TLS client asks for it, where no address tells. */
   readonly serverName: string | undefined
   readonly routing: TcpRouting
+  /** Connections that go elsewhere, by how they come. */
+  readonly matched: readonly MatchedRouting[]
 }
 
 /**
@@ -30,13 +32,14 @@ export function listenerTargets(
   service: MeshService,
   ports: readonly SeenPort[],
   endpoints: ServiceEndpoints,
-  routingOf: (port: ServicePort) => TcpRouting,
+  routingsOf: (port: ServicePort) => TcpRoutings,
 ): ListenerTarget[] {
   const { hostname, name, namespace } = service
   return (
     ports
       .filter(({ protocol }) => protocol === 'auto' || !isHttp(protocol))
       .map(({ port, protocol, place }) => {
+        const { matched, rest } = routingsOf(port)
         const own =
           place.address !== undefined
             ? []
@@ -55,7 +58,10 @@ export function listenerTargets(
           addresses,
           ranges,
           serverName: encrypted && addresses.length === 0 && hostname !== '*' ? hostname : undefined,
-          routing: routingOf(port),
+          routing: rest,
+          // Only what is not HTTP in the clear can be told apart by a server name.
+          matched:
+            protocol === 'auto' || encrypted ? matched : matched.filter(one => one.serverNames.length === 0),
         }
       })
       // Where a port is found by nothing but its number, one that is detected has the route table's listener.
@@ -75,6 +81,6 @@ export function sameTargets(a: readonly ListenerTarget[], b: readonly ListenerTa
 }
 
 /** What the listeners of a target came from. */
-export function causesOf({ routing }: ListenerTarget): readonly Provenance[] {
-  return routing.provenance
+export function causesOf({ routing, matched }: ListenerTarget): readonly Provenance[] {
+  return [routing, ...matched.map(one => one.routing)].flatMap(({ provenance }) => provenance)
 }

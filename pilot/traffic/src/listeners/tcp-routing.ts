@@ -1,6 +1,8 @@
 import type { DestinationRule, TrafficPolicy } from '@seine/api'
 import type { Provenance } from '@seine/envoy'
 import {
+  gatewayName,
+  MESH_GATEWAY,
   type MeshService,
   type MeshSnapshot,
   type RoutedService,
@@ -39,17 +41,68 @@ export interface TcpRouting {
   readonly provenance: readonly Provenance[]
 }
 
-/** The first TCP route that holds for this client and port; without one, the service itself. */
-export function tcpRouting(inputs: TcpRoutingInputs): TcpRouting {
+/** Where connections go that can be told apart from the others by how they come. */
+export interface MatchedRouting {
+  /** Names that they ask for over TLS; none for any connection. */
+  readonly serverNames: readonly string[]
+  /** Addresses that they go to; none for those of the service. */
+  readonly ranges: readonly string[]
+  /** Addresses that they come from; none for any. */
+  readonly sources: readonly string[]
+  readonly routing: TcpRouting
+}
+
+/** Where connections to a port go: the routes that ask for more than the port, and what holds for the rest. */
+export interface TcpRoutings {
+  readonly matched: readonly MatchedRouting[]
+  readonly rest: TcpRouting
+}
+
+/**
+ * The routes of connections that hold for this client and port. The first route without further conditions decides
+ * for the rest; without one, it goes to the service itself. Routes by server name (`tls`) come before the others.
+ */
+export function tcpRoutings(inputs: TcpRoutingInputs): TcpRoutings {
+  const { virtualService } = inputs
+  const { spec } = virtualService ?? {}
+  const matched: MatchedRouting[] = []
+  for (const [index, route] of (spec?.tls ?? []).entries())
+    for (const match of route.match)
+      if (virtualService && holds(match, inputs, virtualService))
+        matched.push({
+          serverNames: match.sniHosts,
+          ranges: match.destinationSubnets ?? [],
+          sources: [],
+          routing: routingBy(inputs, { route, path: `spec.tls[${index}]` }),
+        })
+  for (const [index, route] of (spec?.tcp ?? []).entries()) {
+    const found = { route, path: `spec.tcp[${index}]` }
+    if (!route.match?.length) return { matched, rest: routingBy(inputs, found) }
+    for (const match of route.match) {
+      if (!virtualService || !holds(match, inputs, virtualService)) continue
+      const ranges = match.destinationSubnets ?? []
+      if (ranges.length === 0 && match.sourceSubnet === undefined)
+        return { matched, rest: routingBy(inputs, found) }
+      const sources = match.sourceSubnet === undefined ? [] : [match.sourceSubnet]
+      matched.push({ serverNames: [], ranges, sources, routing: routingBy(inputs, found) })
+    }
+  }
+  return { matched, rest: routingBy(inputs, undefined) }
+}
+
+interface FoundRoute {
+  readonly route: Pick<RoutedTcp, 'route' | 'brokenWeight' | 'cause'>
+  readonly path: string
+}
+
+function routingBy(inputs: TcpRoutingInputs, found: FoundRoute | undefined): TcpRouting {
   const { service, port, virtualService, ruleFor } = inputs
   const policy = effectivePolicy(ruleFor(service.hostname), undefined, port.number)
   const own = outboundClusterName(port.number, '', service.hostname)
-  const routes = virtualService?.spec.tcp ?? []
-  const index = routes.findIndex(route => applies(route, inputs))
-  const found = virtualService && routes[index] ? { virtualService, route: routes[index], index } : undefined
-  const targets = found
-    ? targetsOf(found.route, found.virtualService, inputs)
-    : [{ to: resolveOwn(service.hostname, inputs), weight: 1 }]
+  const targets =
+    found && virtualService
+      ? targetsOf(found.route, virtualService, inputs)
+      : [{ to: resolveOwn(service.hostname, inputs), weight: 1 }]
   // What has no destination is closed.
   const broken = found?.route.brokenWeight ?? 0
   return {
@@ -69,7 +122,7 @@ export function tcpRouting(inputs: TcpRoutingInputs): TcpRouting {
     hashesSource: policy.loadBalancer?.consistentHash?.useSourceIp ?? false,
     provenance: [
       { ...service.ref, path: `spec.ports[${service.ports.indexOf(port)}]` },
-      ...(found ? [found.route.cause ?? causeOf(found.virtualService, found.index)] : []),
+      ...(found && virtualService ? [found.route.cause ?? causeOf(virtualService, found.path)] : []),
     ],
   }
 }
@@ -103,7 +156,7 @@ interface Weighted {
 }
 
 function targetsOf(
-  { route: targets, brokenWeight = 0 }: RoutedTcp,
+  { route: targets, brokenWeight = 0 }: FoundRoute['route'],
   owner: RoutedService,
   { snapshot, port }: TcpRoutingInputs,
 ): Weighted[] {
@@ -138,17 +191,24 @@ function authorityOf(host: string, port: number): string {
   return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
 }
 
-function applies({ match }: RoutedTcp, { port, namespace, sourceLabels }: TcpRoutingInputs): boolean {
-  if (!match?.length) return true
-  return match.some(
-    one =>
-      (one.port === undefined || one.port === port.number) &&
-      (!one.gateways?.length || one.gateways.includes('mesh')) &&
-      (one.sourceNamespace === undefined || one.sourceNamespace === namespace) &&
-      selects(one.sourceLabels, sourceLabels),
+type L4Match = Pick<
+  NonNullable<RoutedTcp['match']>[number],
+  'port' | 'gateways' | 'sourceNamespace' | 'sourceLabels'
+>
+
+function holds(
+  { port: wanted, gateways, sourceNamespace, sourceLabels: labels }: L4Match,
+  { port, namespace, sourceLabels }: TcpRoutingInputs,
+  { metadata }: RoutedService,
+): boolean {
+  return (
+    (wanted === undefined || wanted === port.number) &&
+    (!gateways?.length || gateways.some(name => gatewayName(name, metadata.namespace) === MESH_GATEWAY)) &&
+    (sourceNamespace === undefined || sourceNamespace === namespace) &&
+    selects(labels, sourceLabels)
   )
 }
 
-function causeOf({ kind, metadata }: RoutedService, index: number): Provenance {
-  return { kind, namespace: metadata.namespace, name: metadata.name, path: `spec.tcp[${index}]` }
+function causeOf({ kind, metadata }: RoutedService, path: string): Provenance {
+  return { kind, namespace: metadata.namespace, name: metadata.name, path }
 }
