@@ -5,7 +5,16 @@ import { NO_SERVER, type Ran, runCaptured } from './testing-terminal.ts'
 
 const ID = 'sidecar~10.77.0.2~reviews-v1-abc.default~default.svc.cluster.local'
 const cluster = 'outbound|9080|v1|ratings.default.svc.cluster.local'
-const cause = [{ kind: 'DestinationRule', namespace: 'default', name: 'ratings', path: 'spec.subsets[0]' }]
+const cause = [
+  {
+    kind: 'DestinationRule',
+    namespace: 'default',
+    name: 'ratings',
+    path: 'spec.subsets[0]',
+    file: '/etc/mesh/ratings.yaml',
+    line: 12,
+  },
+]
 const socket = (address: string, portValue: number) => ({ socketAddress: { address, portValue } })
 
 const proxies = [
@@ -178,12 +187,12 @@ describe('proxy-config', () => {
     [
       'clusters',
       ['--port', '9080'],
-      'SERVICE FQDN                        PORT   SUBSET   DIRECTION   TYPE   SOURCE\nratings.default.svc.cluster.local   9080   v1       outbound    EDS    DestinationRule default/ratings\n',
+      'SERVICE FQDN                        PORT   SUBSET   DIRECTION   TYPE   SOURCE\nratings.default.svc.cluster.local   9080   v1       outbound    EDS    DestinationRule default/ratings (ratings.yaml:12)\n',
     ],
     [
       'endpoints',
       [],
-      `ENDPOINT         STATUS    WEIGHT   CLUSTER\n10.77.0.9:9080   HEALTHY   1        ${cluster}\n`,
+      `ENDPOINT         STATUS    WEIGHT   CLUSTER                                              SOURCE\n10.77.0.9:9080   HEALTHY   1        ${cluster}\n`,
     ],
     [
       'secrets',

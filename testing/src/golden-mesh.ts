@@ -25,6 +25,8 @@ interface CaseProxy {
 export interface GoldenOutput {
   readonly proxy: string
   readonly config: RenderedJson
+  /** What it would get in a mesh with nothing in it. */
+  readonly inEmptyMesh: RenderedJson
   /** The document of the golden file. */
   readonly document: JsonObject
 }
@@ -43,13 +45,14 @@ export function renderCase(folder: string): GoldenOutput[] {
   const isAboutSettings = resources.length === settings.length
   return readProxies(readFileSync(join(folder, 'proxy.yaml'), 'utf8')).map(({ proxy, show }) => {
     const config = renderJson(snapshot, proxy)
-    const base = isAboutSettings ? undefined : renderJson(empty, proxy)
+    const inEmptyMesh = renderJson(empty, proxy)
+    const base = isAboutSettings ? undefined : inEmptyMesh
     const document = {
       proxy: proxy.id,
       ...(lines.length > 0 ? { problems: lines } : {}),
       ...withoutBase(config, base, show),
     }
-    return { proxy: proxy.id, config, document }
+    return { proxy: proxy.id, config, inEmptyMesh, document }
   })
 }
 

@@ -1,5 +1,5 @@
 import type { ApiProxy, ApiProxyConfig, ApiResource } from '@seine/insights/api-types'
-import { useParams } from '@tanstack/react-router'
+import { Link, useParams } from '@tanstack/react-router'
 import { useState } from 'react'
 import { stringify } from 'yaml'
 import { useProxies, useProxyConfig } from '../api.ts'
@@ -7,7 +7,7 @@ import { ListPage } from '../components/list-page.tsx'
 import { PageHead, Section, SyncBadge } from '../components/parts.tsx'
 import { Loaded } from '../components/states.tsx'
 import type { Column } from '../components/table.tsx'
-import { relativeTime, shortPath } from '../format.ts'
+import { relativeTime, resourcePath, shortPath } from '../format.ts'
 
 const TYPES = ['CDS', 'EDS', 'LDS', 'RDS', 'VHDS'] as const
 
@@ -170,8 +170,27 @@ function Resource({ resource }: { resource: ApiResource }) {
                 ) : null}
               </span>
             ))}
+            {resource.provenance.length > 4 ? (
+              <span className="quiet">+{resource.provenance.length - 4}</span>
+            ) : null}
           </span>
         </summary>
+        <ul className="reasons">
+          {resource.provenance.map(cause => (
+            <li key={`${cause.kind}${cause.namespace}${cause.name}${cause.path ?? ''}`}>
+              <Link to={resourcePath(cause)}>
+                {cause.kind} {cause.namespace ? `${cause.namespace}/` : ''}
+                {cause.name}
+              </Link>
+              {cause.path ? <code>{cause.path}</code> : null}
+              {cause.file ? (
+                <span className="quiet mono" title={cause.file}>
+                  {shortPath(cause.file)}:{cause.line}
+                </span>
+              ) : null}
+            </li>
+          ))}
+        </ul>
         <pre className="code">{stringify(resource.config)}</pre>
       </details>
     </li>

@@ -14,6 +14,7 @@ import { effectivePolicy, goesWhereClientWent } from './destination-rules.ts'
 import { encode } from './encode.ts'
 import type { Init } from './init.ts'
 import { outboundClusterName, TELEMETRY_METADATA, TLS_MODE_KEY } from './names.ts'
+import { provenanceField } from './provenance-metadata.ts'
 
 type LocalityInit = Init<typeof LocalityLbEndpointsSchema>
 
@@ -43,12 +44,15 @@ function assignment(
 ): EncodedResource {
   const { service, rule } = inputs
   const name = outboundClusterName(port.number, subset?.name ?? '', service.hostname)
-  const endpoints = localities(chosen(inputs, port, subset))
   const provenance: Provenance[] = [{ ...service.ref, path: 'spec.selector' }]
   if (subset && rule) {
     const path = `spec.subsets[${(rule.spec.subsets ?? []).indexOf(subset)}].labels`
     provenance.push({ kind: rule.kind, namespace: rule.metadata.namespace, name: rule.metadata.name, path })
   }
+  const endpoints = localities(chosen(inputs, port, subset)).map(locality => ({
+    ...locality,
+    ...provenanceField(provenance),
+  }))
   return encode(ClusterLoadAssignmentSchema, name, { clusterName: name, endpoints }, provenance)
 }
 

@@ -9,6 +9,7 @@ import {
   goldenYaml,
   renderCase,
   strayFiles,
+  withoutProvenance,
 } from '@seine/testing/unit'
 import { describe, expect, it } from 'vitest'
 
@@ -26,6 +27,11 @@ describe.each(casesIn(TESTDATA))('golden %s', name => {
 
   it('holds nothing twice and refers to nothing that is not there', () => {
     const found = outputs.flatMap(({ config }) => [...conflictsIn(config), ...brokenReferencesIn(config)])
+    expect(found).toEqual([])
+  })
+
+  it('says of each part which objects it came from', () => {
+    const found = outputs.flatMap(({ config, inEmptyMesh }) => withoutProvenance(config, inEmptyMesh))
     expect(found).toEqual([])
   })
 

@@ -15,6 +15,19 @@ export function provenanceMetadata(causes: readonly Provenance[]): Record<string
   return { [PROVENANCE_METADATA]: { causes: [...new Set(causes.map(formatCause))] } }
 }
 
+/** The same as a field of a resource; none at all where there are no causes. */
+export function provenanceField(causes: readonly Provenance[]): {
+  metadata?: { filterMetadata: Record<string, JsonObject> }
+} {
+  return causes.length === 0 ? {} : { metadata: { filterMetadata: provenanceMetadata(causes) } }
+}
+
+/** The objects themselves, each once, whatever field of theirs is the cause. */
+export function objectsOf(causes: readonly Provenance[]): Provenance[] {
+  const objects = causes.map(({ path: _, ...object }) => object)
+  return [...new Map(objects.map(object => [formatCause(object), object])).values()]
+}
+
 function formatCause({ kind, namespace, name, path }: Provenance): string {
   return `${kind} ${namespace === '' ? '' : `${namespace}/`}${name}${path ? ` ${path}` : ''}`
 }

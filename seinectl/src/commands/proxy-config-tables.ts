@@ -81,15 +81,16 @@ const clusters: Section = {
 }
 
 const endpoints: Section = {
-  head: ['ENDPOINT', 'STATUS', 'WEIGHT', 'CLUSTER'],
+  head: ['ENDPOINT', 'STATUS', 'WEIGHT', 'CLUSTER', 'SOURCE'],
   keeps: keepsCluster,
-  rows: ({ name, config }) =>
+  rows: ({ name, config, provenance }) =>
     asList(at(config, 'endpoints')).flatMap(locality =>
       asList(at(locality, 'lbEndpoints')).map(endpoint => [
         addressOf(at(endpoint, 'endpoint', 'address')),
         textAt(endpoint, 'healthStatus') || 'HEALTHY',
         textAt(endpoint, 'loadBalancingWeight') || '1',
         name,
+        provenance,
       ]),
     ),
 }

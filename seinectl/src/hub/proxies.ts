@@ -1,3 +1,4 @@
+import { basename } from 'node:path'
 import { ask } from './client.ts'
 import { asList, at, isObject, textAt } from './json.ts'
 
@@ -101,7 +102,7 @@ export function readResources(answer: unknown, section: string): readonly Config
   }))
 }
 
-/** `reviews.shop (VirtualService)` for the first cause, and how many more there are. */
+/** `VirtualService shop/reviews (routes.yaml:12)` for the first cause, and how many more there are. */
 function provenanceText(causes: readonly unknown[]): string {
   const [first, ...others] = [...new Set(causes.map(causeText))]
   if (first === undefined) return ''
@@ -110,5 +111,7 @@ function provenanceText(causes: readonly unknown[]): string {
 
 function causeText(cause: unknown): string {
   const [kind, namespace, name] = [textAt(cause, 'kind'), textAt(cause, 'namespace'), textAt(cause, 'name')]
-  return `${kind} ${namespace === '' ? name : `${namespace}/${name}`}`
+  const [file, line] = [textAt(cause, 'file'), textAt(cause, 'line')]
+  const place = file === '' ? '' : ` (${basename(file)}:${line})`
+  return `${kind} ${namespace === '' ? name : `${namespace}/${name}`}${place}`
 }

@@ -17,6 +17,7 @@ import {
   inboundClusterName,
   PASSTHROUGH_CLUSTER,
 } from '../names.ts'
+import { provenanceField } from '../provenance-metadata.ts'
 import type { Proxy } from '../proxy.ts'
 import { connectionPoolFields, httpSettings, unlimited } from './connection-settings.ts'
 import { httpProtocolOptions } from './http-protocol.ts'
@@ -37,6 +38,7 @@ export function inboundCluster(
   connectTimeoutMs: number,
 ): EncodedResource {
   const name = inboundClusterName(port)
+  const causes = [provenance, ...settings.provenance]
   return encode(
     ClusterSchema,
     name,
@@ -47,8 +49,9 @@ export function inboundCluster(
         : { ...ORIGINAL_DST, upstreamBindConfig: INBOUND_SOURCE }),
       ...connectionPoolFields(settings.connectionPool, connectTimeoutMs),
       ...protocolOptions(protocol, settings.connectionPool),
+      ...provenanceField(causes),
     },
-    [provenance, ...settings.provenance],
+    causes,
   )
 }
 

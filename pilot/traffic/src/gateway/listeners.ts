@@ -28,6 +28,7 @@ import { socketAddress } from '../listeners/outbound.ts'
 import { serverTlsSocket } from '../listeners/server-tls.ts'
 import { type WeightedTargets, weightedTargets } from '../listeners/weighted-targets.ts'
 import type { FilterChainContext, TrafficPlugin } from '../plugin.ts'
+import { provenanceField } from '../provenance-metadata.ts'
 import { type GatewayContext, gatewayServices, routeTableName } from './routes.ts'
 import { type BoundServer, type GatewayPort, hostsAt } from './servers.ts'
 
@@ -112,8 +113,9 @@ class Chains {
     for (const name of free) this.#taken.add(keyOf(name))
     const filterChainMatch = names.length === 0 ? match : { ...match, serverNames: free }
     const name = `${server.name || server.port.name}-${this.list.length}`
-    this.list.push({ name, filterChainMatch, filters, ...tls })
-    this.provenance.push(cause, ...causes, ...provenance)
+    const own = [cause, ...causes, ...provenance]
+    this.list.push({ name, filterChainMatch, filters, ...tls, ...provenanceField(own) })
+    this.provenance.push(...own)
   }
 }
 

@@ -15,6 +15,7 @@ import {
 import { encode } from '../encode.ts'
 import type { IndexedSnapshot } from '../indexed-snapshot.ts'
 import type { Init } from '../init.ts'
+import { objectsOf, provenanceField } from '../provenance-metadata.ts'
 import type { Proxy } from '../proxy.ts'
 import { type BuiltRoute, type RouteInputs, virtualServiceRoutes } from '../routes/virtual-host.ts'
 import { type BoundServer, hostsAt } from './servers.ts'
@@ -68,12 +69,15 @@ export function gatewayRoutes(
     .sort(([a], [b]) => (a < b ? -1 : 1))
     .map(([host, claims]): VirtualHostInit => {
       const routes = routesOf(context, host, port, claims)
-      provenance.push(...claims.causes, ...routes.flatMap(one => one.provenance))
+      const claimed = [...claims.causes, ...routes.flatMap(one => one.provenance)]
+      const own = claimed.length > 0 ? claimed : servers.map(({ cause }) => cause)
+      provenance.push(...own)
       return {
         name: `${host}:${port}`,
         domains: [host.includes(':') ? `[${host}]` : host],
         routes: routes.map(({ route }) => route),
         includeRequestAttemptCount: true,
+        ...provenanceField(objectsOf(own)),
         ...(claims.redirect ? { requireTls: TlsRequirement.ALL } : {}),
       }
     })

@@ -25,7 +25,7 @@ import {
   VIRTUAL_INBOUND,
 } from '../names.ts'
 import type { FilterChainContext, TrafficPlugin } from '../plugin.ts'
-import { provenanceMetadata } from '../provenance-metadata.ts'
+import { provenanceField, provenanceMetadata } from '../provenance-metadata.ts'
 import type { Proxy } from '../proxy.ts'
 import { connectionLimits, httpChain, listenerFilters, tcpChain } from './filters.ts'
 import { PLAINTEXT_HTTP, socketAddress } from './outbound.ts'
@@ -208,7 +208,7 @@ function meshChain(
       transportSocket: inboundTlsSocket(context.snapshot.config.trustDomain, http),
       filters: built.filters,
     },
-    provenance: built.provenance,
+    provenance: [port.provenance, ...built.provenance],
   }
 }
 
@@ -296,19 +296,19 @@ function chainFilters(
           {
             name: `inbound|http|${port.servicePort}`,
             domains: ['*'],
+            ...provenanceField([port.provenance]),
             routes: [
               {
                 name: 'default',
                 match: { pathSpecifier: { case: 'prefix', value: '/' } },
-                ...(port.service
-                  ? {
-                      metadata: {
-                        filterMetadata: {
-                          [TELEMETRY_METADATA]: { destination_service: port.service.hostname },
-                        },
-                      },
-                    }
-                  : {}),
+                metadata: {
+                  filterMetadata: {
+                    ...(port.service
+                      ? { [TELEMETRY_METADATA]: { destination_service: port.service.hostname } }
+                      : {}),
+                    ...provenanceMetadata([port.provenance]),
+                  },
+                },
                 action: {
                   case: 'route',
                   value: { clusterSpecifier: { case: 'cluster', value: name }, timeout: duration(0) },

@@ -13,6 +13,7 @@ import type { Init } from '../init.ts'
 import { BLACK_HOLE_CLUSTER, SidecarPort, VIRTUAL_OUTBOUND } from '../names.ts'
 import type { Outside } from '../outside.ts'
 import type { FilterChainContext, TrafficPlugin } from '../plugin.ts'
+import { provenanceField } from '../provenance-metadata.ts'
 import type { Proxy } from '../proxy.ts'
 import { cidrRange } from './cidr-range.ts'
 import { type BuiltFilters, httpChain, listenerFilters, meshTcp, tcpChain } from './filters.ts'
@@ -70,7 +71,11 @@ export function virtualOutbound(context: OutboundListenerContext): EncodedResour
           filterChainMatch: { destinationPort: SidecarPort.outbound },
           filters: loop.filters,
         },
-        { name: 'virtualOutbound-catchall-tcp', filters: rest.filters },
+        {
+          name: 'virtualOutbound-catchall-tcp',
+          filters: rest.filters,
+          ...provenanceField(context.outside().causes),
+        },
       ],
     },
     [...rest.provenance, ...context.outside().causes],
@@ -84,13 +89,18 @@ export function addressedListeners(
 ): EncodedResource[] {
   const { port, detected } = target
   const tcp = targetChain(context, target)
+  const causes = target.routing.provenance
   return target.addresses.map(address => {
     const name = `${address}_${port}`
     const chains = new ChainList()
     const provenance = [...causesOf(target), ...tcp.provenance, ...addMatched(chains, context, target)]
     const http = detected ? routedChain(context, name, port) : undefined
-    if (http) chains.add('http', plaintextHttp(), http.filters)
-    const rest = { name: http ? 'PassthroughFilterChain' : chainName(target), filters: tcp.filters }
+    if (http) chains.add('http', plaintextHttp(), http.filters, causes)
+    const rest = {
+      name: http ? 'PassthroughFilterChain' : chainName(target),
+      filters: tcp.filters,
+      ...provenanceField(causes),
+    }
     return listener(
       name,
       address,
@@ -114,12 +124,13 @@ function addMatched(
 ): readonly Provenance[] {
   return target.matched.flatMap(({ serverNames, ranges, sources, routing }) => {
     const { filters, provenance } = targetChain(context, { ...target, routing })
+    const causes = routing.provenance
     const from = sources.length > 0 ? { sourcePrefixRanges: sources.map(cidrRange) } : {}
     const to = ranges.length > 0 ? ranges : target.ranges
     const own = [chainName(target), ...ranges, ...sources].join(':')
-    if (serverNames.length === 0) chains.add(own, from, filters, to)
+    if (serverNames.length === 0) chains.add(own, from, filters, causes, to)
     for (const name of serverNames)
-      chains.add(`${own}:${name}`, { ...from, ...byServerName(name) }, filters, to)
+      chains.add(`${own}:${name}`, { ...from, ...byServerName(name) }, filters, causes, to)
     return provenance
   })
 }
@@ -152,25 +163,37 @@ export function portListener(
   const routed = http || targets.some(({ detected }) => detected)
   const table = routed ? routedChain(context, name, port) : undefined
   if (table) provenance.push(...table.provenance)
-  if (table && http) chains.add('http', plaintextHttp(), table.filters)
-  let rest: { name: string; filters: Filters } | undefined
+  // What all services of the port share names none of them: each that came would end its connections. What a
+  // Sidecar put at an address of its own choice is there because of that.
+  const shared = place?.address === undefined ? [] : context.egress.causeOf(port)
+  if (table && http) chains.add('http', plaintextHttp(), table.filters, shared)
+  let rest: ChainInit | undefined
   for (const target of targets) {
     const built = targetChain(context, target)
     const { serverName, ranges } = target
     provenance.push(...causesOf(target), ...built.provenance, ...addMatched(chains, context, target))
     if (serverName === undefined && ranges.length === 0) {
-      rest ??= { name: chainName(target), filters: built.filters }
+      rest ??= {
+        name: chainName(target),
+        filters: built.filters,
+        ...provenanceField(target.routing.provenance),
+      }
       continue
     }
     const named = serverName === undefined ? {} : byServerName(serverName)
-    chains.add(chainName(target), named, built.filters, ranges)
+    const causes = target.routing.provenance
+    chains.add(chainName(target), named, built.filters, causes, ranges)
     if (target.detected && table)
-      chains.add(`${chainName(target)}:http`, plaintextHttp(), table.filters, ranges)
+      chains.add(`${chainName(target)}:http`, plaintextHttp(), table.filters, causes, ranges)
   }
   if (!rest) {
     const outside = context.outside(port)
     const passed = elsewhere(context, outside, port)
-    rest = { name: 'PassthroughFilterChain', filters: passed.filters }
+    rest = {
+      name: 'PassthroughFilterChain',
+      filters: passed.filters,
+      ...provenanceField([...shared, ...outside.causes]),
+    }
     provenance.push(...passed.provenance, ...outside.causes)
   }
   // Waiting for the first bytes would stall protocols in which the server speaks first.
@@ -189,7 +212,14 @@ class ChainList {
   readonly list: ChainInit[] = []
   readonly #taken = new Set<string>()
 
-  add(name: string, match: MatchInit, filters: Filters, ranges: readonly string[] = []): void {
+  add(
+    name: string,
+    match: MatchInit,
+    filters: Filters,
+    causes: readonly Provenance[],
+    ranges: readonly string[] = [],
+  ): void {
+    const rest = { filters, ...provenanceField(causes) }
     const claim = (range: string) => {
       const key = JSON.stringify([range, match])
       if (this.#taken.has(key)) return false
@@ -197,13 +227,13 @@ class ChainList {
       return true
     }
     if (ranges.length === 0) {
-      if (claim('')) this.list.push({ name, filterChainMatch: match, filters })
+      if (claim('')) this.list.push({ name, filterChainMatch: match, ...rest })
       return
     }
     const free = ranges.filter(claim)
     if (free.length === 0) return
     const filterChainMatch = { ...match, prefixRanges: free.map(cidrRange) }
-    this.list.push({ name, filterChainMatch, filters })
+    this.list.push({ name, filterChainMatch, ...rest })
   }
 }
 

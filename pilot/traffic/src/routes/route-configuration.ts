@@ -5,6 +5,7 @@ import { VirtualHostSchema } from '@seine/envoy/envoy/config/route/v3/route_comp
 import { encode } from '../encode.ts'
 import type { Init } from '../init.ts'
 import type { Outside } from '../outside.ts'
+import { provenanceField } from '../provenance-metadata.ts'
 import { unknownHostRoute } from './unknown-host.ts'
 
 type VirtualHostInit = Init<typeof VirtualHostSchema>
@@ -99,7 +100,15 @@ export function routeConfigurationTable(
 function fallback(outside: Outside, takesAnyHost: boolean): VirtualHostInit[] {
   if (takesAnyHost) return []
   const route = unknownHostRoute(outside)
-  return [{ name: route.name ?? '', domains: ['*'], includeRequestAttemptCount: true, routes: [route] }]
+  return [
+    {
+      name: route.name ?? '',
+      domains: ['*'],
+      includeRequestAttemptCount: true,
+      routes: [route],
+      ...provenanceField(outside.causes),
+    },
+  ]
 }
 
 export type { RouteConfiguration }

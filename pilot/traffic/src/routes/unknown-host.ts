@@ -4,7 +4,7 @@ import { encode } from '../encode.ts'
 import type { Init } from '../init.ts'
 import { TELEMETRY_METADATA } from '../names.ts'
 import { type Outside, passes } from '../outside.ts'
-import { provenanceMetadata } from '../provenance-metadata.ts'
+import { provenanceField, provenanceMetadata } from '../provenance-metadata.ts'
 
 /** What happens to requests for hosts that nothing in the mesh has: they pass, or they get a 502, as Istio answers. */
 export function unknownHostRoute(outside: Outside): Init<typeof RouteSchema> {
@@ -49,6 +49,7 @@ function makeUnknownHost(name: string, outside: Outside): EncodedResource {
     domains: hasPort ? [host] : [authority, `${authority}:${port}`],
     includeRequestAttemptCount: true,
     routes: [unknownHostRoute(outside)],
+    ...provenanceField(outside.causes),
   }
   return encode(VirtualHostSchema, name, init, outside.causes)
 }

@@ -25,7 +25,7 @@ import { effectivePolicy } from '../destination-rules.ts'
 import { encode } from '../encode.ts'
 import type { Init } from '../init.ts'
 import { MISSING_CLUSTER, TELEMETRY_METADATA } from '../names.ts'
-import { provenanceMetadata } from '../provenance-metadata.ts'
+import { objectsOf, provenanceField, provenanceMetadata } from '../provenance-metadata.ts'
 import {
   corsConfig,
   directResponseBody,
@@ -77,14 +77,16 @@ export function virtualHost(inputs: VirtualHostInputs): EncodedResource {
   const { hostname, port, virtualService, service } = inputs
   const routed = virtualService ? virtualServiceRoutes(inputs, virtualService) : []
   const built = routed.length > 0 ? routed : defaultRoutes(inputs)
+  const provenance = [...(service ? [service.ref] : []), ...built.flatMap(one => one.provenance)]
   const init = {
     // VHDS finds a virtual host again by its name, which must be the resource's own.
     name: `${port}/${hostname}`,
     domains: [...inputs.domains],
     routes: built.map(({ route }) => route),
     includeRequestAttemptCount: true,
+    // Which field, the routes say.
+    ...provenanceField(objectsOf(provenance)),
   }
-  const provenance = [...(service ? [service.ref] : []), ...built.flatMap(one => one.provenance)]
   return encode(VirtualHostSchema, `${port}/${hostname}`, init, provenance)
 }
 
