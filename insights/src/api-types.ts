@@ -193,6 +193,7 @@ export interface WorkloadSummary {
   readonly version: string
   readonly address: string
   readonly ready: boolean
+  /** Whether it has a proxy: a sidecar or, as a gateway, its own. */
   readonly meshed: boolean
   readonly proxy: 'SYNCED' | 'STALE' | 'NACKED' | 'NOT CONNECTED' | 'NONE'
   readonly certificate?: Certificate

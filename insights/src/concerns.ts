@@ -8,6 +8,7 @@ import {
 } from '@seine/api'
 import {
   destinationsOf,
+  hasProxy,
   hostCovers,
   type MeshService,
   resolveHost,
@@ -45,7 +46,9 @@ export function reasonsForWorkload(resource: MeshResource, workload: Workload, i
   switch (resource.kind) {
     case 'PeerAuthentication':
     case 'AuthorizationPolicy':
-      return workload.meshed ? policyReasons(resource, [workload], index.snapshot.config.rootNamespace) : []
+      return hasProxy(workload)
+        ? policyReasons(resource, [workload], index.snapshot.config.rootNamespace)
+        : []
     case 'Pod':
     case 'WorkloadEntry':
       return keyOf(workload.ref) === keyOf(refOf(resource)) ? [{ message: 'describes it' }] : []
@@ -104,7 +107,7 @@ type Selected = Pick<Workload, 'namespace' | 'labels'> & Partial<Pick<Workload, 
 
 function serversOf({ hostname, namespace, selector }: MeshService, index: MeshIndex): Selected[] {
   const workloads = index.workloadsOf(hostname)
-  if (workloads.length > 0) return workloads.filter(({ meshed }) => meshed)
+  if (workloads.length > 0) return workloads.filter(hasProxy)
   return selector ? [{ namespace, labels: selector }] : []
 }
 

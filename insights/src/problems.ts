@@ -1,6 +1,6 @@
 import { keyOf, type MeshResource } from '@seine/api'
 import type { Problem } from '@seine/kit'
-import type { Workload } from '@seine/model'
+import { hasProxy, type Workload } from '@seine/model'
 import type { ApiProblem } from './api-types.ts'
 import type { Crashes } from './crashes.ts'
 import type { HubProxy, HubProxyConfig } from './hub-inputs.ts'
@@ -40,7 +40,7 @@ export function sidecarProblems({ index, proxies, stateOf, crashes, now }: Sidec
   const connected = proxies && new Set(proxies.map(podOf))
   const found = crashes.problems(now)
   for (const [pod, workload] of index.snapshot.workloads) {
-    if (!workload.meshed) continue
+    if (!hasProxy(workload)) continue
     found.push(...workloadProblems(workload, stateOf(pod), connected?.has(pod) ?? true))
   }
   return found

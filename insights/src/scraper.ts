@@ -1,7 +1,7 @@
 import { setMaxListeners } from 'node:events'
 import type { Clock, Logger } from '@seine/kit'
 import { errorMessage } from '@seine/kit'
-import type { MeshSnapshot, Workload } from '@seine/model'
+import { hasProxy, type MeshSnapshot, type Workload } from '@seine/model'
 import type { Certificate } from './api-types.ts'
 import { Certificates, NOT_AFTER } from './certificates.ts'
 import { Crashes } from './crashes.ts'
@@ -156,7 +156,7 @@ export class Scraper {
     for (const [pod, workload] of this.#options.snapshot().workloads) {
       const address = workload.addresses[0]
       // A WorkloadEntry may name a Unix socket.
-      if (workload.meshed && address && !address.includes('/')) targets.push([pod, workload, address])
+      if (hasProxy(workload) && address && !address.includes('/')) targets.push([pod, workload, address])
     }
     const pods = new Set(targets.map(([pod]) => pod))
     for (const pod of this.#known.keys()) if (!pods.has(pod)) this.#forget(pod)

@@ -1,3 +1,4 @@
+import { hasProxy } from '@seine/model'
 import type { Graph, GraphEdge, GraphNode } from './api-types.ts'
 import type { Attributed, Call, MeasuredSecurity } from './attribution.ts'
 import { UNKNOWN } from './calls.ts'
@@ -82,7 +83,7 @@ function nodesOf(
   const versions = new Map<string, Set<string>>()
   const services = new Map<string, Set<string>>()
   for (const workload of index.snapshot.workloads.values()) {
-    if (!workload.meshed) continue
+    if (!hasProxy(workload)) continue
     const id = nodeId(workload.namespace, workload.app)
     obtain(versions, id, newSet).add(workload.version)
     for (const { hostname } of index.servicesOf(workload)) obtain(services, id, newSet).add(hostname)

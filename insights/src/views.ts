@@ -1,5 +1,5 @@
 import { keyOf, type MeshResource, refOf } from '@seine/api'
-import type { MeshService, Workload } from '@seine/model'
+import { hasProxy, type MeshService, type Workload } from '@seine/model'
 import type {
   ApiProblem,
   ServiceDetail,
@@ -148,7 +148,7 @@ export class Views {
       version: workload.version,
       address: workload.addresses[0] ?? '',
       ready: workload.ready,
-      meshed: workload.meshed,
+      meshed: hasProxy(workload),
       proxy: this.#proxyState(workload),
       ...(state?.certificate ? { certificate: state.certificate } : {}),
       traffic: this.#inputs.traffic.ofWorkload(workload.namespace, workload.workloadName),
@@ -157,8 +157,9 @@ export class Views {
     }
   }
 
-  #proxyState({ namespace, name, meshed }: Workload): WorkloadSummary['proxy'] {
-    if (!meshed) return 'NONE'
+  #proxyState(workload: Workload): WorkloadSummary['proxy'] {
+    if (!hasProxy(workload)) return 'NONE'
+    const { namespace, name } = workload
     const proxy = this.#proxies.get(`${namespace}/${name}`)
     if (!proxy) return 'NOT CONNECTED'
     const states = Object.values(proxy.types).map(({ state }) => state)

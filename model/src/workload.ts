@@ -21,6 +21,8 @@ export interface Workload {
   readonly ready: boolean
   /** Has a sidecar and can take mutual TLS. */
   readonly meshed: boolean
+  /** Is a gateway: its proxy is all there is, and captures nothing. */
+  readonly gateway: boolean
   readonly namedPorts: ReadonlyMap<string, number>
   readonly weight: number
   readonly ref: ResourceRef
@@ -48,6 +50,7 @@ export function fromPod(pod: Pod): Workload | undefined {
       status?.conditions?.some(condition => condition.type === 'Ready' && condition.status === 'True') ??
       status?.phase === 'Running',
     meshed: metadata.labels[TLS_MODE_LABEL] === 'istio',
+    gateway: metadata.annotations['inject.istio.io/templates'] === 'gateway',
     namedPorts,
     weight: 1,
     ref: refOf(pod),
@@ -69,6 +72,7 @@ export function fromWorkloadEntry(entry: WorkloadEntry): Workload | undefined {
     addresses: [canonicalHost(spec.address)],
     ready: true,
     meshed: labels[TLS_MODE_LABEL] === 'istio',
+    gateway: false,
     namedPorts: new Map(Object.entries(spec.ports ?? {})),
     weight: spec.weight ?? 1,
     ref: refOf(entry),
@@ -101,6 +105,11 @@ function canonical(
       labels['version'] ??
       'latest',
   }
+}
+
+/** Whether a proxy of the mesh belongs to a workload: a sidecar, or the one that it is. */
+export function hasProxy({ meshed, gateway }: Pick<Workload, 'meshed' | 'gateway'>): boolean {
+  return meshed || gateway
 }
 
 /** Whether nothing that matters to the mesh tells two workloads apart. */

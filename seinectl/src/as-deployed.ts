@@ -84,9 +84,11 @@ function isOf({ metadata }: Pod, holder: TemplateHolder): boolean {
 
 function running(pod: Pod, podIP: string, namespaceLabels: ObjectMeta['labels'] | undefined): Pod {
   const { metadata, spec } = pod
-  const labels = isInjected(metadata, spec, namespaceLabels)
-    ? { [TLS_MODE_LABEL]: 'istio', ...metadata.labels }
-    : metadata.labels
+  const isGateway = metadata.annotations['inject.istio.io/templates'] === 'gateway'
+  const labels =
+    !isGateway && isInjected(metadata, spec, namespaceLabels)
+      ? { [TLS_MODE_LABEL]: 'istio', ...metadata.labels }
+      : metadata.labels
   return {
     ...pod,
     metadata: { ...metadata, labels },

@@ -3,7 +3,7 @@ import type { EncodedResource, Provenance } from '@seine/envoy'
 import { TypeUrl } from '@seine/envoy'
 import type { Problem } from '@seine/kit'
 import { mixerPlugins } from '@seine/mixer-plugins'
-import { MeshModel, type MeshSnapshot } from '@seine/model'
+import { hasProxy, MeshModel, type MeshSnapshot } from '@seine/model'
 import { type RenderedResources, renderProxy, resourceToJson } from '@seine/pilot-traffic'
 import { asDeployed } from './as-deployed.ts'
 import { proxyOf } from './proxies.ts'
@@ -65,7 +65,7 @@ export function diffMesh(
   const groups = new Map<string, { proxies: string[]; changes: readonly ResourceChange[] }>()
   const unchanged: string[] = []
   for (const workload of next.workloads.values()) {
-    if (!workload.meshed) continue
+    if (!hasProxy(workload)) continue
     const name = `${workload.workloadName}.${workload.namespace}`
     const proxy = proxyOf(workload)
     const [rendered, wouldBe] = [old, next].map(snapshot => renderProxy(snapshot, proxy, mixerPlugins))

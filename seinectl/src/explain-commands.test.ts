@@ -79,6 +79,41 @@ spec:
         - {name: nowhere, port: 80}
 `
 
+const GATEWAY = `apiVersion: v1
+kind: Service
+metadata: {name: edge}
+spec: {clusterIP: 10.96.0.9, selector: {app: edge}, ports: [{name: http, port: 80, targetPort: 8080}, {name: https, port: 443, targetPort: 8443}]}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: edge-1, labels: {app: edge}, annotations: {inject.istio.io/templates: gateway}}
+spec: {serviceAccountName: edge, containers: [{name: istio-proxy, image: auto}]}
+status: {podIP: 10.1.0.9, phase: Running, conditions: [{type: Ready, status: "True"}]}
+---
+apiVersion: networking.istio.io/v1
+kind: Gateway
+metadata: {name: edge}
+spec:
+  selector: {app: edge}
+  servers:
+    - port: {number: 80, name: http, protocol: HTTP}
+      hosts: ["*"]
+      tls: {httpsRedirect: true}
+    - port: {number: 443, name: https, protocol: HTTPS}
+      hosts: [shop.example.com]
+      tls: {mode: SIMPLE, credentialName: shop}
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: edge}
+spec:
+  hosts: [shop.example.com]
+  gateways: [edge]
+  http:
+    - route:
+        - destination: {host: reviews, port: {number: 80}}
+`
+
 let folder: string
 let changed: string
 
@@ -131,6 +166,31 @@ describe('explain', () => {
     expect(ran.out).toContain(
       `because of VirtualService default/reviews spec.http[0].match[0] (${join(folder, 'routes.yaml')}:18:11)`,
     )
+  })
+
+  it('follows what comes to a gateway, by the ports of its Service', async () => {
+    writeFileSync(join(folder, 'gateway.yaml'), GATEWAY)
+    const at = async (url: string) => {
+      const ran = await runCaptured(['explain', '--from', 'edge-1', 'GET', url, '--config', folder])
+      expect({ code: ran.code, err: ran.err }).toEqual({ code: 0, err: '' })
+      return ran.out
+    }
+    const file = join(folder, 'gateway.yaml')
+    const secure = await at('https://shop.example.com/x')
+    expect(secure).toContain(
+      'GET https://shop.example.com/x comes to the gateway edge-1.default (10.1.0.9:443)',
+    )
+    expect(secure).toContain('filter chain   https-0: ends TLS and reads HTTP requests')
+    expect(secure).toContain(`because of Gateway default/edge spec.servers[1] (${file}:21:7)`)
+    expect(secure).toContain('→ forwarded to outbound|80||reviews.default.svc.cluster.local')
+    expect(await at('https://other.example.com/')).toContain('→ the connection is closed')
+    const plain = await at('http://shop.example.com/x')
+    expect(plain).toContain('→ redirected with 301 to https://shop.example.com/x')
+    expect(plain).toContain(
+      `because of Gateway default/edge spec.servers[0].tls.httpsRedirect (${file}:20:13)`,
+    )
+    expect(await at('http://shop.example.com:81/')).toContain('no Gateway has the workload listen on port 81')
+    rmSync(file)
   })
 
   it('says of each route before why it did not match', async () => {

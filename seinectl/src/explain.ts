@@ -3,9 +3,10 @@ import { keyOf } from '@seine/api'
 import { err, formatPosition, ok, type Problem, type ResourceRef, type Result } from '@seine/kit'
 import { mixerPlugins } from '@seine/mixer-plugins'
 import { hostAliases, MeshModel, type MeshService, type MeshSnapshot, visibleIn } from '@seine/model'
-import { type Proxy, renderProxy } from '@seine/pilot-traffic'
+import { type Proxy, renderProxy, targetPorts } from '@seine/pilot-traffic'
 import {
   type Explanation,
+  explainAtGateway,
   explainInbound,
   explainOutbound,
   type ProxyConfiguration,
@@ -30,9 +31,13 @@ export interface Question {
   readonly running: boolean
 }
 
-/** What one workload's sidecar decides. */
+/** An address of nobody, for whoever comes to a gateway from outside. */
+const OUTSIDE = '192.0.2.1'
+
+/** What one workload's proxy decides. */
 export interface Part {
-  readonly direction: 'outbound' | 'inbound'
+  /** `gateway`: what comes to it from outside. */
+  readonly direction: 'outbound' | 'inbound' | 'gateway'
   readonly workload: string
   readonly explanation: Explanation
 }
@@ -67,9 +72,18 @@ export async function explain(
   const caller = callerOf(question.from, snapshot)
   if (!caller.ok) return caller
   const { traffic, host, port } = target.value
-  const address = lookUp(host, caller.value, snapshot)
-  const outbound = explainOutbound(configurationOf(snapshot, caller.value), { traffic, address, port })
-  const parts: Part[] = [{ direction: 'outbound', workload: nameOf(caller.value), explanation: outbound }]
+  const isGateway = caller.value.type === 'router'
+  const address = isGateway ? (caller.value.addresses[0] ?? '') : lookUp(host, caller.value, snapshot)
+  const configuration = configurationOf(snapshot, caller.value)
+  const outbound = isGateway
+    ? explainAtGateway(configuration, {
+        traffic,
+        port: targetPorts(snapshot, caller.value).get(port)?.[0] ?? port,
+        source: OUTSIDE,
+      })
+    : explainOutbound(configuration, { traffic, address, port, source: caller.value.addresses[0] ?? '' })
+  const direction = isGateway ? 'gateway' : 'outbound'
+  const parts: Part[] = [{ direction, workload: nameOf(caller.value), explanation: outbound }]
   if (question.inbound) parts.push(...inboundParts(snapshot, caller.value, traffic, outbound))
   const byKey = new Map(resources.map(resource => [keyOf(refOfResource(resource)), resource]))
   return ok({

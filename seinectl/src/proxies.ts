@@ -1,11 +1,11 @@
 import type { Workload } from '@seine/model'
 import { type Proxy, parseProxy } from '@seine/pilot-traffic'
 
-/** The sidecar of a workload, as its agent would introduce it. */
+/** The proxy of a workload, as its agent would introduce it. */
 export function proxyOf(workload: Workload): Proxy {
-  const { name, namespace, addresses, labels, workloadName, serviceAccount } = workload
+  const { name, namespace, addresses, labels, workloadName, serviceAccount, gateway } = workload
   const parsed = parseProxy(
-    nodeId(name, namespace, addresses[0] ?? '0.0.0.0'),
+    nodeId(gateway ? 'router' : 'sidecar', name, namespace, addresses[0] ?? '0.0.0.0'),
     { LABELS: labels, WORKLOAD_NAME: workloadName, SERVICE_ACCOUNT: serviceAccount },
     false,
   )
@@ -13,7 +13,7 @@ export function proxyOf(workload: Workload): Proxy {
   return parsed.value
 }
 
-/** Istio's node id of a sidecar. */
-function nodeId(name: string, namespace: string, ip: string): string {
-  return `sidecar~${ip}~${name}.${namespace}~${namespace}.svc.cluster.local`
+/** Istio's node id. */
+function nodeId(type: Proxy['type'], name: string, namespace: string, ip: string): string {
+  return `${type}~${ip}~${name}.${namespace}~${namespace}.svc.cluster.local`
 }

@@ -89,11 +89,12 @@ function textOf(answer: Answer, colour: boolean): string {
 
 function partText({ direction, workload, explanation }: Part, answer: Answer, colour: boolean): string {
   const { method, url, address, port } = answer.request
-  const head =
-    direction === 'outbound'
-      ? `${workload} sends ${method} ${url} (to ${address}:${port})`
-      : `${workload} receives it`
-  const lines = [styled(head, 'bold', colour)]
+  const heads = {
+    outbound: `${workload} sends ${method} ${url} (to ${address}:${port})`,
+    gateway: `${method} ${url} comes to the gateway ${workload} (${address}:${port})`,
+    inbound: `${workload} receives it`,
+  }
+  const lines = [styled(heads[direction], 'bold', colour)]
   for (const step of explanation.steps) lines.push(...stepLines(step, answer, colour))
   const { text, style } = verdictText(explanation.verdict)
   lines.push(styled(`→ ${text}`, style, colour), '')

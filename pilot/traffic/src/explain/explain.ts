@@ -26,6 +26,8 @@ export interface OutboundQuestion {
   readonly traffic: Traffic
   readonly address: string
   readonly port: number
+  /** The caller's own address, where routes may ask for it. */
+  readonly source?: string
 }
 
 /** The decision of the caller's own sidecar. */
@@ -36,8 +38,30 @@ export function explainOutbound(configuration: ProxyConfiguration, question: Out
   return throughListener(configuration, listener, {
     traffic,
     peer: { identity: undefined, address: '' },
-    facts: factsOf(traffic, address, port),
+    facts: { ...factsOf(traffic, address, port), sourceAddress: question.source ?? '' },
     how: `takes connections to ${address}:${port}`,
+  })
+}
+
+/** What comes to a gateway, and from where. */
+export interface GatewayQuestion {
+  readonly traffic: Traffic
+  /** The port that the gateway's Envoy listens on. */
+  readonly port: number
+  /** Where it comes from. */
+  readonly source: string
+}
+
+/** The decision of a gateway. */
+export function explainAtGateway(configuration: ProxyConfiguration, question: GatewayQuestion): Explanation {
+  const { traffic, port, source } = question
+  const listener = findListener(configuration.listeners, '', '0.0.0.0', port)
+  if (!listener) return nothing(`no Gateway has the workload listen on port ${port}`)
+  return throughListener(configuration, listener, {
+    traffic,
+    peer: { identity: undefined, address: source },
+    facts: { ...factsOf(traffic, '0.0.0.0', port), sourceAddress: source },
+    how: `takes connections to port ${port}`,
   })
 }
 
@@ -69,7 +93,7 @@ export function explainInbound(configuration: ProxyConfiguration, question: Inbo
 }
 
 function factsOf(traffic: Traffic, destinationAddress: string, destinationPort: number): ConnectionFacts {
-  const base = { destinationAddress, destinationPort }
+  const base = { destinationAddress, destinationPort, sourceAddress: '' }
   if (traffic.kind === 'tcp') {
     const serverName = traffic.serverName ?? ''
     return { ...base, transport: serverName ? 'tls' : 'raw_buffer', serverName, applicationProtocols: [] }
@@ -119,7 +143,7 @@ function throughListener(
 
 function chainSummary(chain: FilterChain): string {
   const http = chain.filters.some(filter => connectionManagerOf(filter) !== undefined)
-  return `${chain.transportSocket ? 'ends mutual TLS and ' : ''}${http ? 'reads HTTP requests' : 'passes bytes on'}`
+  return `${chain.transportSocket ? 'ends TLS and ' : ''}${http ? 'reads HTTP requests' : 'passes bytes on'}`
 }
 
 function throughChain(

@@ -6,6 +6,7 @@ import {
   type Route,
   type RouteAction,
   type RouteMatch,
+  VirtualHost_TlsRequirementType as TlsRequirement,
 } from '@seine/envoy/envoy/config/route/v3/route_components'
 import { CorsPolicySchema } from '@seine/envoy/envoy/extensions/filters/http/cors/v3/cors'
 import { HTTPFaultSchema } from '@seine/envoy/envoy/extensions/filters/http/fault/v3/fault'
@@ -39,8 +40,20 @@ export function explainRouting(
       },
     }
   const { virtualHost, domain } = found
+  const hostStep = {
+    ...step('virtual host', virtualHost.name, `${request.authority} is its domain ${domain}`),
+    causes: causesIn(virtualHost.metadata?.filterMetadata),
+  }
+  if (virtualHost.requireTls === TlsRequirement.ALL && request.scheme === 'http')
+    return {
+      steps: [{ ...hostStep, details: ['takes requests over TLS only'] }],
+      verdict: {
+        outcome: 'redirected',
+        status: 301,
+        location: `https://${request.authority}${request.path}`,
+      },
+    }
   const { route, passed } = findRoute(virtualHost.routes, request)
-  const hostStep = step('virtual host', virtualHost.name, `${request.authority} is its domain ${domain}`)
   const passedRoutes = passed.map(({ route: one, why }) => ({ name: one.name || '(unnamed)', why }))
   if (!route) {
     return {
@@ -54,8 +67,7 @@ export function explainRouting(
     passed: passedRoutes,
     causes: causesIn(route.metadata?.filterMetadata),
   })
-  const unhosted = { ...hostStep, causes: causesIn(virtualHost.metadata?.filterMetadata) }
-  return { steps: [unhosted, routeStep, ...ended.steps], verdict: ended.verdict }
+  return { steps: [hostStep, routeStep, ...ended.steps], verdict: ended.verdict }
 }
 
 interface Ended {

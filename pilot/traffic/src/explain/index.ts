@@ -1,5 +1,12 @@
 export type { ExplainedEndpoint } from './clusters.ts'
 export { type ProxyConfiguration, readConfiguration } from './configuration.ts'
-export { explainInbound, explainOutbound, type InboundQuestion, type OutboundQuestion } from './explain.ts'
+export {
+  explainAtGateway,
+  explainInbound,
+  explainOutbound,
+  type GatewayQuestion,
+  type InboundQuestion,
+  type OutboundQuestion,
+} from './explain.ts'
 export type { Explanation, Step, Target, Verdict } from './explanation.ts'
 export type { HttpRequest, Peer, TcpConnection, Traffic } from './request.ts'

@@ -10,6 +10,7 @@ export interface ConnectionFacts {
   readonly transport: 'raw_buffer' | 'tls'
   readonly serverName: string
   readonly applicationProtocols: readonly string[]
+  readonly sourceAddress: string
 }
 
 /** The listener that takes a captured connection: one for the address and port, one for the port, or the one that captures. */
@@ -110,6 +111,11 @@ const CRITERIA: readonly Criterion[] = [
       return wanted.some(protocol => applicationProtocols.includes(protocol)) ? 1 : -1
     },
     seen: ({ applicationProtocols }) => applicationProtocols.join(', ') || 'not known',
+  },
+  {
+    name: 'the source address',
+    score: (match, { sourceAddress }) => rangesScore(match?.sourcePrefixRanges ?? [], sourceAddress),
+    seen: ({ sourceAddress }) => sourceAddress || 'not known',
   },
 ]
 

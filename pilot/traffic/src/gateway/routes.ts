@@ -77,7 +77,8 @@ export function gatewayRoutes(
         domains: [host.includes(':') ? `[${host}]` : host],
         routes: routes.map(({ route }) => route),
         includeRequestAttemptCount: true,
-        ...provenanceField(objectsOf(own)),
+        // That requests are sent elsewhere has no route to say why.
+        ...provenanceField(claims.redirect ? claims.causes : objectsOf(own)),
         ...(claims.redirect ? { requireTls: TlsRequirement.ALL } : {}),
       }
     })

@@ -102,7 +102,7 @@ function goesWith(server: BoundServer, others: readonly BoundServer[]): boolean 
 }
 
 /** The ports of the workload that each port of its own services leads to. */
-function targetPorts(snapshot: MeshSnapshot, proxy: Proxy): Map<number, number[]> {
+export function targetPorts(snapshot: MeshSnapshot, proxy: Proxy): Map<number, number[]> {
   const found = new Map<number, Set<number>>()
   const workload = snapshot.workloads.get(`${proxy.namespace}/${proxy.name}`)
   for (const service of servicesOf(snapshot, proxy)) {
