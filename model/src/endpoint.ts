@@ -1,5 +1,6 @@
 import { canonicalIp, type EndpointSlice } from '@seine/api'
 import { canonicalHost } from './host.ts'
+import { localityOfLabels } from './locality.ts'
 import type { PolicyTarget } from './peer-authentication.ts'
 import type { MeshService, ServicePort } from './service.ts'
 import { selects, TLS_MODE_LABEL, type Workload } from './workload.ts'
@@ -15,6 +16,8 @@ export interface Endpoint {
   readonly serviceAccount: string | undefined
   readonly namespace: string
   readonly workload: Workload | undefined
+  /** Where it is, as `region/zone/subzone`; empty where that is not known. */
+  readonly locality: string
 }
 
 /** Whether all, none or some of a service's endpoints take mutual TLS. A service of the mesh without any counts as `all`. */
@@ -98,9 +101,9 @@ function targetOf(port: ServicePort, workload: Workload): number | undefined {
 }
 
 function fromWorkload(workload: Workload, address: string, port: number, inputs: EndpointInputs): Endpoint {
-  const { labels, weight, serviceAccount, namespace } = workload
+  const { labels, weight, serviceAccount, namespace, locality } = workload
   const meshed = workload.meshed && inputs.takesMutualTls(workload, port)
-  return { address, port, labels, weight, meshed, serviceAccount, namespace, workload }
+  return { address, port, labels, weight, meshed, serviceAccount, namespace, workload, locality }
 }
 
 function sliceEndpoints(slice: EndpointSlice, port: ServicePort, inputs: EndpointInputs): Endpoint[] {
@@ -122,6 +125,7 @@ function sliceEndpoints(slice: EndpointSlice, port: ServicePort, inputs: Endpoin
         serviceAccount: undefined,
         namespace: slice.metadata.namespace,
         workload: undefined,
+        locality: '',
       }
     })
 }
@@ -142,6 +146,7 @@ function entryEndpoints(service: MeshService, port: ServicePort, inputs: Endpoin
       serviceAccount: entry.serviceAccount,
       namespace,
       workload: undefined,
+      locality: entry.locality || localityOfLabels(labels),
     }
   })
 }

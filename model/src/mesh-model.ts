@@ -6,6 +6,7 @@ import { type EndpointInputs, endpointsOf, sameEndpoints } from './endpoint.ts'
 import { GatewayApi } from './gateway-api/gateway-api.ts'
 import { refOfKey } from './gateway-api/objects.ts'
 import { serviceHostname } from './host.ts'
+import { localityOfLabels } from './locality.ts'
 import { MeshSettings } from './mesh-settings.ts'
 import { inboundMtls } from './peer-authentication.ts'
 import type { MeshService } from './service.ts'
@@ -37,6 +38,8 @@ export class MeshModel {
   readonly #services = new ServiceRegistry()
   readonly #workloads = new WorkloadRegistry()
   readonly #slices = new SliceRegistry()
+  /** The labels of each node. */
+  readonly #nodes = new Map<string, Readonly<Record<string, string>>>()
   readonly #settings = new MeshSettings()
   readonly #admission = new Admission()
   readonly #gatewayApi = new GatewayApi()
@@ -95,7 +98,11 @@ export class MeshModel {
       return
     }
     this.#resources.set(key, resource)
-    if (old && isSameWorkload(old, resource)) return
+    if (resource.kind === 'Node') {
+      this.#placeNode(resource.metadata.name, resource.metadata.labels, update)
+      return
+    }
+    if (old && this.#isSameWorkload(old, resource)) return
     if (old) this.#forget(old, update)
     this.#learn(resource, update)
   }
@@ -129,7 +136,7 @@ export class MeshModel {
         return
       case 'Pod':
       case 'WorkloadEntry':
-        this.#learnWorkload(workloadOf(resource), update)
+        this.#learnWorkload(this.#workloadOf(resource), update)
         return
       case 'EndpointSlice':
         this.#noteSlice(this.#slices.add(resource), update)
@@ -178,7 +185,7 @@ export class MeshModel {
         return
       case 'Pod':
       case 'WorkloadEntry':
-        this.#forgetWorkload(workloadOf(resource), update)
+        this.#forgetWorkload(this.#workloadOf(resource), update)
         return
       case 'EndpointSlice':
         this.#noteSlice(this.#slices.remove(resource), update)
@@ -187,6 +194,9 @@ export class MeshModel {
         update.namespaces().delete(name)
         update.changes.namespaces.add(name)
         this.#gatewayApi.remove(resource)
+        return
+      case 'Node':
+        this.#placeNode(name, undefined, update)
         return
       case 'ConfigMap':
         this.#settings.remove(resource)
@@ -208,6 +218,31 @@ export class MeshModel {
     if (!workload) return
     this.#workloads.remove(workload)
     this.#noteWorkload(workload, update)
+  }
+
+  /** A node is where its pods are: where its labels say another place, they have moved. */
+  #placeNode(name: string, labels: Readonly<Record<string, string>> | undefined, update: Update): void {
+    const before = localityOfLabels(this.#nodes.get(name) ?? {})
+    if (labels) this.#nodes.set(name, labels)
+    else this.#nodes.delete(name)
+    if (localityOfLabels(labels ?? {}) === before) return
+    for (const pod of this.#resources.values()) {
+      if (pod.kind !== 'Pod' || pod.spec.nodeName !== name) continue
+      const workload = this.#workloadOf(pod)
+      this.#forgetWorkload(workload, update)
+      this.#learnWorkload(workload, update)
+    }
+  }
+
+  #workloadOf(resource: MeshResource): Workload | undefined {
+    if (resource.kind === 'Pod') return fromPod(resource, this.#nodes.get(resource.spec.nodeName ?? ''))
+    return resource.kind === 'WorkloadEntry' ? fromWorkloadEntry(resource) : undefined
+  }
+
+  /** Whether two versions of an object stand for the same workload: a pod's status says much that does not matter here. */
+  #isSameWorkload(old: MeshResource, resource: MeshResource): boolean {
+    const [before, after] = [this.#workloadOf(old), this.#workloadOf(resource)]
+    return before !== undefined && after !== undefined && sameWorkload(before, after)
   }
 
   /** The services that may have the workload as an endpoint, and its name, are looked at again. */
@@ -297,17 +332,6 @@ export class MeshModel {
 
 function isSelected(service: MeshService | undefined, workload: Workload): boolean {
   return service?.selector !== undefined && selects(service.selector, workload.labels)
-}
-
-function workloadOf(resource: MeshResource): Workload | undefined {
-  if (resource.kind === 'Pod') return fromPod(resource)
-  return resource.kind === 'WorkloadEntry' ? fromWorkloadEntry(resource) : undefined
-}
-
-/** Whether two versions of an object stand for the same workload: a pod's status says much that does not matter here. */
-function isSameWorkload(old: MeshResource, resource: MeshResource): boolean {
-  const [before, after] = [workloadOf(old), workloadOf(resource)]
-  return before !== undefined && after !== undefined && sameWorkload(before, after)
 }
 
 function sameContent(a: MeshResource, b: MeshResource): boolean {

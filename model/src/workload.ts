@@ -1,6 +1,7 @@
 import { canonicalIp, type Pod, refOf, type WorkloadEntry } from '@seine/api'
 import type { ResourceRef } from '@seine/kit'
 import { canonicalHost } from './host.ts'
+import { localityOfLabels } from './locality.ts'
 
 /** The label Istio's injector puts on what can take mutual TLS. */
 export const TLS_MODE_LABEL = 'security.istio.io/tlsMode'
@@ -25,11 +26,17 @@ export interface Workload {
   readonly gateway: boolean
   readonly namedPorts: ReadonlyMap<string, number>
   readonly weight: number
+  /** Where it is, as `region/zone/subzone`; empty where that is not known. */
+  readonly locality: string
   readonly ref: ResourceRef
 }
 
-/** The workload that a pod is, or undefined while it has no address or when it has ended. */
-export function fromPod(pod: Pod): Workload | undefined {
+/**
+ * The workload that a pod is, or undefined while it has no address or when it has ended.
+ *
+ * @param node the labels of the node that it runs on, which tell where it is unless its own do
+ */
+export function fromPod(pod: Pod, node: Readonly<Record<string, string>> = {}): Workload | undefined {
   const { metadata, spec, status } = pod
   const written = status?.podIPs?.map(({ ip }) => ip) ?? (status?.podIP ? [status.podIP] : [])
   const addresses = written.map(ip => canonicalIp(ip) ?? ip)
@@ -53,6 +60,7 @@ export function fromPod(pod: Pod): Workload | undefined {
     gateway: metadata.annotations['inject.istio.io/templates'] === 'gateway',
     namedPorts,
     weight: 1,
+    locality: localityOfLabels(metadata.labels) || localityOfLabels(node),
     ref: refOf(pod),
   }
 }
@@ -75,6 +83,7 @@ export function fromWorkloadEntry(entry: WorkloadEntry): Workload | undefined {
     gateway: false,
     namedPorts: new Map(Object.entries(spec.ports ?? {})),
     weight: spec.weight ?? 1,
+    locality: spec.locality || localityOfLabels(labels),
     ref: refOf(entry),
   }
 }

@@ -86,6 +86,7 @@ export interface PodOptions {
   readonly namespace?: string
   readonly labels?: Readonly<Record<string, string>>
   readonly serviceAccount?: string
+  readonly nodeName?: string
   /** Has a sidecar; so it is unless told otherwise. */
   readonly meshed?: boolean
   readonly ready?: boolean
@@ -109,6 +110,7 @@ export function podYaml(name: string, address: string, options: PodOptions = {})
     {
       spec: {
         serviceAccountName: options.serviceAccount ?? name,
+        ...(options.nodeName ? { nodeName: options.nodeName } : {}),
         containers: [{ name: 'app', ports: options.ports ?? [] }],
       },
       status: { podIP: address, phase: 'Running', conditions: [{ type: 'Ready', status: ready }] },

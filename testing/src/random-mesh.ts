@@ -13,6 +13,7 @@ import {
   namespaces,
   pick,
   portNumbers,
+  some,
   workloadIps,
 } from './random-words.ts'
 
@@ -86,9 +87,12 @@ const pod = object(
   'Pod',
   ['web-1', 'web-2', 'api-1', 'db-1'],
   fc.record({
-    labels: labels.map(own => ({ app: 'web', ...own })),
+    labels: fc
+      .tuple(labels, some({ 'istio-locality': pick(['r1.z1.s1', 'r2.z1', 'r1']) }))
+      .map(([own, locality]) => ({ app: 'web', ...own, ...locality })),
     spec: fc.record({
       serviceAccountName: pick(['web', 'default']),
+      nodeName: pick(['node-1', 'node-2']),
       containers: fc.constant([{ name: 'app', ports: [{ name: 'http', containerPort: 8080 }] }]),
     }),
     status: podStatus,
@@ -115,12 +119,25 @@ const slice = object(
   }),
 )
 
+const node = fc
+  .record({ name: pick(['node-1', 'node-2']), zone: pick(['z1', 'z2']), region: pick(['r1', 'r2']) })
+  .map(({ name, zone, region }) => ({
+    apiVersion: 'v1',
+    kind: 'Node',
+    metadata: {
+      name,
+      labels: { 'topology.kubernetes.io/region': region, 'topology.kubernetes.io/zone': zone },
+    },
+    spec: {},
+  }))
+
 const workloadEntrySpec = fc.record(
   {
     address: mostly([...workloadIps, 'vm.example.com'], ['unix:///run/app.sock']),
     ports: fc.dictionary(pick(['http', 'tcp']), pick(portNumbers), { maxKeys: 2 }),
     labels,
     weight: fc.nat(3),
+    locality: pick(['r1/z1', 'r2', '']),
     serviceAccount: pick(['vm', 'web']),
   },
   { requiredKeys: ['address'] },
@@ -144,7 +161,12 @@ const entryPort = fc.record(
 )
 
 const entryEndpoint = fc.record(
-  { address: mostly(workloadIps, ['vm.example.com']), labels, weight: fc.nat(3) },
+  {
+    address: mostly(workloadIps, ['vm.example.com']),
+    labels,
+    weight: fc.nat(3),
+    locality: pick(['r1/z1', 'r2']),
+  },
   { requiredKeys: ['address'] },
 )
 
@@ -300,6 +322,9 @@ const MESH_TEXTS = [
   'enableAutoMtls: false',
   'accessLogFile: ""',
   'rootNamespace: a',
+  'localityLbSetting: {failover: [{from: r1, to: r2}]}',
+  'localityLbSetting: {enabled: false}',
+  'localityLbSetting: {failoverPriority: [version]}',
   'trustDomain: example.org',
   'nonsense: true',
 ]
@@ -350,6 +375,7 @@ export const randomObject: fc.Arbitrary<object> = fc.oneof(
   { arbitrary: authorizationPolicy, weight: 2 },
   { arbitrary: gatewayApiObject, weight: 8 },
   { arbitrary: namespace, weight: 1 },
+  { arbitrary: node, weight: 1 },
   { arbitrary: meshConfig, weight: 1 },
 )
 

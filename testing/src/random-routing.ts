@@ -243,12 +243,29 @@ const warming = oneOf({
   warmupDurationSecs: duration,
 })
 
+const place = pick(['r1', 'r1/z1', 'r1/z1/s1', 'r2/z1', 'r1/*', '*'])
+const failover = fc.array(fc.record({ from: pick(['r1']), to: mostly(['r2'], ['r1']) }), { maxLength: 1 })
+const localityLbSetting = fc.oneof(
+  some({ enabled: fc.boolean(), failover }),
+  some({
+    failover,
+    failoverPriority: pick([['version'], ['version=v1', 'app'], ['topology.kubernetes.io/zone']]),
+  }),
+  fc
+    .array(
+      fc.tuple(place, place).map(([from, to]) => ({ from, to: { [to]: 100 } })),
+      { maxLength: 1 },
+    )
+    .map(distribute => ({ distribute })),
+)
+
 const loadBalancer = fc.oneof(
   pick(['UNSPECIFIED', 'LEAST_CONN', 'RANDOM', 'PASSTHROUGH', 'ROUND_ROBIN', 'LEAST_REQUEST']).map(
     (simple): Body => ({ simple }),
   ),
   hashing.map((consistentHash): Body => ({ consistentHash })),
   warming,
+  localityLbSetting.map((setting): Body => ({ localityLbSetting: setting })),
 )
 
 const count = mostly([1, 100, 4_294_967_295], [0, -1])

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { durationField, namespaceField, positiveDuration } from '../fields.ts'
+import { localityLbSetting } from '../networking/locality.ts'
 
 /** What applies to the mesh as a whole: the `mesh` entry of the ConfigMap `istio` (or `seine`) in the root namespace. */
 export const meshConfigSchema = z.strictObject({
@@ -27,6 +28,9 @@ export const meshConfigSchema = z.strictObject({
   protocolDetectionTimeout: durationField
     .default('5s')
     .describe('How long a listener waits for the first bytes to tell the protocol'),
+  localityLbSetting: localityLbSetting
+    .default({ enabled: true })
+    .describe('How place counts where no DestinationRule says otherwise'),
   defaultConfig: z
     .strictObject({
       tracing: z

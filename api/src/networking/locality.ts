@@ -97,6 +97,8 @@ export const localityLbSetting = z
       })
   })
 
+export type LocalityLbSetting = z.infer<typeof localityLbSetting>
+
 /** Istio `ZoneAwareLoadBalancerSetting`. */
 export const zoneAwareLbSetting = z.strictObject({
   enabled: z.boolean().optional().describe('Whether place counts'),

@@ -34,7 +34,6 @@ export const UNSUPPORTED_KINDS: ReadonlySet<string> = new Set([
 export const UNSUPPORTED: Partial<Record<Kind, readonly Pattern[]>> = {
   DestinationRule: [
     ...PORT_POLICIES.flatMap(policy => [
-      path(`${policy}.loadBalancer.localityLbSetting`),
       path(`${policy}.loadBalancer.zoneAwareLbSetting`),
       path(`${policy}.tls.credentialName`),
     ]),
@@ -45,8 +44,8 @@ export const UNSUPPORTED: Partial<Record<Kind, readonly Pattern[]>> = {
     path('ingress.*.connectionPool.http.http2KeepAlive'),
     path('inboundConnectionPool.http.http2KeepAlive'),
   ],
-  ServiceEntry: [path('endpoints.*.network'), path('endpoints.*.locality')],
-  WorkloadEntry: [path('network'), path('locality')],
+  ServiceEntry: [path('endpoints.*.network')],
+  WorkloadEntry: [path('network')],
   // Istio's kind and the Gateway API's of the same name: neither has the other's fields.
   Gateway: [
     path('servers.*.defaultEndpoint'),
@@ -70,6 +69,12 @@ export const UNSUPPORTED: Partial<Record<Kind, readonly Pattern[]>> = {
     path('rules.*.from.*.source.trustDomains'),
     path('rules.*.from.*.source.notTrustDomains'),
   ],
+}
+
+/** Why fields are not supported, and what to write instead, by their names. */
+const REASONS: Readonly<Record<string, string>> = {
+  zoneAwareLbSetting:
+    ': a sidecar would have to know how many of its own kind there are in each zone; localityLbSetting prefers endpoints by place',
 }
 
 /** Values that nothing translates yet, of fields that take others. */
@@ -106,7 +111,7 @@ function unsupportedFields(kind: Kind, spec: unknown): Unsupported[] {
   const found = (UNSUPPORTED[kind] ?? []).flatMap(pattern => occurrences(spec, pattern, []))
   const fields = found.map(at => ({
     path: at,
-    message: `${formatPath(at.filter(step => typeof step !== 'number').slice(-1))} is not supported yet`,
+    message: `${formatPath(at.filter(step => typeof step !== 'number').slice(-1))} is not supported${REASONS[String(at.at(-1))] ?? ' yet'}`,
   }))
   return [...fields, ...unsupportedValues(kind, spec)]
 }

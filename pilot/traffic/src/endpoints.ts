@@ -1,10 +1,11 @@
-import type { DestinationRule, Subset } from '@seine/api'
+import type { DestinationRule, MeshConfig, Subset } from '@seine/api'
 import type { EncodedResource, Provenance } from '@seine/envoy'
 import { HealthStatus } from '@seine/envoy/envoy/config/core/v3/health_check'
 import { ClusterLoadAssignmentSchema } from '@seine/envoy/envoy/config/endpoint/v3/endpoint'
 import type { LocalityLbEndpointsSchema } from '@seine/envoy/envoy/config/endpoint/v3/endpoint_components'
 import {
   type Endpoint,
+  localityParts,
   type MeshService,
   type ServiceEndpoints,
   type ServicePort,
@@ -13,6 +14,7 @@ import {
 import { effectivePolicy, goesWhereClientWent } from './destination-rules.ts'
 import { encode } from './encode.ts'
 import type { Init } from './init.ts'
+import { type ClientPlace, groupsOf } from './locality.ts'
 import { outboundClusterName, TELEMETRY_METADATA, TLS_MODE_KEY } from './names.ts'
 import { provenanceField } from './provenance-metadata.ts'
 
@@ -23,6 +25,8 @@ export interface EndpointAssignmentInputs {
   readonly service: MeshService
   readonly endpoints: ServiceEndpoints
   readonly rule: DestinationRule | undefined
+  readonly config: MeshConfig
+  readonly client: ClientPlace
 }
 
 /** The load assignment of each of a service's clusters that are discovered by EDS. */
@@ -49,7 +53,7 @@ function assignment(
     const path = `spec.subsets[${(rule.spec.subsets ?? []).indexOf(subset)}].labels`
     provenance.push({ kind: rule.kind, namespace: rule.metadata.namespace, name: rule.metadata.name, path })
   }
-  const endpoints = localities(chosen(inputs, port, subset)).map(locality => ({
+  const endpoints = localities(chosen(inputs, port, subset), inputs, port, subset).map(locality => ({
     ...locality,
     ...provenanceField(provenance),
   }))
@@ -65,7 +69,7 @@ export function dnsLocality(
   const { service } = inputs
   const isListed =
     (inputs.endpoints.byPort.get(port.number)?.length ?? 0) > 0 || service.selector !== undefined
-  if (isListed) return localities(chosen(inputs, port, subset))
+  if (isListed) return localities(chosen(inputs, port, subset), inputs, port, subset)
   const target = typeof port.targetPort === 'number' ? port.targetPort : port.number
   const host = {
     address: service.externalName ?? service.hostname,
@@ -76,8 +80,9 @@ export function dnsLocality(
     serviceAccount: undefined,
     namespace: service.namespace,
     workload: undefined,
+    locality: '',
   }
-  return localities([host])
+  return localities([host], inputs, port, subset)
 }
 
 function chosen(
@@ -89,14 +94,22 @@ function chosen(
   return subset?.labels ? all.filter(endpoint => selects(subset.labels, endpoint.labels)) : all
 }
 
-function localities(endpoints: readonly Endpoint[]): LocalityInit[] {
-  if (endpoints.length === 0) return []
-  return [
-    {
-      loadBalancingWeight: endpoints.reduce((sum, { weight }) => sum + Math.max(weight, 1), 0),
-      lbEndpoints: endpoints.map(lbEndpoint),
-    },
-  ]
+function localities(
+  endpoints: readonly Endpoint[],
+  { rule, config, client }: EndpointAssignmentInputs,
+  port: ServicePort,
+  subset: Subset | undefined,
+): LocalityInit[] {
+  const policy = effectivePolicy(rule, subset, port.number)
+  return groupsOf(endpoints, policy, config, client).map(group => {
+    const [region, zone, subZone] = localityParts(group.locality)
+    return {
+      ...(region ? { locality: { region, zone, subZone } } : {}),
+      priority: group.priority,
+      loadBalancingWeight: group.weight,
+      lbEndpoints: group.endpoints.map(lbEndpoint),
+    }
+  })
 }
 
 function lbEndpoint(endpoint: Endpoint): NonNullable<LocalityInit['lbEndpoints']>[number] {

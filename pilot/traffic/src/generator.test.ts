@@ -106,6 +106,31 @@ describe('what an update announces', () => {
     expect(generator.lastRefreshed).toEqual([full('web')])
   })
 
+  it('of where a client is: the endpoints whose order depends on it', () => {
+    const place = (zone: string) =>
+      JSON.stringify({
+        apiVersion: 'v1',
+        kind: 'Node',
+        metadata: {
+          name: 'node-1',
+          labels: { 'topology.kubernetes.io/region': 'r1', 'topology.kubernetes.io/zone': zone },
+        },
+        spec: {},
+      })
+    const client = podYaml('client', '10.1.0.99', { nodeName: 'node-1' })
+    const outliers = rule('api', { trafficPolicy: { outlierDetection: {} } })
+    const near = podYaml('api', '10.1.0.2', { labels: { app: 'api', 'istio-locality': 'r1.z1' } })
+    const far = podYaml('api-2', '10.1.0.22', { labels: { app: 'api', 'istio-locality': 'r1.z2' } })
+    const { write, proxies } = mesh(place('z1'), client, outliers, near, far)
+    const assignment = `outbound|80||${full('api')}`
+    const order = () => proxies[1]?.get(TypeUrl.endpoint, assignment)?.version
+    const before = order()
+    expect(write(place('z2'))['EDS']).toEqual([assignment])
+    expect(order()).not.toBe(before)
+    write(place('z1'))
+    expect(order()).toBe(before)
+  })
+
   it('of a route: one virtual host, and its table for who takes tables whole', () => {
     const { write, generator } = mesh()
     expect(write(route('web', { host: 'api' }))).toEqual({ VHDS: [`80/${full('web')}`], RDS: ['80'] })

@@ -1,6 +1,6 @@
 import { durationMs } from '@seine/api'
 import { type EncodedResource, TypeUrl } from '@seine/envoy'
-import type { ChangeSet, MeshSnapshot } from '@seine/model'
+import { type ChangeSet, localityOfLabels, type MeshSnapshot } from '@seine/model'
 import { affectedHosts, routedHosts } from './affected-hosts.ts'
 import {
   byName,
@@ -20,6 +20,7 @@ import { gatewaySecret } from './gateway/secrets.ts'
 import { type IndexedSnapshot, indexSnapshot } from './indexed-snapshot.ts'
 import { clientAuthority, touchedAuthorities } from './listeners/authorities.ts'
 import { sdsNamesOf } from './listeners/server-tls.ts'
+import { priorityLabels } from './locality.ts'
 import { NAME_TABLE_TYPE } from './name-table.ts'
 import { OutboundScope, type ScopeKey } from './outbound-scope.ts'
 import type { TrafficPlugin } from './plugin.ts'
@@ -83,13 +84,13 @@ export class TrafficGenerator {
     this.lastScopes = []
     const before = this.#indexed
     this.#indexed = indexSnapshot(snapshot, before, changes)
-    const asksForLabels = changes.virtualServices.size + changes.destinationRules.size > 0
+    const asksForLabels = changes.config || changes.virtualServices.size + changes.destinationRules.size > 0
     const labels = asksForLabels ? sourceLabelNames(snapshot) : this.#sourceLabelNames
     if (changes.config || labels.join() !== this.#sourceLabelNames.join()) return this.#rebuild(labels)
     const hosts = affectedHosts(before, this.#indexed, changes)
     this.lastRefreshed = [...hosts].sort()
     const merged = noChanges()
-    const moved = changes.sidecars.size > 0 ? this.#moveProxies(merged) : new Set<ProxyState>()
+    const moved = this.#mayMove(changes) ? this.#moveProxies(merged) : new Set<ProxyState>()
     const listenersOf = new Set([...moved].map(({ scope }) => scope))
     const routed = routedHosts(before.snapshot, snapshot, changes)
     for (const scope of this.#scopes.values()) {
@@ -189,7 +190,17 @@ export class TrafficGenerator {
     })
   }
 
-  /** Gives proxies for which another Sidecar holds now the scope of that. @returns those. */
+  /** Whether some proxy may belong to another scope than before: by its Sidecar, or by where it is. */
+  #mayMove({ sidecars, workloads }: ChangeSet): boolean {
+    if (sidecars.size > 0) return true
+    if (workloads.size === 0) return false
+    return [...this.#proxies.values()].some(
+      ({ proxy, scope }) =>
+        workloads.has(`${proxy.namespace}/${proxy.name}`) && scope.key.locality !== this.#localityOf(proxy),
+    )
+  }
+
+  /** Gives proxies for which another Sidecar holds now, or which are elsewhere, the scope of that. @returns those. */
   #moveProxies(changes: ScopeChanges): Set<ProxyState> {
     const moved = new Set<ProxyState>()
     for (const state of this.#proxies.values()) {
@@ -204,6 +215,12 @@ export class TrafficGenerator {
     return moved
   }
 
+  /** Where the workload of a proxy is. */
+  #localityOf({ namespace, name, labels }: Proxy): string {
+    const workload = this.snapshot.workloads.get(`${namespace}/${name}`)
+    return workload?.locality || localityOfLabels(labels)
+  }
+
   #scopeFor(proxy: Proxy): OutboundScope {
     const sourceLabels = Object.fromEntries(
       this.#sourceLabelNames.flatMap(name =>
@@ -214,6 +231,7 @@ export class TrafficGenerator {
       namespace: proxy.namespace,
       sourceLabels,
       sidecar: sidecarOf(this.snapshot, proxy),
+      locality: this.#localityOf(proxy),
       gateway: proxy.type === 'router',
     }
     const found = this.#scopes.get(scopeName(key))
@@ -422,7 +440,10 @@ function demanded(whole: ProxyConfiguration, demand: Demand): ProxyConfiguration
 }
 
 function sourceLabelNames(snapshot: MeshSnapshot): string[] {
-  const names = new Set<string>(selectorLabels(snapshot))
+  const names = new Set<string>([
+    ...selectorLabels(snapshot),
+    ...priorityLabels(snapshot.destinationRules.values(), snapshot.config),
+  ])
   for (const { spec } of snapshot.virtualServices.values()) {
     for (const route of [...(spec.http ?? []), ...(spec.tcp ?? []), ...(spec.tls ?? [])]) {
       for (const match of route.match ?? [])
@@ -433,8 +454,8 @@ function sourceLabelNames(snapshot: MeshSnapshot): string[] {
 }
 
 /** Another version of a Sidecar is another one. */
-function scopeName({ namespace, sourceLabels, sidecar, gateway }: ScopeKey): string {
-  return `${gateway ? 'gateway ' : ''}${namespace} ${JSON.stringify(sourceLabels)} ${sidecar ? versionOf(sidecar) : ''}`
+function scopeName({ namespace, sourceLabels, sidecar, locality, gateway }: ScopeKey): string {
+  return `${gateway ? 'gateway ' : ''}${namespace} ${locality} ${JSON.stringify(sourceLabels)} ${sidecar ? versionOf(sidecar) : ''}`
 }
 
 const versions = new WeakMap<object, number>()

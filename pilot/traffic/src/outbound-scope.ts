@@ -17,6 +17,7 @@ import { endpointAssignments } from './endpoints.ts'
 import { allHosts, type IndexedSnapshot } from './indexed-snapshot.ts'
 import { type ListenerTarget, listenerTargets, sameTargets } from './listeners/targets.ts'
 import { tcpRoutings } from './listeners/tcp-routing.ts'
+import { isPlaceDependent } from './locality.ts'
 import { nameEntry } from './name-table.ts'
 import { closed, egressProxyOf, type Outside, outsideOf, sameOutside } from './outside.ts'
 import type { ResourceCache } from './resource-cache.ts'
@@ -27,10 +28,12 @@ import { noChanges, type ScopeChanges } from './scope-changes.ts'
 /** What the outbound side of a proxy depends on: clients with equal keys share one scope and all its resources. */
 export interface ScopeKey {
   readonly namespace: string
-  /** The client's labels that some virtual service or destination rule asks for. */
+  /** The client's labels that some virtual service or destination rule, or the mesh's settings, ask for. */
   readonly sourceLabels: Readonly<Record<string, string>>
   /** The Sidecar that holds for the client: what it does not import is not there. */
   readonly sidecar: Sidecar | undefined
+  /** Where the client is, as `region/zone/subzone`; empty where that is not known. */
+  readonly locality: string
   /** Gateways connect to services as policies of the Gateway API ask. */
   readonly gateway: boolean
 }
@@ -329,6 +332,9 @@ export class OutboundScope {
     const rule = this.#ruleFor(indexed, hostname)
     const endpoints = snapshot.endpoints.get(hostname) ?? NO_ENDPOINTS
     const backendTls = this.key.gateway ? snapshot.backendTls.get(hostname) : undefined
+    const { config } = snapshot
+    const client = { locality: this.key.locality, labels: this.key.sourceLabels }
+    const place = isPlaceDependent(rule, config) && JSON.stringify(client)
     return {
       clusters: this.#cache.clusters(
         clustered,
@@ -338,13 +344,14 @@ export class OutboundScope {
           endpoints.identities.join(),
           snapshot.config,
           staticEndpoints(clustered, endpoints),
+          place,
           clustered.externalName && snapshot.services.get(clustered.externalName),
           backendTls,
         ],
-        () => outboundClusters({ snapshot, service: clustered, endpoints, rule, backendTls }),
+        () => outboundClusters({ snapshot, service: clustered, endpoints, rule, backendTls, client }),
       ),
-      endpoints: this.#cache.endpoints(endpoints, [clustered, rule], () =>
-        endpointAssignments({ service: clustered, endpoints, rule }),
+      endpoints: this.#cache.endpoints(endpoints, [clustered, rule, place, config.localityLbSetting], () =>
+        endpointAssignments({ service: clustered, endpoints, rule, config, client }),
       ),
       virtualHosts,
     }

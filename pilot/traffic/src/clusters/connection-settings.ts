@@ -195,6 +195,5 @@ export function outlierDetectionFields(outlier: OutlierDetection | undefined): C
             enforcingConsecutiveLocalOriginFailure: 100,
           }),
     },
-    commonLbConfig: { healthyPanicThreshold: { value: outlier.minHealthPercent ?? 0 } },
   }
 }

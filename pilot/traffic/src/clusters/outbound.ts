@@ -1,5 +1,5 @@
 import { create } from '@bufbuild/protobuf'
-import { type DestinationRule, durationMs, type Subset } from '@seine/api'
+import { type DestinationRule, durationMs, type MeshConfig, type Subset } from '@seine/api'
 import { duration, type EncodedResource, type Provenance } from '@seine/envoy'
 import {
   ClusterSchema,
@@ -22,6 +22,7 @@ import { type EffectivePolicy, effectivePolicy, goesWhereClientWent } from '../d
 import { encode } from '../encode.ts'
 import { dnsLocality } from '../endpoints.ts'
 import type { Init } from '../init.ts'
+import { type ClientPlace, localitySetting } from '../locality.ts'
 import { MeshAlpn, outboundClusterName, sniOf, TELEMETRY_METADATA } from '../names.ts'
 import { provenanceMetadata } from '../provenance-metadata.ts'
 import {
@@ -47,6 +48,7 @@ export interface OutboundClusterInputs {
   readonly service: MeshService
   readonly endpoints: ServiceEndpoints
   readonly rule: DestinationRule | undefined
+  readonly client: ClientPlace
   /** What the Gateway API asks of gateways that connect to the service. */
   readonly backendTls?: readonly BackendTls[] | undefined
 }
@@ -84,6 +86,7 @@ function outboundCluster(
     ),
     ...lbFields(inputs, policy),
     ...outlierDetectionFields(policy.outlierDetection),
+    ...commonLbFields(policy, snapshot.config),
     ...withProxyProtocol(policy.proxyProtocol, securityFields(inputs, port, subset, policy, version)),
     ...(version ? protocolFields(inputs, policy, version) : {}),
     metadata: {
@@ -109,6 +112,21 @@ function backendTlsAt(
 /** TLS that a policy of the Gateway API asks for stands in place of what a DestinationRule does. */
 function withBackendTls(policy: EffectivePolicy, backend: BackendTls | undefined): EffectivePolicy {
   return backend ? { ...policy, tls: { mode: 'SIMPLE', sni: backend.sni } } : policy
+}
+
+/** Places have shares where they are said; else only their endpoints count. */
+function commonLbFields(policy: EffectivePolicy, config: MeshConfig): ClusterInit {
+  const panic = policy.outlierDetection && { value: policy.outlierDetection.minHealthPercent ?? 0 }
+  const isDistributed = localitySetting(config, policy)?.distribute?.length
+  if (!panic && !isDistributed) return {}
+  return {
+    commonLbConfig: {
+      ...(panic ? { healthyPanicThreshold: panic } : {}),
+      ...(isDistributed
+        ? { localityConfigSpecifier: { case: 'localityWeightedLbConfig' as const, value: {} } }
+        : {}),
+    },
+  }
 }
 
 function lbFields({ service }: OutboundClusterInputs, policy: EffectivePolicy): ClusterInit {
@@ -141,7 +159,7 @@ function discoveryFields(
       }
     case 'dns':
     case 'dns-round-robin': {
-      const endpoints = dnsLocality(inputs, port, subset)
+      const endpoints = dnsLocality({ ...inputs, config: inputs.snapshot.config }, port, subset)
       // A subset can be left without any name, which only the strict kind takes.
       const isLogical = service.resolution === 'dns-round-robin' && endpoints.length > 0
       return {

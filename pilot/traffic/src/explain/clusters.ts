@@ -3,6 +3,7 @@ import {
   Cluster_DiscoveryType as DiscoveryType,
   Cluster_LbPolicy as LbPolicy,
 } from '@seine/envoy/envoy/config/cluster/v3/cluster'
+import type { Locality } from '@seine/envoy/envoy/config/core/v3/base'
 import { HealthStatus } from '@seine/envoy/envoy/config/core/v3/health_check'
 import type { ClusterLoadAssignment } from '@seine/envoy/envoy/config/endpoint/v3/endpoint'
 import type { LocalityLbEndpoints } from '@seine/envoy/envoy/config/endpoint/v3/endpoint_components'
@@ -16,6 +17,8 @@ export interface ExplainedEndpoint {
   readonly port: number
   readonly weight: number
   readonly priority: number
+  /** `region/zone/subzone`, where it is known. */
+  readonly locality?: string
   readonly healthy: boolean
   /** `WORKLOAD.NAMESPACE` of what runs there, where the mesh knows. */
   readonly workload?: string
@@ -32,7 +35,7 @@ export function endpointsOf(
   return (assignment?.endpoints ?? []).flatMap(localityEndpoints)
 }
 
-function localityEndpoints({ lbEndpoints, priority }: LocalityLbEndpoints): ExplainedEndpoint[] {
+function localityEndpoints({ lbEndpoints, priority, locality }: LocalityLbEndpoints): ExplainedEndpoint[] {
   return lbEndpoints.flatMap(({ hostIdentifier, healthStatus, loadBalancingWeight, metadata }) => {
     const address = hostIdentifier.case === 'endpoint' ? hostIdentifier.value.address?.address : undefined
     if (address?.case !== 'socketAddress') return []
@@ -44,11 +47,16 @@ function localityEndpoints({ lbEndpoints, priority }: LocalityLbEndpoints): Expl
         port: portSpecifier.case === 'portValue' ? portSpecifier.value : 0,
         weight: loadBalancingWeight ?? 1,
         priority,
+        ...(locality ? { locality: placeOf(locality) } : {}),
         healthy: healthStatus === HealthStatus.UNKNOWN || healthStatus === HealthStatus.HEALTHY,
         ...(workload && namespace ? { workload: `${workload}.${namespace}` } : {}),
       },
     ]
   })
+}
+
+function placeOf({ region, zone, subZone }: Locality): string {
+  return [region, zone, subZone].filter(Boolean).join('/')
 }
 
 const BALANCERS: Partial<Record<LbPolicy, string>> = {
@@ -65,6 +73,9 @@ export function describeCluster(cluster: Cluster): string[] {
   return [
     discoveryOf(cluster),
     `endpoints are chosen ${BALANCERS[cluster.lbPolicy] ?? LbPolicy[cluster.lbPolicy] ?? 'by the default'}`,
+    ...(cluster.commonLbConfig?.localityConfigSpecifier.case === 'localityWeightedLbConfig'
+      ? ['places have shares']
+      : []),
     securityOf(cluster),
     ...(cluster.connectTimeout
       ? [`a connection must stand within ${milliseconds(cluster.connectTimeout)}`]

@@ -32,8 +32,8 @@ export function explainTargets(
           endpoints.length === 0 ? 'there are none' : `${endpoints.length} to choose from`,
           {
             details: endpoints.map(
-              ({ address, port, healthy, workload }) =>
-                `${address}:${port}${workload ? ` (${workload})` : ''}${healthy ? '' : ' (unhealthy)'}`,
+              ({ address, port, healthy, workload, locality, priority }) =>
+                `${address}:${port}${workload ? ` (${workload})` : ''}${locality ? ` in ${locality}` : ''}${priority > 0 ? `, priority ${priority}: when those before it fail` : ''}${healthy ? '' : ' (unhealthy)'}`,
             ),
             causes: configuration.causesOf('endpoints', name),
           },
