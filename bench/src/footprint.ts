@@ -7,7 +7,7 @@ import { parseArgs } from 'node:util'
 import { ensureEnvoy } from '@seine/envoy-binary'
 import { errorMessage, formatProblem } from '@seine/kit'
 import { ControlPlane } from './xds/control-plane.ts'
-import { MeshFolder } from './xds/mesh-folder.ts'
+import { MeshFolder, ROUTED_SERVICES } from './xds/mesh-folder.ts'
 
 /** Services that the workload calls, whatever the mesh holds. */
 const CALLED = 5
@@ -79,9 +79,9 @@ async function startMesh(services: number): Promise<Mesh> {
   const mesh = new MeshFolder(join(folder, 'mesh'), { services, namespaces: 1, pods: false })
   await mesh.seed()
   await writeFile(join(mesh.path, 'plaintext.yaml'), PLAINTEXT)
-  // The services that are called have an endpoint that answers.
+  // The services that are called have an endpoint that answers, and no routes that lead elsewhere.
   const called = Array.from({ length: CALLED }, (_, at) =>
-    mesh.service(Math.floor((services * (at + 0.5)) / CALLED)),
+    mesh.service(ROUTED_SERVICES + Math.floor(((services - ROUTED_SERVICES) * (at + 0.5)) / CALLED)),
   )
   for (const service of called) await mesh.setEndpoints({ ...service, addresses: [UPSTREAM, UPSTREAM] })
   const controlPlane = await ControlPlane.start(mesh.path, join(folder, 'state'), undefined)

@@ -123,12 +123,7 @@ async function seedSidecars(
 ): Promise<void> {
   const called = Array.from({ length: calledServices(size) }, (_, index) => mesh.service(index))
   const coming = Array.from({ length: changes + warmUp }, (_, round) => mesh.service(size.services + round))
-  for (let index = 0; index < size.proxies; index++)
-    await mesh.setSidecar(workload(index), mesh.namespaceOf(index), [...called, ...coming])
-}
-
-function workload(index: number): string {
-  return `client-${index}`
+  for (const client of identities(size, mesh)) await mesh.addClient(client, [...called, ...coming])
 }
 
 interface Sample {
@@ -183,7 +178,7 @@ function identities(size: Size, mesh: MeshFolder): ProxyIdentity[] {
   const calls =
     size.sidecars === 'everything' ? undefined : called.map(({ name, namespace }) => `${name}.${namespace}`)
   return Array.from({ length: size.proxies }, (_, index) => ({
-    name: workload(index),
+    name: `client-${index}`,
     namespace: mesh.namespaceOf(index),
     ip: `10.200.${index >> 8}.${index & 255}`,
     calls,

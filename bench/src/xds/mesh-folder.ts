@@ -76,9 +76,13 @@ export class MeshFolder {
     )
   }
 
-  /** Gives a workload a Sidecar of its own, which imports nothing but these services. */
-  async setSidecar(workload: string, namespace: string, imported: readonly BenchService[]): Promise<void> {
-    await this.#write(`${workload}.sidecar`, sidecarManifest(workload, namespace, imported))
+  /** Makes a workload known, with a Sidecar of its own, which imports nothing but these services. */
+  async addClient(
+    { name, namespace, ip }: { readonly name: string; readonly namespace: string; readonly ip: string },
+    imported: readonly BenchService[],
+  ): Promise<void> {
+    const sidecar = sidecarManifest(name, namespace, imported)
+    await this.#write(`${name}.client`, `${sidecar}---\n${podManifest({ name, namespace }, ip, 0)}`)
   }
 
   /** Where the rest of a routed service's traffic goes. */
@@ -144,7 +148,11 @@ endpoints:
 ${addresses.map(address => `  - addresses: [${address}]\n    conditions: { ready: true }\n`).join('')}`
 }
 
-function podManifest({ name, namespace }: BenchService, ip: string, at: number): string {
+function podManifest(
+  { name, namespace }: Pick<BenchService, 'name' | 'namespace'>,
+  ip: string,
+  at: number,
+): string {
   return `apiVersion: v1
 kind: Pod
 metadata:

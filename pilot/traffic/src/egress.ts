@@ -104,8 +104,29 @@ export function causeOf({ kind, metadata }: Sidecar, path: string): Provenance {
 
 /** The hosts of one namespace, or of all, that a listener names. */
 interface Hosts {
-  readonly imported: string[]
-  readonly excluded: string[]
+  readonly imported: Patterns
+  readonly excluded: Patterns
+}
+
+/** Hosts and wildcards: every host of the mesh is looked up in them, and most of them are no wildcards. */
+class Patterns {
+  readonly #exact = new Set<string>()
+  readonly #wildcards: string[] = []
+
+  add(pattern: string): void {
+    if (pattern.startsWith('*')) this.#wildcards.push(pattern)
+    else this.#exact.add(pattern)
+  }
+
+  cover(host: string): boolean {
+    return this.#exact.has(host) || this.#wildcards.some(wildcard => hostCovers(wildcard, host))
+  }
+
+  /** Whether one of them covers the host, or the host, as a wildcard, covers one of them. */
+  touch(host: string): boolean {
+    if (this.cover(host)) return true
+    return host.startsWith('*') && [...this.#exact, ...this.#wildcards].some(one => hostCovers(host, one))
+  }
 }
 
 /** One of the listeners of a Sidecar's `egress`. */
@@ -138,24 +159,20 @@ export class EgressListener {
     const isExcluded = written.startsWith('~')
     const named = isExcluded ? written.slice(1) || '*' : written
     const scope = named === '.' ? namespace : named
-    const known = this.#hosts.get(scope) ?? { imported: [], excluded: [] }
-    known[isExcluded ? 'excluded' : 'imported'].push(text.slice(slash + 1).toLowerCase())
+    const known = this.#hosts.get(scope) ?? { imported: new Patterns(), excluded: new Patterns() }
+    known[isExcluded ? 'excluded' : 'imported'].add(text.slice(slash + 1).toLowerCase())
     this.#hosts.set(scope, known)
   }
 
   imports({ hostname, namespace }: MeshService): boolean {
     const scopes = [this.#hosts.get(namespace), this.#hosts.get('*')]
-    if (scopes.some(scope => scope?.excluded.some(host => hostCovers(host, hostname)))) return false
-    return scopes.some(scope => scope?.imported.some(host => hostCovers(host, hostname)))
+    if (scopes.some(scope => scope?.excluded.cover(hostname))) return false
+    return scopes.some(scope => scope?.imported.cover(hostname))
   }
 
   /** A virtual service for a wildcard is imported by a host that the wildcard covers too, as in Istio. */
   importsRoutes(virtualService: VirtualService): boolean {
     const scopes = [this.#hosts.get(virtualService.metadata.namespace), this.#hosts.get('*')]
-    return virtualServiceHosts(virtualService).some(host =>
-      scopes.some(scope =>
-        scope?.imported.some(imported => hostCovers(imported, host) || hostCovers(host, imported)),
-      ),
-    )
+    return virtualServiceHosts(virtualService).some(host => scopes.some(scope => scope?.imported.touch(host)))
   }
 }
