@@ -164,6 +164,17 @@ describe('continuous analysis', () => {
     expect(analysis.update({ resources: [], changedKinds: new Set(['EndpointSlice']) })).toEqual([])
   })
 
+  it('does not miss a webhook where something else injects', () => {
+    const gateway = `apiVersion: apps/v1
+kind: Deployment
+metadata: {name: edge}
+spec: {template: {metadata: {labels: {app: edge}}, spec: {containers: [{name: istio-proxy, image: auto}]}}}
+`
+    const analysis = new ContinuousAnalysis()
+    analysis.update({ resources: objectsOf(gateway).flatMap(({ resource }) => resource ?? []) })
+    expect(analysis.findings.map(({ code }) => code)).toEqual([])
+  })
+
   it('does not miss objects that are there and broken', () => {
     const analysis = new ContinuousAnalysis()
     const found = objectsOf(VIRTUAL_SERVICE).flatMap(({ resource }) => resource ?? [])

@@ -85,13 +85,13 @@ function containerPath({ spec, resource }: WorkloadLike) {
   return [...base, 'containers', index, 'image']
 }
 
-/** Where no webhook is among the objects, the labels that webhooks usually go by decide. */
+/** Where no webhook is among the objects, something else injects, by the labels that webhooks usually go by. */
 function isInjectedByWebhook(context: AnalysisContext, { namespace, labels, meshed }: WorkloadLike): boolean {
   const webhooks = context
     .all('MutatingWebhookConfiguration')
     .flatMap(({ spec }) => spec.webhooks ?? [])
     .filter(({ name }) => name.endsWith('istio.io'))
-  if (webhooks.length === 0 && !context.options.complete) return meshed
+  if (webhooks.length === 0) return meshed
   const ofNamespace: Labels = context.namespace(namespace)?.labels ?? {}
   return webhooks.some(
     ({ namespaceSelector, objectSelector }) =>
