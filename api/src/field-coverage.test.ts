@@ -30,6 +30,20 @@ const KINDS = [
   'Gateway',
 ] as const
 
+const GATEWAY_API = 'gateway.networking.k8s.io'
+/** The same of the Gateway API, some of which are called as Istio's are. */
+const GATEWAY_API_KINDS = [
+  'GatewayClass',
+  'Gateway',
+  'ListenerSet',
+  'HTTPRoute',
+  'GRPCRoute',
+  'TLSRoute',
+  'TCPRoute',
+  'ReferenceGrant',
+  'BackendTLSPolicy',
+] as const
+
 type Path = readonly string[]
 
 interface Case {
@@ -84,7 +98,18 @@ function alternatives(value: Json): Json[] {
   if (typeof value === 'number') return [value + 1, value - 1, value / 2, 200, 302]
   if (typeof value !== 'string') return []
   const words = ENUMERATIONS.find(list => list.includes(value))
-  return words ?? [`${value}x`, '7s', '99', '10.99.0.0/16', 'http', 'aGk=', 'request.headers[x-other]']
+  return (
+    words ?? [
+      `${value}x`,
+      '7s',
+      '99',
+      '10.99.0.0/16',
+      '10.99.0.1',
+      'http',
+      'aGk=',
+      'request.headers[x-other]',
+    ]
+  )
 }
 
 /** The words of the API's enumerations, those of one together. */
@@ -103,6 +128,14 @@ const ENUMERATIONS = [
   ['REGISTRY_ONLY', 'ALLOW_ANY'],
   ['TEXT', 'JSON'],
   ['NOT_FOUND', 'ABORTED'],
+  ['Exact', 'RegularExpression', 'PathPrefix'],
+  ['All', 'Same', 'Selector', 'None'],
+  ['Terminate', 'Passthrough'],
+  ['AllowValidOnly', 'AllowInsecureFallback'],
+  ['GET', 'POST'],
+  ['Gateway', 'ListenerSet', 'HTTPRoute', 'GRPCRoute', 'TCPRoute', 'Service', 'Secret', 'ConfigMap', 'x'],
+  ['IPAddress', 'Hostname', 'NamedAddress'],
+  ['In', 'NotIn', 'Exists'],
 ]
 
 /** Where a field of an object stands, and how an object with another value of it is made. */
@@ -144,13 +177,38 @@ function matters(one: Case, index: number, place: (string | number)[], lens: Len
 }
 
 /** Whether a golden case shows that a field of a kind matters. */
-function isShown(kind: string, path: Path, lens: Lens): boolean {
+function isShown(kind: string, path: Path, lens: Lens, group?: string): boolean {
   return CASES.some(one =>
     one.objects.some((object, index) => {
-      if ((object as { kind?: string } | null)?.kind !== kind) return false
+      if (!isOfKind(object, kind, group)) return false
       return placesOf(lens.open(object), path).some(place => matters(one, index, place, lens))
     }),
   )
+}
+
+/** Whether a golden case shows that something as a whole is refused: without what holds it all is another thing. */
+function isRefusalShown(kind: string, path: Path): boolean {
+  return CASES.some(one =>
+    one.objects.some((object, index) => {
+      if (!isOfKind(object, kind, GATEWAY_API)) return false
+      return placesOf(object, path).some(place => {
+        const holder = place.slice(0, place.findLastIndex(step => typeof step === 'number') + 1)
+        return [place, ...(holder.length > 0 ? [holder] : [])].some(at => {
+          const next = changed(object, at, undefined)
+          const objects = one.objects.map((other, own) => (own === index ? next : other))
+          return (
+            parseObject(next).ok &&
+            outputOf(objects, one.proxies, OWN.plugins) !== outputOf(one.objects, one.proxies, OWN.plugins)
+          )
+        })
+      })
+    }),
+  )
+}
+
+function isOfKind(object: Json, kind: string, group: string | undefined): boolean {
+  const { kind: own, apiVersion = '' } = (object ?? {}) as { kind?: string; apiVersion?: string }
+  return own === kind && (group === GATEWAY_API) === apiVersion.startsWith(`${GATEWAY_API}/`)
 }
 
 function isRefused(kind: string, path: Path): boolean {
@@ -183,7 +241,12 @@ const ONE_VALUE = new Set([
 ])
 
 /** Names that people give to parts of an object, on which nothing depends. */
-const NAMES = new Set(['Sidecar egress.*.port.name', 'Sidecar ingress.*.port.name'])
+const NAMES = new Set([
+  'Sidecar egress.*.port.name',
+  'Sidecar ingress.*.port.name',
+  'TCPRoute rules.*.name',
+  'TLSRoute rules.*.name',
+])
 
 /** What a field is called wherever it stands: a policy is the same for all, for a subset and for a port. */
 function nameOf(path: Path): string {
@@ -195,12 +258,14 @@ function nameOf(path: Path): string {
 }
 
 /** The ways to write each field of a kind that is neither refused, nor left with one value, nor just a name. */
-function fieldsToShow(kind: string): [name: string, ways: Path[]][] {
-  const schema = kindDefinitions.find(one => one.kind === kind)?.schema
+function fieldsToShow(kind: string, group?: string): [name: string, ways: Path[]][] {
+  const isMeant = (own: string) => (group === undefined ? own !== GATEWAY_API : own === group)
+  const schema = kindDefinitions.find(one => one.kind === kind && isMeant(one.group))?.schema
   const found = new Map<string, Path[]>()
   for (const path of leafFields(schema)) {
     const name = nameOf(path)
     const full = `${kind} ${name}`
+    if (group && (isTied(name) || refusalOf(name))) continue
     if (isRefused(kind, path) || [NEVER_VALID, ONE_VALUE, NAMES].some(set => set.has(full))) continue
     found.set(name, [...(found.get(name) ?? []), path])
   }
@@ -215,6 +280,48 @@ describe.each(KINDS)('%s', kind => {
     },
     60_000,
   )
+})
+
+/** What the Gateway API has and a condition refuses, as a whole. */
+const REFUSED_BY_CONDITION = [
+  'rules.*.filters.*.externalAuth',
+  'rules.*.filters.*.extensionRef',
+  'rules.*.sessionPersistence',
+  ...['externalAuth', 'extensionRef', 'requestMirror', 'requestRedirect', 'cors', 'urlRewrite.path'].map(
+    field => `rules.*.backendRefs.*.filters.*.${field}`,
+  ),
+  'parametersRef',
+  'infrastructure.parametersRef',
+  'listeners.*.tls.options',
+  'options',
+]
+
+function refusalOf(name: string): string | undefined {
+  return REFUSED_BY_CONDITION.find(one => name === one || name.startsWith(`${one}.`))
+}
+
+/** Which other field is there decides about these; and a description is for people. */
+function isTied(name: string): boolean {
+  return (
+    /(filters\.\*|path|subjectAltNames\.\*)\.type$/.test(name.replace('matches.*.path', 'matches')) ||
+    name === 'description'
+  )
+}
+
+describe.each(GATEWAY_API_KINDS)(`%s of ${GATEWAY_API}`, kind => {
+  it.each(fieldsToShow(kind, GATEWAY_API))(
+    '%s matters in a golden case',
+    (_name, ways) => {
+      expect(ways.some(path => isShown(kind, ['spec', ...path], OWN, GATEWAY_API))).toBe(true)
+    },
+    60_000,
+  )
+
+  const schema = kindDefinitions.find(one => one.kind === kind && one.group === GATEWAY_API)?.schema
+  const refused = new Set(leafFields(schema).flatMap(path => refusalOf(nameOf(path)) ?? []))
+  it.each([...refused])('%s is refused in a golden case', name => {
+    expect(isRefusalShown(kind, ['spec', ...name.split('.')])).toBe(true)
+  })
 })
 
 describe('the mesh’s settings', () => {

@@ -4,7 +4,7 @@ import type { JsonObject, JsonValue } from '@bufbuild/protobuf'
 import { type MeshResource, parseObject, parseYaml } from '@seine/api'
 import type { EncodedResource } from '@seine/envoy'
 import { formatProblem, type Problem } from '@seine/kit'
-import { MeshModel } from '@seine/model'
+import { type Condition, MeshModel, type StatusBody } from '@seine/model'
 import { type Proxy as MeshProxy, parseProxy, renderProxy, type TrafficPlugin } from '@seine/pilot-traffic'
 import { Document, isPair, isScalar, parseAllDocuments, visit } from 'yaml'
 import { mixerPlugins, type RenderedJson, renderJson } from './rendered.ts'
@@ -99,8 +99,8 @@ function readMesh(folder: string): { resources: MeshResource[]; problems: Proble
 }
 
 /**
- * What proxies get for objects, as one text to compare: versions, which are hashes of the resources' bytes. Objects
- * that validation refuses are left out.
+ * What comes of objects, as one text to compare: what proxies get, by versions, which are hashes of the resources'
+ * bytes, and the statuses of objects without what is said in words. Objects that validation refuses are left out.
  */
 export function outputOf(
   objects: readonly unknown[],
@@ -117,7 +117,21 @@ export function outputOf(
       list.map(({ name, version }: EncodedResource) => [name, version]),
     ),
   )
-  return JSON.stringify(versions)
+  return JSON.stringify([versions, [...snapshot.statuses].map(briefly)])
+}
+
+/** A status as the facts in it. */
+function briefly([key, status]: readonly [string, StatusBody]): unknown {
+  const brief = (conditions: readonly Condition[] = []) =>
+    conditions.map(one => [one.type, one.status, one.reason])
+  return [
+    key,
+    brief(status.conditions),
+    status.addresses,
+    status.attachedListenerSets,
+    status.listeners?.map(one => [one.name, one.attachedRoutes, one.supportedKinds, brief(one.conditions)]),
+    [...(status.parents ?? []), ...(status.ancestors ?? [])].map(one => brief(one.conditions)),
+  ]
 }
 
 function readProxies(text: string): { proxy: MeshProxy; show: readonly Part[] }[] {
