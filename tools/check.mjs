@@ -13,7 +13,7 @@ const root = fileURLToPath(new URL('..', import.meta.url))
  */
 const MAY_IMPORT = {
   kit: [],
-  api: ['kit'],
+  api: ['envoy', 'kit'],
   envoy: ['kit', 'envoy-binary'],
   'envoy-binary': ['kit'],
   model: ['api', 'kit'],

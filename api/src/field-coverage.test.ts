@@ -28,6 +28,7 @@ const KINDS = [
   'AuthorizationPolicy',
   'Sidecar',
   'Gateway',
+  'EnvoyFilter',
 ] as const
 
 const GATEWAY_API = 'gateway.networking.k8s.io'
@@ -126,6 +127,10 @@ const ENUMERATIONS = [
   ['http', 'https'],
   ['ALLOW', 'DENY'],
   ['REGISTRY_ONLY', 'ALLOW_ANY'],
+  ['ANY', 'ROUTE', 'REDIRECT', 'DIRECT_RESPONSE'],
+  ['MERGE', 'ADD', 'REMOVE', 'INSERT_BEFORE', 'INSERT_AFTER', 'INSERT_FIRST', 'REPLACE'],
+  ['LISTENER', 'LISTENER_FILTER', 'FILTER_CHAIN', 'HTTP_FILTER', 'NETWORK_FILTER'],
+  ['SIDECAR_INBOUND', 'SIDECAR_OUTBOUND', 'GATEWAY'],
   ['TEXT', 'JSON'],
   ['NOT_FOUND', 'ABORTED'],
   ['Exact', 'RegularExpression', 'PathPrefix'],
@@ -238,6 +243,13 @@ const ONE_VALUE = new Set([
   'DestinationRule trafficPolicy.loadBalancer.consistentHash.useSourceIp', // true
   'DestinationRule trafficPolicy.loadBalancer.localityLbSetting.distribute.*.to.*', // they add up to 100
   'ConfigMap localityLbSetting.distribute.*.to.*', // the same
+  'EnvoyFilter configPatches.*.patch.filterClass', // UNSPECIFIED
+])
+
+/** What only the tables of gateways are matched by: `patches/routes.test.ts` shows it. */
+const OF_GATEWAYS = new Set([
+  'EnvoyFilter configPatches.*.match.routeConfiguration.gateway',
+  'EnvoyFilter configPatches.*.match.routeConfiguration.portName',
 ])
 
 /** Names that people give to parts of an object, on which nothing depends. */
@@ -266,7 +278,8 @@ function fieldsToShow(kind: string, group?: string): [name: string, ways: Path[]
     const name = nameOf(path)
     const full = `${kind} ${name}`
     if (group && (isTied(name) || refusalOf(name))) continue
-    if (isRefused(kind, path) || [NEVER_VALID, ONE_VALUE, NAMES].some(set => set.has(full))) continue
+    if (isRefused(kind, path) || [NEVER_VALID, ONE_VALUE, NAMES, OF_GATEWAYS].some(set => set.has(full)))
+      continue
     found.set(name, [...(found.get(name) ?? []), path])
   }
   return [...found]

@@ -120,6 +120,7 @@ export class MeshModel {
       case 'PeerAuthentication':
       case 'AuthorizationPolicy':
       case 'Sidecar':
+      case 'EnvoyFilter':
         update.set(PLAIN[resource.kind], key, resource)
         return
       case 'Secret':
@@ -169,6 +170,7 @@ export class MeshModel {
       case 'PeerAuthentication':
       case 'AuthorizationPolicy':
       case 'Sidecar':
+      case 'EnvoyFilter':
         update.delete(PLAIN[resource.kind], key)
         return
       case 'Secret':

@@ -1,6 +1,7 @@
 import type {
   AuthorizationPolicy,
   DestinationRule,
+  EnvoyFilter,
   MeshConfig,
   PeerAuthentication,
   Secret,
@@ -38,6 +39,8 @@ export interface MeshSnapshot {
   readonly authorizationPolicies: ReadonlyMap<string, AuthorizationPolicy>
   /** By `namespace/name`. */
   readonly sidecars: ReadonlyMap<string, Sidecar>
+  /** By `namespace/name`. */
+  readonly envoyFilters: ReadonlyMap<string, EnvoyFilter>
   /** How gateways connect to services, by hostname. */
   readonly backendTls: ReadonlyMap<string, readonly BackendTls[]>
   /** The status of each object of the Gateway API that Seine is in charge of, by its key (`keyOf`). */
@@ -62,6 +65,7 @@ export interface ChangeSet {
   readonly peerAuthentications: ReadonlySet<string>
   readonly authorizationPolicies: ReadonlySet<string>
   readonly sidecars: ReadonlySet<string>
+  readonly envoyFilters: ReadonlySet<string>
   readonly backendTls: ReadonlySet<string>
   readonly gateways: ReadonlySet<string>
   readonly secrets: ReadonlySet<string>

@@ -15,6 +15,7 @@ export const PLAIN = {
   Sidecar: 'sidecars',
   Gateway: 'gateways',
   Secret: 'secrets',
+  EnvoyFilter: 'envoyFilters',
 } as const
 
 export type PlainMap = (typeof PLAIN)[keyof typeof PLAIN]
@@ -35,6 +36,7 @@ export class Update {
     peerAuthentications: new Set(),
     authorizationPolicies: new Set(),
     sidecars: new Set(),
+    envoyFilters: new Set(),
     backendTls: new Set(),
     gateways: new Set(),
     secrets: new Set(),
@@ -163,6 +165,7 @@ export function emptySnapshot(): MeshSnapshot {
     peerAuthentications: none,
     authorizationPolicies: none,
     sidecars: none,
+    envoyFilters: none,
     backendTls: none,
     statuses: none,
     gateways: none,

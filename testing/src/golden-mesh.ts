@@ -16,6 +16,7 @@ type Part = 'telemetry' | 'sds'
 interface CaseProxy {
   readonly id: string
   readonly labels?: Readonly<Record<string, string>>
+  readonly metadata?: Readonly<Record<string, string>>
   readonly workload?: string
   readonly serviceAccount?: string
   readonly show?: readonly Part[]
@@ -138,8 +139,8 @@ function readProxies(text: string): { proxy: MeshProxy; show: readonly Part[] }[
   const documents = parseAllDocuments(text)
   if (!Array.isArray(documents)) throw new Error('no proxy is named')
   return documents.map(document => {
-    const { id, labels, workload, serviceAccount, show } = document.toJS() as CaseProxy
-    const metadata = { LABELS: labels, WORKLOAD_NAME: workload, SERVICE_ACCOUNT: serviceAccount }
+    const { id, labels, metadata: more, workload, serviceAccount, show } = document.toJS() as CaseProxy
+    const metadata = { ...more, LABELS: labels, WORKLOAD_NAME: workload, SERVICE_ACCOUNT: serviceAccount }
     const parsed = parseProxy(id, metadata, false)
     if (!parsed.ok) throw new Error(parsed.error)
     return { proxy: parsed.value, show: show ?? [] }

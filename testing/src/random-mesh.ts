@@ -1,6 +1,7 @@
 import { keyOf, type MeshResource, parseObject, refOf } from '@seine/api'
 import type { ResourceChange } from '@seine/model'
 import fc from 'fast-check'
+import { randomEnvoyFilter } from './random-envoy-filter.ts'
 import { gatewayApiBase, gatewayApiKinds } from './random-gateway-api.ts'
 import { randomDestinationRule, randomVirtualService } from './random-routing.ts'
 import { randomSidecar } from './random-sidecar.ts'
@@ -371,6 +372,10 @@ export const randomObject: fc.Arbitrary<object> = fc.oneof(
     weight: 4,
   },
   { arbitrary: object('networking.istio.io/v1', 'Sidecar', ['default', 'web'], randomSidecar), weight: 2 },
+  {
+    arbitrary: object('networking.istio.io/v1alpha3', 'EnvoyFilter', ['one', 'two'], randomEnvoyFilter),
+    weight: 2,
+  },
   { arbitrary: peerAuthentication, weight: 2 },
   { arbitrary: authorizationPolicy, weight: 2 },
   { arbitrary: gatewayApiObject, weight: 8 },

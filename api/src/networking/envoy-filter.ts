@@ -1,3 +1,5 @@
+import type { JsonObject } from '@bufbuild/protobuf'
+import { messageFromJson } from '@seine/envoy'
 import { z } from 'zod'
 import { labelsSelectorField, policyTargetField } from '../fields/selectors.ts'
 import { countField, oneOf, portField } from '../fields.ts'
@@ -160,7 +162,8 @@ export const envoyFilterRules: Rules<EnvoyFilterSpec> = (spec, findings) => {
   for (const [index, patch] of (spec.configPatches ?? []).entries()) {
     const path = ['configPatches', index]
     checkMatch(patch, [...path, 'match'], findings)
-    checkTypes(patch.patch.value, [...path, 'patch', 'value'], findings)
+    if (checkTypes(patch.patch.value, [...path, 'patch', 'value'], findings)) continue
+    checkValue(patch, [...path, 'patch', 'value'], findings)
   }
 }
 
@@ -201,13 +204,71 @@ function checkFilterMatch(
     findings.error([...at, 'subFilter', 'name'], 'a name is needed to match by')
 }
 
-/** Envoy has dropped the second version of its API. */
-function checkTypes(value: unknown, path: FieldPath, findings: Findings): void {
-  if (typeof value !== 'object' || value === null) return
+/** Envoy has dropped the second version of its API. @returns whether the value asks for it. */
+function checkTypes(value: unknown, path: FieldPath, findings: Findings): boolean {
+  if (typeof value !== 'object' || value === null) return false
+  let found = false
   for (const [key, inner] of Array.isArray(value) ? value.entries() : Object.entries(value)) {
     const at = [...path, key]
-    if (key === '@type' && typeof inner === 'string' && /\.v2(alpha|beta)?\d*\./.test(inner))
+    if (key !== '@type' || typeof inner !== 'string') found = checkTypes(inner, at, findings) || found
+    else if (/\.v2(alpha|beta)?\d*\./.test(inner)) {
       findings.error(at, `Envoy no longer knows ${inner}: use the type of the v3 API`)
-    else checkTypes(inner, at, findings)
+      found = true
+    }
   }
+  return found
+}
+
+/** The message that each kind of object is. */
+export const PATCHED_MESSAGES: Readonly<Record<EnvoyConfigPatch['applyTo'], string>> = {
+  LISTENER: 'envoy.config.listener.v3.Listener',
+  FILTER_CHAIN: 'envoy.config.listener.v3.FilterChain',
+  NETWORK_FILTER: 'envoy.config.listener.v3.Filter',
+  LISTENER_FILTER: 'envoy.config.listener.v3.ListenerFilter',
+  HTTP_FILTER: 'envoy.extensions.filters.network.http_connection_manager.v3.HttpFilter',
+  ROUTE_CONFIGURATION: 'envoy.config.route.v3.RouteConfiguration',
+  VIRTUAL_HOST: 'envoy.config.route.v3.VirtualHost',
+  HTTP_ROUTE: 'envoy.config.route.v3.Route',
+  CLUSTER: 'envoy.config.cluster.v3.Cluster',
+  EXTENSION_CONFIG: 'envoy.config.core.v3.TypedExtensionConfig',
+  BOOTSTRAP: 'envoy.config.bootstrap.v3.Bootstrap',
+}
+
+type Operation = EnvoyConfigPatch['patch']['operation']
+const MERGES: readonly Operation[] = ['MERGE', 'MERGE_AND_REPLACE_LIST']
+const INSERTS: readonly Operation[] = ['INSERT_BEFORE', 'INSERT_AFTER', 'INSERT_FIRST']
+
+/** What can be done to each. Where the order means nothing, inserting is adding. */
+const OPERATIONS: Readonly<Record<EnvoyConfigPatch['applyTo'], readonly Operation[]>> = {
+  LISTENER: [...MERGES, 'ADD', 'REMOVE', ...INSERTS],
+  FILTER_CHAIN: [...MERGES, 'ADD', 'REMOVE', ...INSERTS],
+  NETWORK_FILTER: [...MERGES, 'ADD', 'REMOVE', 'REPLACE', ...INSERTS],
+  LISTENER_FILTER: [...MERGES, 'ADD', 'REMOVE', 'REPLACE', ...INSERTS],
+  HTTP_FILTER: [...MERGES, 'ADD', 'REMOVE', 'REPLACE', ...INSERTS],
+  ROUTE_CONFIGURATION: MERGES,
+  VIRTUAL_HOST: [...MERGES, 'ADD', 'REMOVE', 'REPLACE', ...INSERTS],
+  HTTP_ROUTE: [...MERGES, 'ADD', 'REMOVE', ...INSERTS],
+  CLUSTER: [...MERGES, 'ADD', 'REMOVE', ...INSERTS],
+  EXTENSION_CONFIG: ['ADD', ...INSERTS],
+  BOOTSTRAP: MERGES,
+}
+
+/** Why a patch would do nothing, where its operation is none for what it applies to. */
+export function operationProblem({ applyTo, patch: { operation } }: EnvoyConfigPatch): string | undefined {
+  // Of an object that is refused already, the words may be any.
+  const taken = OPERATIONS[applyTo] as readonly Operation[] | undefined
+  return !taken || taken.includes(operation)
+    ? undefined
+    : `${operation} does nothing to ${applyTo}: it takes ${taken.join(', ')}`
+}
+
+function checkValue({ applyTo, patch }: EnvoyConfigPatch, path: FieldPath, findings: Findings): void {
+  const { operation, value } = patch
+  if (operation === 'REMOVE' || value === undefined) return
+  const read = messageFromJson(PATCHED_MESSAGES[applyTo], value as JsonObject)
+  if (read.ok) {
+    const isWhole = ['LISTENER', 'CLUSTER', 'EXTENSION_CONFIG', 'VIRTUAL_HOST'].includes(applyTo)
+    if (isWhole && !MERGES.includes(operation) && !value['name'])
+      findings.error([...path, 'name'], `a ${applyTo} that is added needs a name`)
+  } else findings.error([...path, ...read.error.path], `Envoy does not take it: ${read.error.reason}`)
 }

@@ -1,6 +1,7 @@
 import { UNIX_PREFIX } from '../fields/names.ts'
 import type { KindDefinition } from '../kind-definition.ts'
 import type { Kind } from '../mesh-resource.ts'
+import { type EnvoyFilterSpec, operationProblem } from '../networking/envoy-filter.ts'
 import type { SidecarSpec } from '../networking/sidecar.ts'
 import type { AuthorizationPolicySpec } from '../security/authorization-policy.ts'
 import { formatPath } from './field-path.ts'
@@ -20,7 +21,6 @@ const PORT_POLICIES = POLICIES.flatMap(policy => [policy, `${policy}.portLevelSe
  */
 export const UNSUPPORTED_KINDS: ReadonlySet<string> = new Set([
   'networking.istio.io/WorkloadGroup',
-  'networking.istio.io/EnvoyFilter',
   'networking.istio.io/ProxyConfig',
   'security.istio.io/RequestAuthentication',
   'telemetry.istio.io/Telemetry',
@@ -37,6 +37,11 @@ export const UNSUPPORTED: Partial<Record<Kind, readonly Pattern[]>> = {
       path(`${policy}.loadBalancer.zoneAwareLbSetting`),
       path(`${policy}.tls.credentialName`),
     ]),
+  ],
+  EnvoyFilter: [
+    path('targetRefs'),
+    path('configPatches.*.match.listener.portName'),
+    path('configPatches.*.match.waypoint'),
   ],
   Sidecar: [
     path('ingress.*.tls.caCertCredentialName'),
@@ -84,6 +89,10 @@ export const UNSUPPORTED_VALUES: Partial<Record<Kind, readonly (readonly [Patter
     [path('ports.*.protocol'), 'UDP'],
   ],
   Gateway: [[path('servers.*.tls.mode'), 'AUTO_PASSTHROUGH']],
+  EnvoyFilter: [
+    [path('configPatches.*.match.context'), 'WAYPOINT'],
+    ...['AUTHN', 'AUTHZ', 'STATS'].map(word => [path('configPatches.*.patch.filterClass'), word] as const),
+  ],
   Sidecar: [[path('egress.*.port.protocol'), 'HTTP_PROXY']],
   AuthorizationPolicy: [
     [path('action'), 'CUSTOM'],
@@ -137,6 +146,7 @@ function unsupportedValues(kind: Kind, spec: unknown): Unsupported[] {
   )
   if (kind === 'Gateway') return [...found, ...unsupportedSockets(spec, path('servers.*.bind'))]
   if (kind === 'ServiceEntry') return [...found, ...unsupportedSockets(spec, path('endpoints.*.address'))]
+  if (kind === 'EnvoyFilter') return [...found, ...unsupportedPatches(spec as EnvoyFilterSpec)]
   if (kind === 'Sidecar')
     return [
       ...found,
@@ -158,6 +168,18 @@ function ownPorts(spec: unknown): Unsupported[] {
     .flatMap(pattern => occurrences(spec, path(pattern), []))
     .filter(at => OWN_PORTS.has(valueAt(spec, at)))
     .map(at => ({ path: at, message: `the sidecar needs port ${valueAt(spec, at)} for itself` }))
+}
+
+const NO_BOOTSTRAP =
+  'the bootstrap is written by the agent before it knows of any EnvoyFilter: BOOTSTRAP patches are not supported'
+
+function unsupportedPatches({ configPatches }: EnvoyFilterSpec): Unsupported[] {
+  return (configPatches ?? []).flatMap((patch, index): Unsupported[] => {
+    const at = ['configPatches', index]
+    if (patch.applyTo === 'BOOTSTRAP') return [{ path: [...at, 'applyTo'], message: NO_BOOTSTRAP }]
+    const message = operationProblem(patch)
+    return message ? [{ path: [...at, 'patch', 'operation'], message }] : []
+  })
 }
 
 function unsupportedIngress({ ingress }: SidecarSpec): Unsupported[] {

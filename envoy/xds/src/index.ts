@@ -1,4 +1,5 @@
 export * from './any.ts'
 export * from './duration.ts'
 export * from './encoded-resource.ts'
+export * from './json.ts'
 export * from './type-url.ts'

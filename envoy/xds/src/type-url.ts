@@ -7,19 +7,21 @@ export const TypeUrl = {
   listener: `${ENVOY}.config.listener.v3.Listener`,
   route: `${ENVOY}.config.route.v3.RouteConfiguration`,
   virtualHost: `${ENVOY}.config.route.v3.VirtualHost`,
+  extension: `${ENVOY}.config.core.v3.TypedExtensionConfig`,
   secret: `${ENVOY}.extensions.transport_sockets.tls.v3.Secret`,
 } as const
 
 /** One of the type URLs in {@link TypeUrl}. */
 export type TypeUrl = (typeof TypeUrl)[keyof typeof TypeUrl]
 
-/** CDS, EDS, LDS, RDS, VHDS or SDS, as people call them. */
+/** CDS, EDS, LDS, RDS, VHDS, ECDS or SDS, as people call them. */
 export const shortTypeName: Readonly<Record<TypeUrl, string>> = {
   [TypeUrl.cluster]: 'CDS',
   [TypeUrl.endpoint]: 'EDS',
   [TypeUrl.listener]: 'LDS',
   [TypeUrl.route]: 'RDS',
   [TypeUrl.virtualHost]: 'VHDS',
+  [TypeUrl.extension]: 'ECDS',
   [TypeUrl.secret]: 'SDS',
 }
 

@@ -42,6 +42,16 @@ export function hints(
   return found
 }
 
+/** A hint with more names in it. */
+export function withNames(hint: ChangedNames, more: ReadonlyMap<string, ReadonlySet<string>>): ChangedNames {
+  const found = new Map(hint)
+  for (const [type, names] of more) {
+    const known = found.get(type)
+    if (names.size > 0 && known !== 'all') found.set(type, new Set([...(known ?? []), ...names]))
+  }
+  return found
+}
+
 /** The names of what is in one map and not, or otherwise, in the other. */
 export function* differingNames(
   after: ReadonlyMap<string, EncodedResource>,

@@ -4,6 +4,7 @@ import { VirtualHostSchema } from '@seine/envoy/envoy/config/route/v3/route_comp
 import { describe, expect, it } from 'vitest'
 import { Demand, type Supply } from './demand.ts'
 import { encode } from './encode.ts'
+import { unknownHost } from './routes/unknown-host.ts'
 
 function host(name: string, ...clusters: string[]): EncodedResource {
   const routes = clusters.map(cluster => ({
@@ -31,7 +32,8 @@ function mesh() {
     for (const [name, host] of names) if (host === own) names.delete(name)
   }
   const supply: Supply = {
-    outside: () => ({ cluster: 'PassthroughCluster', causes: [] }),
+    outside: () => 'PassthroughCluster',
+    unknownHost: name => unknownHost(name, { cluster: 'PassthroughCluster', causes: [] }),
     tables: [80],
     virtualHost: name => hosts.get(name),
     hosts: () => [...names.values()],

@@ -1,13 +1,14 @@
 import { type EncodedResource, TypeUrl } from '@seine/envoy'
 import { hostCovers } from '@seine/model'
-import type { Outside } from './outside.ts'
 import { clustersOfVirtualHost, wildcardsOfVirtualHost } from './references.ts'
-import { placeholderHost, unknownHost } from './routes/unknown-host.ts'
+import { placeholderHost } from './routes/unknown-host.ts'
 
 /** Where a proxy's demands are met from: everything that its workload could call. */
 export interface Supply {
-  /** What happens to requests on a port for hosts that the mesh does not know. */
-  outside(port: number): Outside
+  /** The virtual host for one that the mesh does not know, by `<port>/<host>`. */
+  unknownHost(name: string): EncodedResource
+  /** Something that is another when those virtual hosts are. */
+  outside(port: number): string
   /** The ports that have a table of virtual hosts. */
   readonly tables: Iterable<number>
   virtualHost(name: string): EncodedResource | undefined
@@ -44,7 +45,7 @@ export class Demand {
   readonly #routed = new Set<string>()
   #standing: ReadonlySet<string>
   /** Where requests for unknown hosts went when that was last looked at, by table. */
-  readonly #outsides = new Map<string, Outside>()
+  readonly #outsides = new Map<string, string>()
 
   constructor(supply: Supply) {
     this.#supply = supply
@@ -64,7 +65,7 @@ export class Demand {
     if (name.endsWith('/_')) return placeholderHost(tableOf(name))
     if (this.#hosts.has(name)) return this.#supply.virtualHost(name)
     if (!this.#unknown.has(name) || this.resourceName(name) !== name) return undefined
-    return this.#supply.virtualHost(name) ?? unknownHost(name, this.#supply.outside(Number(tableOf(name))))
+    return this.#supply.virtualHost(name) ?? this.#supply.unknownHost(name)
   }
 
   hasCluster(name: string): boolean {

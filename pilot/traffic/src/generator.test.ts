@@ -3,7 +3,8 @@ import { shortTypeName, TypeUrl } from '@seine/envoy'
 import { MeshModel } from '@seine/model'
 import { mixerPlugins, objectYaml, podYaml, resourcesOf, serviceYaml, sidecar } from '@seine/testing/unit'
 import { describe, expect, it } from 'vitest'
-import { type ChangedNames, TrafficGenerator } from './generator.ts'
+import type { ChangedNames } from './changed-names.ts'
+import { TrafficGenerator } from './generator.ts'
 import { NAME_TABLE_TYPE } from './name-table.ts'
 import type { Proxy } from './proxy.ts'
 
@@ -19,6 +20,23 @@ const route = (host: string, to: object, name = host) =>
   objectYaml(NETWORKING, 'VirtualService', name, { hosts: [host], http: [{ route: [{ destination: to }] }] })
 const imports = (namespace: string, hosts: string[]) =>
   objectYaml(NETWORKING, 'Sidecar', `default.${namespace}`, { egress: [{ hosts }] })
+const lua = (app: string, match: object = {}) =>
+  objectYaml(NETWORKING, 'EnvoyFilter', 'lua', {
+    workloadSelector: { labels: { app } },
+    configPatches: [
+      {
+        applyTo: 'HTTP_FILTER',
+        match: { context: 'SIDECAR_OUTBOUND', ...match },
+        patch: {
+          operation: 'INSERT_FIRST',
+          value: {
+            name: 'envoy.filters.http.lua',
+            typed_config: { '@type': 'type.googleapis.com/envoy.extensions.filters.http.lua.v3.Lua' },
+          },
+        },
+      },
+    ],
+  })
 const full = (name: string) => `${name}.default.svc.cluster.local`
 
 /** Proxies that get everything: one that serves `web`, and clients in two namespaces. */
@@ -274,6 +292,31 @@ describe('what an update announces', () => {
     expect(proxies[2]?.get(TypeUrl.virtualHost, `80/${full('api')}`)).toBeUndefined()
   })
 
+  it('of an EnvoyFilter: what it changes of the proxies that it is for, and nothing is made anew', () => {
+    const { write, remove, generator, proxies } = mesh()
+    const [server, client] = proxies
+    const listener = () => [server, client].map(proxy => proxy?.get(TypeUrl.listener, '0.0.0.0_80')?.version)
+    const before = listener()
+    const filter = lua('client')
+    expect(write(filter)).toEqual({ LDS: ['0.0.0.0_80'] })
+    expect([generator.lastRefreshed, generator.lastScopes]).toEqual([[], []])
+    expect(listener()[0]).toBe(before[0])
+    expect(listener()[1]).not.toBe(before[1])
+    expect(client?.get(TypeUrl.listener, '0.0.0.0_80')?.provenance[0]).toEqual({
+      kind: 'EnvoyFilter',
+      namespace: 'default',
+      name: 'lua',
+      path: 'spec.configPatches[0]',
+    })
+    expect(remove(filter)).toEqual({ LDS: ['0.0.0.0_80'] })
+    expect(listener()).toEqual(before)
+  })
+
+  it('of an EnvoyFilter that is for no proxy, or finds nothing to patch: nothing', () => {
+    expect(mesh().write(lua('nobody'))).toEqual({})
+    expect(mesh().write(lua('client', { listener: { portNumber: 9999 } }))).toEqual({})
+  })
+
   it('of a setting of the mesh: everything', () => {
     const settings = {
       apiVersion: 'v1',
@@ -297,6 +340,34 @@ describe('what an update announces', () => {
 })
 
 describe('resources', () => {
+  it('that an EnvoyFilter patches are one object for all proxies with the same patches', () => {
+    const { generator } = mesh(lua('client'))
+    const [one, two, other] = [
+      sidecar('one', { labels: { app: 'client' } }),
+      sidecar('two', { labels: { app: 'client', version: 'v2' } }),
+      sidecar('other'),
+    ].map(proxy => generator.configurationOf(proxy))
+    const cluster = `outbound|80||${full('web')}`
+    const of = (proxy: typeof one) =>
+      [TypeUrl.cluster, TypeUrl.virtualHost].map(type =>
+        proxy?.get(type, type === TypeUrl.cluster ? cluster : `80/${full('web')}`),
+      )
+    for (const [index, resource] of of(one).entries()) {
+      expect(of(two)[index]).toBe(resource)
+      expect(of(other)[index]).toBe(resource)
+    }
+    const same = mesh(
+      objectYaml(NETWORKING, 'EnvoyFilter', 'all', {
+        configPatches: [
+          { applyTo: 'CLUSTER', patch: { operation: 'MERGE', value: { connect_timeout: '9s' } } },
+        ],
+      }),
+    )
+    const [a, b] = same.proxies.map(proxy => proxy.get(TypeUrl.cluster, cluster))
+    expect(a?.provenance[0]?.kind).toBe('EnvoyFilter')
+    expect(a).toBe(b)
+  })
+
   it('are one object for all proxies that get the same', () => {
     const { proxies } = mesh()
     const [server, client, elsewhere] = proxies.map(proxy => ({

@@ -11,47 +11,29 @@ import {
   oneSided,
   touchedPolicies,
   union,
+  withNames,
 } from './changed-names.ts'
 import { builtInClusters } from './clusters/inbound.ts'
 import { Demand } from './demand.ts'
 import { ruleLookup, selectorLabels } from './destination-rules.ts'
 import { type GatewayConfiguration, gatewayConfiguration } from './gateway/configuration.ts'
-import { gatewaySecret } from './gateway/secrets.ts'
 import { type IndexedSnapshot, indexSnapshot } from './indexed-snapshot.ts'
-import { clientAuthority, touchedAuthorities } from './listeners/authorities.ts'
+import { touchedAuthorities } from './listeners/authorities.ts'
 import { sdsNamesOf } from './listeners/server-tls.ts'
 import { priorityLabels } from './locality.ts'
 import { NAME_TABLE_TYPE } from './name-table.ts'
 import { OutboundScope, type ScopeKey } from './outbound-scope.ts'
+import { PatchSets } from './patches/patch-sets.ts'
 import type { TrafficPlugin } from './plugin.ts'
 import type { Proxy } from './proxy.ts'
-import {
-  inboundResources,
-  isServedBy,
-  outboundListeners,
-  routeConfiguration,
-  sidecarOf,
-} from './proxy-resources.ts'
-import { clustersFor, type ProxyState, standingClusters, workloadKey } from './proxy-state.ts'
+import { demanded, type ProxyConfiguration } from './proxy-configuration.ts'
+import { changePatches, namesOf, resourceOf, unknownHostOf } from './proxy-resource.ts'
+import { inboundResources, isServedBy, outboundListeners, sidecarOf } from './proxy-resources.ts'
+import { type ProxyState, standingClusters, workloadKey } from './proxy-state.ts'
 import { ResourceCache } from './resource-cache.ts'
 import { addChanges, noChanges, type ScopeChanges } from './scope-changes.ts'
 
-export type { ChangedNames }
-
 const NONE: ReadonlySet<string> = new Set()
-
-/** What one proxy gets. Look-ups are cheap: everything is made and encoded already. */
-export interface ProxyConfiguration {
-  get(type: string, name: string): EncodedResource | undefined
-  /** The names a subscription to everything gets; with `prefix`, the virtual hosts of that route configuration. */
-  names(type: string, prefix?: string): Iterable<string>
-  /** What the proxy asks for, where that decides what it gets. */
-  readonly demands?: {
-    ask(type: string, names: Iterable<string>): ChangedNames
-    resourceName(type: string, name: string): string
-    follow(hint: ChangedNames): ChangedNames
-  }
-}
 
 /**
  * Keeps the configuration of all proxies. It is a cache of pure functions: the same snapshot gives the same
@@ -62,6 +44,7 @@ export class TrafficGenerator {
   readonly #cache = new ResourceCache()
   readonly #scopes = new Map<string, OutboundScope>()
   readonly #proxies = new Map<string, ProxyState>()
+  readonly #patches = new PatchSets()
   #indexed: IndexedSnapshot
   #sourceLabelNames: readonly string[]
   /** What each update made again, by resource type: tests assert on it. */
@@ -104,23 +87,30 @@ export class TrafficGenerator {
     const ofGateways = this.#refreshGateways(before.snapshot, changes, hosts, merged)
     const authorities = touchedAuthorities(before.snapshot, snapshot, changes)
     const secrets = union(new Set([...changes.secrets].flatMap(sdsNamesOf)), authorities)
-    return hints(merged, [...listeners, ...inbound.listeners, ...ofGateways], inbound.clusters, secrets)
+    const hint = hints(merged, [...listeners, ...inbound.listeners, ...ofGateways], inbound.clusters, secrets)
+    return changes.envoyFilters.size > 0 ? this.#changePatches(hint) : hint
   }
 
   /** The configuration of a proxy from now on; it follows updates. Call {@link forget} when the proxy is gone. */
   configurationOf(proxy: Proxy): ProxyConfiguration {
     const state = this.#stateOf(proxy)
     const whole: ProxyConfiguration = {
-      get: (type, name) => this.#get(state, type, name),
-      names: (type, prefix) => this.#names(state, type, prefix),
+      get: (type, name) => resourceOf(this.snapshot, state, type, name),
+      names: (type, prefix) => namesOf(this.snapshot, state, type, prefix),
     }
     if (!proxy.onDemand) return whole
     const demand = new Demand({
-      outside: port => state.scope.outside(port),
+      unknownHost: name => unknownHostOf(this.snapshot, state, name),
+      outside: port =>
+        [
+          state.scope.httpPorts.has(port),
+          versionOf(state.scope.outside(port)),
+          state.patches && versionOf(state.patches),
+        ].join(),
       get tables() {
         return state.scope.httpPorts.keys()
       },
-      virtualHost: name => state.scope.virtualHosts.get(name),
+      virtualHost: name => resourceOf(this.snapshot, state, TypeUrl.virtualHost, name),
       hosts: port => state.scope.httpPorts.get(port) ?? [],
       hostOf: (port, name) => state.scope.hostOf(port, name),
       get standingClusters() {
@@ -161,6 +151,7 @@ export class TrafficGenerator {
       standingClusters: undefined,
       gateway: undefined,
       tables: new Map(),
+      patches: this.#patches.of(this.snapshot, proxy),
     }
   }
 
@@ -177,6 +168,7 @@ export class TrafficGenerator {
       standingClusters: undefined,
       gateway,
       tables: byName(gateway.routes),
+      patches: this.#patches.of(this.snapshot, proxy),
     }
   }
 
@@ -264,9 +256,19 @@ export class TrafficGenerator {
       TypeUrl.listener,
       TypeUrl.route,
       TypeUrl.virtualHost,
+      TypeUrl.extension,
       NAME_TABLE_TYPE,
     ]
     return new Map(types.map(type => [type, 'all']))
+  }
+
+  #changePatches(hint: ChangedNames): ChangedNames {
+    let all = hint
+    for (const state of this.#proxies.values()) {
+      const patches = this.#patches.of(this.snapshot, state.proxy)
+      if (patches !== state.patches) all = withNames(all, changePatches(this.snapshot, state, patches))
+    }
+    return all
   }
 
   #refreshInbound(
@@ -361,81 +363,6 @@ export class TrafficGenerator {
       Object.assign(state, next)
     }
     return listeners
-  }
-
-  #get(state: ProxyState, type: string, name: string): EncodedResource | undefined {
-    switch (type) {
-      case TypeUrl.cluster:
-        if (state.gateway && !state.gateway.clusters.has(name)) return state.inboundClusters.get(name)
-        return state.inboundClusters.get(name) ?? state.scope.clusters.get(name)
-      case TypeUrl.endpoint:
-        return state.scope.endpoints.get(name)
-      case TypeUrl.listener:
-        return state.inboundListeners.get(name) ?? state.outboundListeners.get(name)
-      case TypeUrl.route:
-        return state.gateway ? state.tables.get(name) : routeConfiguration(state.scope, name, state.proxy)
-      case TypeUrl.secret:
-        return this.#secret(state, name)
-      case TypeUrl.virtualHost:
-        return state.scope.virtualHosts.get(name)
-      case NAME_TABLE_TYPE:
-        return state.scope.names.get(name)
-      default:
-        return undefined
-    }
-  }
-
-  /** Private keys are for gateways whose identity is proven, and of those for the one whose servers name them. */
-  #secret({ proxy, gateway }: ProxyState, name: string): EncodedResource | undefined {
-    const authority = gateway && clientAuthority(this.snapshot, name)
-    if (authority) return authority
-    if (!proxy.authenticated || !gateway?.secrets.has(name)) return undefined
-    return gatewaySecret(this.snapshot, proxy.namespace, name)
-  }
-
-  #names(state: ProxyState, type: string, prefix?: string): Iterable<string> {
-    switch (type) {
-      case TypeUrl.cluster:
-        return [...state.inboundClusters.keys(), ...clustersFor(state)]
-      case TypeUrl.endpoint:
-        return state.gateway
-          ? clustersFor(state).filter(name => state.scope.endpoints.get(name))
-          : state.scope.endpoints.keys()
-      case TypeUrl.listener:
-        return new Set([...state.inboundListeners.keys(), ...state.outboundListeners.keys()])
-      case TypeUrl.route:
-        return state.gateway ? state.tables.keys() : [...state.scope.httpPorts.keys()].map(String)
-      case TypeUrl.virtualHost:
-        if (prefix === undefined) return state.scope.virtualHosts.keys()
-        return [...(state.scope.httpPorts.get(Number(prefix)) ?? [])].map(host => `${prefix}/${host}`)
-      case NAME_TABLE_TYPE:
-        return state.scope.names.keys()
-      default:
-        return []
-    }
-  }
-}
-
-/** A configuration of which a proxy gets what it demands. */
-function demanded(whole: ProxyConfiguration, demand: Demand): ProxyConfiguration {
-  return {
-    get: (type, name) => {
-      if (type === TypeUrl.virtualHost) return demand.virtualHost(name)
-      if (type === TypeUrl.cluster && !demand.hasCluster(name)) return undefined
-      return whole.get(type, name)
-    },
-    names: (type, prefix) => {
-      if (type === TypeUrl.virtualHost) return demand.virtualHosts(prefix)
-      if (type === TypeUrl.cluster) return demand.clusters()
-      if (type !== TypeUrl.endpoint) return whole.names(type, prefix)
-      return [...demand.clusters()].filter(name => whole.get(type, name))
-    },
-    demands: {
-      ask: (type, names) => demand.ask(type, names),
-      resourceName: (type, name) =>
-        type === TypeUrl.virtualHost && name.includes('/') ? demand.resourceName(name) : name,
-      follow: hint => demand.follow(hint),
-    },
   }
 }
 

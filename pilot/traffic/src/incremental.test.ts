@@ -3,8 +3,10 @@ import { MeshModel, type MeshSnapshot, type ResourceChange } from '@seine/model'
 import { mixerPlugins, randomChanges, randomGatewayApiChanges, router, sidecar } from '@seine/testing/unit'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { type ChangedNames, type ProxyConfiguration, TrafficGenerator } from './generator.ts'
+import type { ChangedNames } from './changed-names.ts'
+import { TrafficGenerator } from './generator.ts'
 import { NAME_TABLE_TYPE } from './name-table.ts'
+import type { ProxyConfiguration } from './proxy-configuration.ts'
 import { clustersOfVirtualHost } from './references.ts'
 
 /** Policy makes the inbound side depend on more of the snapshot; telemetry depends on nothing of it and costs time. */
@@ -14,7 +16,7 @@ const TYPES = [...Object.values(TypeUrl), NAME_TABLE_TYPE]
 
 /** Proxies of both namespaces, of two versions: with virtual hosts one by one, with whole tables, and on demand; of a third only such. */
 const PROXIES = [
-  sidecar('web-1.a', { labels: { app: 'web', version: 'v1' } }),
+  sidecar('web-1.a', { metadata: { ISTIO_VERSION: '1.31' }, labels: { app: 'web', version: 'v1' } }),
   sidecar('web-2.a', {
     address: '10.1.0.2',
     labels: { app: 'web', version: 'v2' },

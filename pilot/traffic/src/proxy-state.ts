@@ -1,6 +1,7 @@
 import type { EncodedResource } from '@seine/envoy'
 import type { GatewayConfiguration } from './gateway/configuration.ts'
 import type { OutboundScope } from './outbound-scope.ts'
+import type { PatchSet } from './patches/patch-set.ts'
 import type { Proxy } from './proxy.ts'
 import { clustersOfListener } from './references.ts'
 
@@ -19,16 +20,33 @@ export interface ProxyState {
   gateway: GatewayConfiguration | undefined
   /** A gateway's route tables. */
   tables: ReadonlyMap<string, EncodedResource>
+  /** What EnvoyFilters make of its resources. */
+  patches: PatchSet | undefined
+}
+
+/** Whether a gateway needs a cluster: a route leads there, or a patch does. */
+export function isForGateway({ gateway, patches }: ProxyState, cluster: string): boolean {
+  return gateway?.clusters.has(cluster) || patches?.clusters.has(cluster) || false
 }
 
 /** The clusters to elsewhere that a proxy gets when it asks for all. */
-export function clustersFor({ gateway, scope }: ProxyState): string[] {
-  return gateway ? [...gateway.clusters].filter(name => scope.clusters.get(name)) : [...scope.clusters.keys()]
+export function clustersFor({ gateway, patches, scope }: ProxyState): string[] {
+  if (!gateway) return [...scope.clusters.keys()]
+  const names = new Set([...gateway.clusters, ...(patches?.clusters ?? [])])
+  return [...names].filter(name => scope.clusters.get(name))
 }
 
 /** The clusters that a proxy needs whatever it calls. */
-export function standingClusters({ inboundClusters, outboundListeners }: ProxyState): ReadonlySet<string> {
-  return new Set([...inboundClusters.keys(), ...[...outboundListeners.values()].flatMap(clustersOfListener)])
+export function standingClusters({
+  inboundClusters,
+  outboundListeners,
+  patches,
+}: ProxyState): ReadonlySet<string> {
+  return new Set([
+    ...inboundClusters.keys(),
+    ...[...outboundListeners.values()].flatMap(clustersOfListener),
+    ...(patches?.clusters ?? []),
+  ])
 }
 
 /** Proxies of workloads with equal keys get the same outbound listeners. */

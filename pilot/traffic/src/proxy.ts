@@ -14,6 +14,8 @@ export interface Proxy {
   readonly serviceAccount: string
   readonly labels: Readonly<Record<string, string>>
   readonly clusterId: string
+  /** What the node says of itself in words: EnvoyFilters can ask for it. */
+  readonly metadata: Readonly<Record<string, string>>
   /** Takes virtual hosts one by one (VHDS), which needs delta xDS; others get whole route tables. */
   readonly virtualHostDiscovery: boolean
   /** Asks for virtual hosts with the first request to them, and gets clusters along with those. */
@@ -73,6 +75,9 @@ export function parseProxy(
     serviceAccount: text(metadata.SERVICE_ACCOUNT) ?? 'default',
     labels,
     clusterId: text(metadata.CLUSTER_ID) ?? 'Kubernetes',
+    metadata: Object.fromEntries(
+      Object.entries(metadata).filter((entry): entry is [string, string] => typeof entry[1] === 'string'),
+    ),
     virtualHostDiscovery,
     authenticated: false,
     // A gateway's routes are known beforehand.

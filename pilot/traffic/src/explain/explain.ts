@@ -156,7 +156,10 @@ function throughChain(
   const readable =
     traffic.kind === 'http' && (facts.transport === 'raw_buffer' || chain.transportSocket !== undefined)
   const request = readable ? (traffic as HttpRequest) : undefined
+  const patches = causesIn(chain.metadata?.filterMetadata).filter(({ kind }) => kind === 'EnvoyFilter')
   for (const filter of chain.filters) {
+    if (!FOLLOWED.has(filter.name) && !filter.name.startsWith(OWN))
+      steps.push(unfollowed(filter.name, patches))
     const rbac = unpack(configOf(filter), NetworkRbacSchema)?.rules
     if (rbac) {
       const subject: Subject = { peer, facts, request: undefined }
@@ -167,7 +170,7 @@ function throughChain(
     }
     const manager = connectionManagerOf(filter)
     if (manager && request) {
-      const answer = throughRequestFilters(configuration, manager, { peer, facts, request })
+      const answer = throughRequestFilters(configuration, manager, { peer, facts, request }, patches)
       return { steps: [...steps, ...answer.steps], verdict: answer.verdict }
     }
     const proxy = unpack(configOf(filter), TcpProxySchema)
@@ -183,11 +186,13 @@ function throughRequestFilters(
   configuration: ProxyConfiguration,
   manager: HttpConnectionManager,
   subject: Subject & { readonly request: HttpRequest },
+  patches: readonly Provenance[],
 ): Explanation {
   const steps: Step[] = []
   for (const { name, configType } of manager.httpFilters) {
     const config = configType.case === 'typedConfig' ? configType.value : undefined
     const rbac = unpack(config, HttpRbacSchema)?.rules
+    if (!rbac && !FOLLOWED.has(name)) steps.push(unfollowed(name, patches))
     if (!rbac) continue
     const judged = authorizationStep(name, judge(rbac, subject))
     steps.push(judged.step)
@@ -208,6 +213,26 @@ function throughRequestFilters(
     return { steps, verdict: { outcome: 'answered', status: 404, reason: 'the route table is not there' } }
   const routed = explainRouting(configuration, table, subject.request)
   return { steps: [...steps, ...routed.steps], verdict: routed.verdict }
+}
+
+/** What telemetry calls filters of its own, which only note something. */
+const OWN = 'seine.'
+
+/** Filters that are generated, and that routes or authorization explain. */
+const FOLLOWED: ReadonlySet<string> = new Set([
+  'envoy.filters.http.router',
+  'envoy.filters.http.fault',
+  'envoy.filters.http.cors',
+  'envoy.filters.http.on_demand',
+  'envoy.filters.network.set_filter_state',
+  'envoy.filters.network.rbac',
+  'envoy.filters.network.http_connection_manager',
+  'envoy.filters.network.tcp_proxy',
+])
+
+/** What somebody put there may do anything. */
+function unfollowed(name: string, causes: readonly Provenance[]): Step {
+  return step('filter', name, 'is not followed here: it may change what passes, or answer it', { causes })
 }
 
 const RULE_NAME = /^ns\[([^\]]*)\]-policy\[([^\]]*)\]-rule\[(\d+)\]$/

@@ -6,6 +6,7 @@ export interface Step {
   readonly stage:
     | 'listener'
     | 'filter chain'
+    | 'filter'
     | 'authorization'
     | 'virtual host'
     | 'route'

@@ -1,0 +1,172 @@
+import { type DescMessage, fromBinary, type Message, toBinary, toJsonString } from '@bufbuild/protobuf'
+import { type EncodedResource, envoyRegistry, TypeUrl } from '@seine/envoy'
+import { type Cluster, ClusterSchema } from '@seine/envoy/envoy/config/cluster/v3/cluster'
+import { TrafficDirection } from '@seine/envoy/envoy/config/core/v3/base'
+import { type Listener, ListenerSchema } from '@seine/envoy/envoy/config/listener/v3/listener'
+import { type RouteConfiguration, RouteConfigurationSchema } from '@seine/envoy/envoy/config/route/v3/route'
+import { type VirtualHost, VirtualHostSchema } from '@seine/envoy/envoy/config/route/v3/route_components'
+import { hashBytes } from '../encode.ts'
+import { INBOUND_PASSTHROUGH_CLUSTER } from '../names.ts'
+import { patchCluster } from './clusters.ts'
+import { Journal } from './journal.ts'
+import { patchListener } from './listeners.ts'
+import { adds, type Patch, type PatchContext, valueOf } from './patch.ts'
+import { patchRoutes, patchVirtualHost } from './routes.ts'
+
+const LISTENER_PARTS: readonly Patch['applyTo'][] = [
+  'LISTENER',
+  'FILTER_CHAIN',
+  'NETWORK_FILTER',
+  'LISTENER_FILTER',
+  'HTTP_FILTER',
+]
+const ROUTE_PARTS: readonly Patch['applyTo'][] = ['ROUTE_CONFIGURATION', 'VIRTUAL_HOST', 'HTTP_ROUTE']
+
+/** What patches of each kind may change. A table of inbound requests is part of a listener. */
+const PARTS: Readonly<Record<string, readonly Patch['applyTo'][]>> = {
+  [TypeUrl.listener]: [...LISTENER_PARTS, ...ROUTE_PARTS],
+  [TypeUrl.route]: ROUTE_PARTS,
+  [TypeUrl.virtualHost]: ['VIRTUAL_HOST', 'HTTP_ROUTE'],
+  [TypeUrl.cluster]: ['CLUSTER'],
+  [TypeUrl.extension]: ['EXTENSION_CONFIG'],
+}
+
+/** Resources that patches add as a whole. */
+const ADDED: Readonly<Record<string, Patch['applyTo']>> = {
+  [TypeUrl.listener]: 'LISTENER',
+  [TypeUrl.cluster]: 'CLUSTER',
+  [TypeUrl.extension]: 'EXTENSION_CONFIG',
+}
+
+/** The types of resources that patches can change or add. */
+export const PATCHED_TYPES: readonly string[] = Object.keys(PARTS)
+
+const MESH_CLUSTER = /outbound\|\d+\|[^|"\\\s]*\|[^"'\\\s]+/g
+
+/** What of a proxy decides how its resources are patched. */
+export interface PatchTarget {
+  readonly isGateway: boolean
+  /** The hosts of the services that it serves. */
+  readonly hosts: readonly string[]
+}
+
+/**
+ * The patches for some proxies, and what they make of resources. Proxies with the same patches share one, and
+ * with it each patched resource: it is made once from the one that all proxies share.
+ */
+export class PatchSet {
+  readonly patches: readonly Patch[]
+  readonly #made = new WeakMap<EncodedResource, { readonly resource: EncodedResource | undefined }>()
+  readonly #added = new Map<string, ReadonlyMap<string, EncodedResource>>()
+  #clusters: ReadonlySet<string> | undefined
+  /** Those that have taken hold of something. */
+  readonly #used = new Set<Patch>()
+
+  constructor(patches: readonly Patch[]) {
+    this.patches = patches
+    for (const [type, applyTo] of Object.entries(ADDED)) {
+      const added = patches.filter(patch => patch.applyTo === applyTo && adds(patch))
+      for (const patch of added) this.#used.add(patch)
+      this.#added.set(type, new Map(added.map(encodeAdded).map(resource => [resource.name, resource])))
+    }
+  }
+
+  /** Whether some patch is about resources of a type. */
+  touches(type: string): boolean {
+    return this.patches.some(({ applyTo }) => PARTS[type]?.includes(applyTo))
+  }
+
+  /** Resources that are there because of patches alone, by name. */
+  added(type: string): ReadonlyMap<string, EncodedResource> {
+    return this.#added.get(type) ?? new Map()
+  }
+
+  /** Clusters that a proxy needs because of patches: those that are added, and those of the mesh that patches name. */
+  get clusters(): ReadonlySet<string> {
+    this.#clusters ??= new Set([
+      ...this.added(TypeUrl.cluster).keys(),
+      ...this.patches.flatMap(
+        ({ type, value }) =>
+          (value && toJsonString(type, value, { registry: envoyRegistry() }).match(MESH_CLUSTER)) ?? [],
+      ),
+    ])
+    return this.#clusters
+  }
+
+  /** Patches that have not taken hold of any resource so far. */
+  get unused(): readonly Patch[] {
+    return this.patches.filter(patch => !this.#used.has(patch))
+  }
+
+  /** The resource as patches leave it: itself where none is about it, undefined where one removes it. */
+  apply(type: string, resource: EncodedResource, target: PatchTarget): EncodedResource | undefined {
+    const known = this.#made.get(resource)
+    if (known) return known.resource
+    const made = this.#patched(type, resource, target)
+    this.#made.set(resource, { resource: made })
+    return made
+  }
+
+  #patched(type: string, resource: EncodedResource, target: PatchTarget): EncodedResource | undefined {
+    const journal = new Journal()
+    const read = SCHEMAS[type]
+    if (!read) return resource
+    const message = fromBinary(read, resource.bytes)
+    const patched = this.#patch(type, message, target, journal)
+    for (const patch of journal.applied) this.#used.add(patch)
+    if (!patched) return undefined
+    if (journal.applied.size === 0) return resource
+    const bytes = toBinary(read, patched)
+    const provenance = [...journal.causes, ...resource.provenance]
+    return { ...resource, version: hashBytes(bytes), bytes, provenance }
+  }
+
+  #patch(type: string, message: Message, target: PatchTarget, journal: Journal): Message | undefined {
+    switch (type) {
+      case TypeUrl.listener: {
+        const listener = message as Listener
+        const isInbound = listener.trafficDirection === TrafficDirection.INBOUND
+        const context = contextOf(target, isInbound)
+        return patchListener(listener, this.#in(context), context, journal)
+      }
+      case TypeUrl.cluster: {
+        const { name } = message as Cluster
+        const isInbound = name.startsWith('inbound|') || name === INBOUND_PASSTHROUGH_CLUSTER
+        return patchCluster(message as Cluster, this.#in(contextOf(target, isInbound)), target.hosts, journal)
+      }
+      case TypeUrl.route: {
+        const context = contextOf(target, false)
+        patchRoutes(message as RouteConfiguration, this.#in(context), context, journal)
+        return message
+      }
+      case TypeUrl.virtualHost: {
+        const context = contextOf(target, false)
+        return patchVirtualHost(message as VirtualHost, this.#in(context), context, journal)
+      }
+      default:
+        return message
+    }
+  }
+
+  #in(context: PatchContext): readonly Patch[] {
+    return this.patches.filter(({ match }) => [undefined, 'ANY', context].includes(match.context))
+  }
+}
+
+const SCHEMAS: Readonly<Record<string, DescMessage>> = {
+  [TypeUrl.listener]: ListenerSchema,
+  [TypeUrl.cluster]: ClusterSchema,
+  [TypeUrl.route]: RouteConfigurationSchema,
+  [TypeUrl.virtualHost]: VirtualHostSchema,
+}
+
+function contextOf({ isGateway }: PatchTarget, isInbound: boolean): PatchContext {
+  if (isGateway) return 'GATEWAY'
+  return isInbound ? 'SIDECAR_INBOUND' : 'SIDECAR_OUTBOUND'
+}
+
+function encodeAdded(patch: Patch): EncodedResource {
+  const message = valueOf<Message & { name: string }>(patch)
+  const bytes = toBinary(patch.type, message)
+  return { name: message.name, version: hashBytes(bytes), bytes, provenance: [patch.cause] }
+}
