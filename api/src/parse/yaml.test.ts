@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { durationMs } from '../fields.ts'
-import { parseYaml } from './yaml.ts'
+import { parseMeshConfig, parseYaml } from './yaml.ts'
 
 const route = (body: string) => `apiVersion: networking.istio.io/v1
 kind: VirtualService
@@ -113,4 +113,12 @@ it.each([
   ['0s', 0],
 ])('durationMs(%s) is %d', (text, ms) => {
   expect(durationMs(text)).toBe(ms)
+})
+
+describe('the settings of the mesh', () => {
+  it('that are an alias of nothing are a problem, and no exception', () => {
+    const parsed = parseMeshConfig('*.example.com')
+    expect(parsed.ok).toBe(false)
+    if (!parsed.ok) expect(parsed.error.map(({ code }) => code)).toEqual(['mesh-config'])
+  })
 })

@@ -175,7 +175,14 @@ export function parseMeshConfig(
   if (!document || !('contents' in document)) return ok(defaultMeshConfig)
   const syntax = document.errors[0]
   if (syntax) return err([problem(at?.path ?? '', firstLine(syntax.message))])
-  const parsed = meshConfigSchema.safeParse(document.toJS() ?? {})
+  let settings: unknown
+  try {
+    settings = document.toJS() ?? {}
+  } catch (failure) {
+    // An alias of nothing, or too many of them.
+    return err([problem(at?.path ?? '', firstLine(errorMessage(failure)))])
+  }
+  const parsed = meshConfigSchema.safeParse(settings)
   if (parsed.success) return ok(parsed.data)
   return err(parsed.error.issues.map(issue => problem(formatPath(issue.path), issue.message)))
 }
