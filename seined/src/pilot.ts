@@ -195,9 +195,9 @@ export class Pilot implements Closable {
     connected.views.add(view)
     const close = () => {
       connected.views.delete(view)
-      if (connected.views.size > 0 || this.#proxies.get(proxy.id) !== connected) return
-      this.#proxies.delete(proxy.id)
-      connected.source.forget(proxy.id)
+      if (connected.views.size > 0) return
+      connected.source.forget(connected.proxy)
+      if (this.#proxies.get(proxy.id) === connected) this.#proxies.delete(proxy.id)
     }
     return ok({ proxyId: proxy.id, view, close })
   }
@@ -207,7 +207,6 @@ export class Pilot implements Closable {
     const known = this.#proxies.get(proxy.id)
     if (known && JSON.stringify(known.proxy) === JSON.stringify(proxy)) return known
     const source = this.#sources.of(proxy)
-    if (known && known.source !== source) known.source.forget(proxy.id)
     const connected = { proxy, source, views: new Set<SwitchedView>() }
     this.#proxies.set(proxy.id, connected)
     return connected
@@ -220,7 +219,7 @@ export class Pilot implements Closable {
       const next = this.#sources.of(connected.proxy)
       if (next === connected.source) continue
       for (const view of connected.views) view.switchTo(next.configurationOf(connected.proxy))
-      connected.source.forget(id)
+      connected.source.forget(connected.proxy)
       connected.source = next
       moved.add(id)
     }

@@ -72,7 +72,7 @@ export function upgradeFromOutside({ ip, port, host, path = '/' }: EdgeRequest):
   })
 }
 
-/** Sends a line over TCP. @returns the line that comes back. */
+/** Sends a line over TCP. @returns the line that comes back; empty where the connection ends, or is reset, before. */
 export function lineFromOutside(ip: string, port: number, line: string): Promise<string> {
   return new Promise((resolve, reject) => {
     const socket = connect({ host: ip, port, timeout: 10_000 })
@@ -80,7 +80,8 @@ export function lineFromOutside(ip: string, port: number, line: string): Promise
     socket.setEncoding('utf8')
     socket.on('connect', () => socket.write(`${line}\n`))
     socket.on('timeout', () => socket.destroy(new Error('no line came back in time')))
-    socket.on('error', reject)
+    // A server that closes before it has read the line resets the connection.
+    socket.on('error', (error: NodeJS.ErrnoException) => error.code !== 'ECONNRESET' && reject(error))
     socket.on('close', () => resolve(text.split('\n')[0] ?? ''))
     socket.on('data', (chunk: string) => {
       text += chunk
@@ -121,7 +122,8 @@ export function tlsLineFromOutside(
     )
     socket.setEncoding('utf8')
     socket.on('timeout', () => socket.destroy(new Error('no line came back in time')))
-    socket.on('error', reject)
+    // A server that closes before it has read the line resets the connection.
+    socket.on('error', (error: NodeJS.ErrnoException) => error.code !== 'ECONNRESET' && reject(error))
     socket.on('close', () => resolve(text.split('\n')[0] ?? ''))
     socket.on('data', (chunk: string) => {
       text += chunk

@@ -39,11 +39,13 @@ const lua = (app: string, match: object = {}) =>
   })
 const full = (name: string) => `${name}.default.svc.cluster.local`
 
+const CLIENT_IN_SHOP = sidecar('client.shop', { address: '10.1.0.98' })
+
 /** Proxies that get everything: one that serves `web`, and clients in two namespaces. */
 const WHOLE = [
   sidecar('web', { address: '10.1.0.1', labels: { app: 'web' } }),
   sidecar('client', { labels: { app: 'client' } }),
-  sidecar('client.shop', { address: '10.1.0.98' }),
+  CLIENT_IN_SHOP,
 ]
 
 /** A mesh of three services, and proxies that get everything. */
@@ -397,12 +399,28 @@ describe('resources', () => {
 
   it('of a proxy that is forgotten are not kept up to date any more', () => {
     const { generator, proxies, write } = mesh()
-    generator.forget('sidecar~10.1.0.98~client.shop~shop.svc.cluster.local')
+    generator.forget(CLIENT_IN_SHOP)
     write(serviceYaml('new', { clusterIP: '10.96.0.9' }))
     const cluster = `outbound|80||${full('new')}`
     expect(proxies[1]?.get(TypeUrl.cluster, cluster)).toBeDefined()
     expect(proxies[2]?.get(TypeUrl.cluster, cluster)).toBeUndefined()
   })
+})
+
+// The old streams of a pod may be open yet when it comes back with other labels.
+it('two proxies of one node id both follow updates, also when everything is made anew', () => {
+  const { generator, proxies, write } = mesh()
+  const again = generator.configurationOf(
+    sidecar('client.shop', { address: '10.1.0.98', labels: { app: 'other' } }),
+  )
+  const http = [{ match: [{ sourceLabels: { app: 'other' } }], route: [{ destination: { host: 'api' } }] }]
+  write(objectYaml(NETWORKING, 'VirtualService', 'web', { hosts: ['web'], http }))
+  write(serviceYaml('new', { clusterIP: '10.96.0.9' }))
+  const cluster = `outbound|80||${full('new')}`
+  for (const proxy of [proxies[2], again]) {
+    expect(proxy?.get(TypeUrl.cluster, cluster)).toBeDefined()
+    expect([...(proxy?.names(NAME_TABLE_TYPE) ?? [])]).toContain(full('new'))
+  }
 })
 
 describe('where all clients get what they ask for', () => {

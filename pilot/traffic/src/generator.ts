@@ -43,7 +43,8 @@ export class TrafficGenerator {
   readonly #plugins: readonly TrafficPlugin[]
   readonly #cache = new ResourceCache()
   readonly #scopes = new Map<string, OutboundScope>()
-  readonly #proxies = new Map<string, ProxyState>()
+  /** A node that comes again as somebody else, with other labels, is two proxies until its old streams have ended. */
+  readonly #proxies = new Map<Proxy, ProxyState>()
   readonly #patches = new PatchSets()
   #indexed: IndexedSnapshot
   #sourceLabelNames: readonly string[]
@@ -122,19 +123,19 @@ export class TrafficGenerator {
   }
 
   /** Drops what is kept for a proxy. */
-  forget(proxyId: string): void {
-    const state = this.#proxies.get(proxyId)
+  forget(proxy: Proxy): void {
+    const state = this.#proxies.get(proxy)
     if (!state) return
-    this.#proxies.delete(proxyId)
+    this.#proxies.delete(proxy)
     const stillUsed = [...this.#proxies.values()].some(other => other.scope === state.scope)
     if (!stillUsed) this.#scopes.delete(scopeName(state.scope.key))
   }
 
   #stateOf(proxy: Proxy): ProxyState {
-    const known = this.#proxies.get(proxy.id)
-    if (known?.proxy === proxy) return known
+    const known = this.#proxies.get(proxy)
+    if (known) return known
     const state = proxy.type === 'router' ? this.#gatewayState(proxy) : this.#sidecarState(proxy)
-    this.#proxies.set(proxy.id, state)
+    this.#proxies.set(proxy, state)
     return state
   }
 
@@ -249,7 +250,7 @@ export class TrafficGenerator {
     this.#scopes.clear()
     this.#proxies.clear()
     for (const state of proxies) Object.assign(state, this.#stateOf(state.proxy))
-    for (const state of proxies) this.#proxies.set(state.proxy.id, state)
+    for (const state of proxies) this.#proxies.set(state.proxy, state)
     const types = [
       TypeUrl.cluster,
       TypeUrl.endpoint,

@@ -4,9 +4,9 @@ import { parseProxy } from './proxy.ts'
 const ID = 'sidecar~10.0.0.1~web-1.shop~shop.svc.cluster.local'
 
 // Envoy and the agent beside it open streams of their own; Envoy sends its metadata in an order of its own.
-test('the order of labels makes no difference to who a proxy is', () => {
-  const envoy = parseProxy(ID, { LABELS: { version: 'v1', app: 'web' } })
-  const agent = parseProxy(ID, { LABELS: { app: 'web', version: 'v1' } })
+test('the order of metadata and labels makes no difference to who a proxy is', () => {
+  const envoy = parseProxy(ID, { NAMESPACE: 'shop', LABELS: { version: 'v1', app: 'web' }, CLUSTER_ID: 'a' })
+  const agent = parseProxy(ID, { CLUSTER_ID: 'a', NAMESPACE: 'shop', LABELS: { app: 'web', version: 'v1' } })
   expect(JSON.stringify(envoy)).toBe(JSON.stringify(agent))
 })
 

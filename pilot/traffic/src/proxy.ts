@@ -75,9 +75,7 @@ export function parseProxy(
     serviceAccount: text(metadata.SERVICE_ACCOUNT) ?? 'default',
     labels,
     clusterId: text(metadata.CLUSTER_ID) ?? 'Kubernetes',
-    metadata: Object.fromEntries(
-      Object.entries(metadata).filter((entry): entry is [string, string] => typeof entry[1] === 'string'),
-    ),
+    metadata: texts(metadata),
     virtualHostDiscovery,
     authenticated: false,
     // A gateway's routes are known beforehand.
@@ -93,8 +91,11 @@ function text(value: unknown): string | undefined {
 }
 
 function readLabels(value: unknown): Record<string, string> {
-  if (typeof value !== 'object' || value === null) return {}
-  // In one order, whoever sends them: proxies with the same labels are then the same as text.
+  return typeof value === 'object' && value !== null ? texts(value) : {}
+}
+
+/** In one order, whoever sends them: Envoy sends a map's entries in any. */
+function texts(value: object): Record<string, string> {
   return Object.fromEntries(
     Object.entries(value)
       .filter((entry): entry is [string, string] => typeof entry[1] === 'string')
