@@ -17,5 +17,7 @@ export default defineConfig({
     testTimeout: 180_000,
     hookTimeout: 180_000,
     teardownTimeout: 60_000,
+    // A mesh that is broken fails every test by its time limit: some tell as much as all.
+    bail: 8,
   },
 })

@@ -125,7 +125,10 @@ describeMesh('certificates', mesh => {
       expect((await stat(file)).mode & 0o077).toBe(0)
     }
     const kept = await Promise.all([...keys.keys()].map(publicKeyOf))
-    for (const pod of mesh().meshedPods) expect(kept).not.toContain((await certificateOf(pod)).publicKey)
+    // Gateways take no connections before something says what for.
+    const taking = mesh().meshedPods.filter(({ name }) => !/^(edge|exit)-/.test(name))
+    expect(taking.length).toBeGreaterThan(0)
+    for (const pod of taking) expect(kept).not.toContain((await certificateOf(pod)).publicKey)
   })
 
   test('the socket that serves the key is the proxy’s own', async () => {

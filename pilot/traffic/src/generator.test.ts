@@ -70,7 +70,9 @@ function meshOf(identities: readonly Proxy[], more: readonly string[] = []) {
       deletes: deletes.flatMap(text => resourcesOf(text)).map(refOf),
     }
     const after = model.apply(change)
-    return shown(generator.update(after.snapshot, after.changes))
+    const changed = generator.update(after.snapshot, after.changes)
+    for (const proxy of proxies) proxy.demands?.follow(changed)
+    return shown(changed)
   }
   return {
     generator,
@@ -463,6 +465,23 @@ describe('where all clients get what they ask for', () => {
       expect(remove(fresh)).toMatchObject({ CDS: [cluster('new')], EDS: [cluster('new')] })
       expect(caller.get(TypeUrl.endpoint, cluster('new'))).toBeUndefined()
     }
+  })
+
+  // Nobody else has the caller's scope: it is made anew when the Sidecar goes.
+  it('what a Sidecar kept from a client is announced, with its cluster, when the Sidecar goes', () => {
+    const { write, remove, ask, caller } = lazy()
+    const narrow = imports('default', ['./api.default.svc.cluster.local'])
+    ask('80/web')
+    caller.get(TypeUrl.cluster, cluster('web'))
+    write(narrow)
+    expect([...caller.names(TypeUrl.virtualHost, '80')]).toContain('80/web')
+    expect(caller.get(TypeUrl.cluster, cluster('web'))).toBeUndefined()
+    expect(remove(narrow)).toMatchObject({
+      VHDS: expect.arrayContaining([`80/${full('web')}`]),
+      CDS: expect.arrayContaining([cluster('web')]),
+    })
+    expect(caller.get(TypeUrl.cluster, cluster('web'))).toBeDefined()
+    expect([...caller.names(TypeUrl.virtualHost, '80')]).toContain(`80/${full('web')}`)
   })
 
   it('a name that was nobody’s is announced when a service takes it', () => {

@@ -119,6 +119,8 @@ export class OutboundScope {
   differencesFrom(other: OutboundScope): ScopeChanges {
     if (other.#isWhole) this.makeAll()
     if (other.#isNamed) this.makeNames()
+    // What the client asked for in vain there may be here.
+    for (const hostname of other.#absent) this.#make(hostname)
     const changes = noChanges()
     for (const part of ['clusters', 'endpoints', 'virtualHosts', 'names'] as const)
       for (const name of new Set([...other[part].made.keys(), ...this[part].made.keys()]))
