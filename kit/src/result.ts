@@ -13,8 +13,10 @@ export function err<E>(error: E): { readonly ok: false; readonly error: E } {
   return { ok: false, error }
 }
 
-/** The message of anything that was thrown, with the messages of its causes. */
+/** The message of anything that was thrown, with the messages of its causes and of the errors that it gathers. */
 export function errorMessage(thrown: unknown): string {
   if (!(thrown instanceof Error)) return String(thrown)
-  return thrown.cause === undefined ? thrown.message : `${thrown.message}: ${errorMessage(thrown.cause)}`
+  const gathered: readonly unknown[] = thrown instanceof AggregateError ? thrown.errors : []
+  const causes = thrown.cause === undefined ? gathered : [thrown.cause, ...gathered]
+  return causes.length === 0 ? thrown.message : `${thrown.message}: ${causes.map(errorMessage).join('; ')}`
 }

@@ -59,6 +59,7 @@ export class PodRunner {
   #hasNetwork = false
   #stopping = false
   #starting: Promise<Result<void, string>> = Promise.resolve(ok(undefined))
+  #projecting: Promise<void> = Promise.resolve()
   #since: string
   #ready = false
   #changed: () => void = () => undefined
@@ -99,7 +100,13 @@ export class PodRunner {
   }
 
   /** Writes the secrets a kubelet would project into the pod. */
-  async project(token: Secret, rootCert: string | undefined): Promise<void> {
+  project(token: Secret, rootCert: string | undefined): Promise<void> {
+    if (this.#stopping) return Promise.resolve()
+    this.#projecting = this.#project(token, rootCert)
+    return this.#projecting
+  }
+
+  async #project(token: Secret, rootCert: string | undefined): Promise<void> {
     const secrets = join(this.#folder, 'secrets')
     await mkdir(secrets, { recursive: true })
     await this.#place(join(secrets, 'token'), token.reveal(), 0o400)
@@ -139,6 +146,8 @@ export class PodRunner {
     this.#stopping = true
     for (const cancel of this.#cancels) cancel()
     await this.#starting
+    // Whoever asked for them is told of a failure; here it matters that nothing is written any more.
+    await Promise.allSettled([this.#projecting])
     await Promise.all([...this.#children.values()].map(child => endChild(child, STOP_PATIENCE_MS)))
     if (this.#sandbox) {
       this.#sandbox.signal('SIGKILL')
