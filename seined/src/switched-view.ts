@@ -46,10 +46,9 @@ export class SwitchedView implements ProxyConfiguration {
   #ask(type: string, names: readonly string[]): ReturnType<Demands['ask']> {
     const changed = this.#demands.ask(type, names)
     if (type !== TypeUrl.virtualHost) return changed
-    const held = new Set(this.#current.names(TypeUrl.virtualHost))
     for (const name of names) {
       const own = this.#demands.resourceName(type, name)
-      if (own !== name && held.has(own)) this.#aliases.add(name)
+      if (own !== name && this.#current.get(type, own)) this.#aliases.add(name)
     }
     return changed
   }

@@ -4,6 +4,7 @@ import { VirtualHostSchema } from '@seine/envoy/envoy/config/route/v3/route_comp
 import { describe, expect, it } from 'vitest'
 import { Demand, type Supply } from './demand.ts'
 import { encode } from './encode.ts'
+import { virtualHostName } from './host-names.ts'
 import { unknownHost } from './routes/unknown-host.ts'
 
 function host(name: string, ...clusters: string[]): EncodedResource {
@@ -37,7 +38,8 @@ function mesh() {
     tables: [80],
     virtualHost: name => hosts.get(name),
     hosts: () => [...names.values()],
-    hostOf: (_port, name) => names.get(name) ?? (names.has('*') ? '*' : undefined),
+    resourceName: name =>
+      virtualHostName(name, (_port, host) => names.get(host) ?? (names.has('*') ? '*' : undefined)),
     standingClusters: new Set(['inbound']),
   }
   return { supply, add, demand: new Demand(supply), remove }

@@ -14,8 +14,8 @@ export interface Supply {
   virtualHost(name: string): EncodedResource | undefined
   /** The hosts of a table. */
   hosts(port: number): Iterable<string>
-  /** The host that a name or an address leads to on a port; undefined for what the mesh does not know. */
-  hostOf(port: number, name: string): string | undefined
+  /** The name of the virtual host that answers to a name of the form `<table>/<Host header>`. */
+  resourceName(name: string): string
   /** Clusters that the proxy needs whatever it calls: its own ports', and those that listeners lead to. Another set once they change. */
   readonly standingClusters: ReadonlySet<string>
 }
@@ -79,8 +79,7 @@ export class Demand {
 
   /** The virtual host that answers to a name of the form `<table>/<Host header>`. */
   resourceName(name: string): string {
-    const { table, host } = parse(name)
-    return `${table}/${this.#supply.hostOf(Number(table), host) ?? host}`
+    return this.#supply.resourceName(name)
   }
 
   /** Takes note of virtual hosts that are asked for, or that the proxy holds, with their clusters, from before. */
@@ -250,18 +249,6 @@ function extended(hint: Changed, { hosts, clusters }: More): Changed {
 
 function tableOf(name: string): string {
   return name.slice(0, name.indexOf('/'))
-}
-
-/**
- * The table and the host of a name. A Host header's port is left out where it is the table's own: only then does
- * it say the same as none. Hosts are compared in lower case.
- */
-function parse(name: string): { table: string; host: string } {
-  const table = tableOf(name)
-  const authority = name.slice(table.length + 1).toLowerCase()
-  const [, host = authority, port] = /^(.*?)(?::(\d+))?$/.exec(authority) ?? []
-  const bare = port === undefined || port === table ? host : authority
-  return { table, host: bare.replace(/^\[(.+)\]$/, '$1') }
 }
 
 /** The virtual host through which a cluster that the proxy holds was reached. */

@@ -36,6 +36,7 @@ export class Egress {
   readonly sidecar: Sidecar | undefined
   readonly #ports = new Map<number, EgressListener>()
   readonly #rest: EgressListener | undefined
+  readonly #seen = new WeakMap<MeshService, readonly SeenPort[]>()
 
   constructor(sidecar: Sidecar | undefined, namespace: string) {
     this.sidecar = sidecar
@@ -69,6 +70,14 @@ export class Egress {
 
   /** The ports of a service that clients reach. */
   portsOf(service: MeshService): readonly SeenPort[] {
+    const known = this.#seen.get(service)
+    if (known) return known
+    const seen = this.#portsSeenOf(service)
+    this.#seen.set(service, seen)
+    return seen
+  }
+
+  #portsSeenOf(service: MeshService): readonly SeenPort[] {
     return service.ports.flatMap(port => {
       const listener = this.listenerOf(port.number)
       if (!listener?.imports(service)) return []

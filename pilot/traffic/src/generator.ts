@@ -113,7 +113,7 @@ export class TrafficGenerator {
       },
       virtualHost: name => resourceOf(this.snapshot, state, TypeUrl.virtualHost, name),
       hosts: port => state.scope.httpPorts.get(port) ?? [],
-      hostOf: (port, name) => state.scope.hostOf(port, name),
+      resourceName: name => state.scope.hostNames.resourceName(name),
       get standingClusters() {
         state.standingClusters ??= standingClusters(state)
         return state.standingClusters

@@ -1,7 +1,6 @@
 import type { DestinationRule, Sidecar, VirtualService } from '@seine/api'
 import type { EncodedResource } from '@seine/envoy'
 import {
-  CLUSTER_DOMAIN,
   hostCovers,
   isHttp,
   MESH_GATEWAY,
@@ -14,6 +13,7 @@ import { outboundClusters } from './clusters/outbound.ts'
 import { ruleLookup } from './destination-rules.ts'
 import { Egress } from './egress.ts'
 import { endpointAssignments } from './endpoints.ts'
+import { HostNames } from './host-names.ts'
 import { allHosts, type IndexedSnapshot } from './indexed-snapshot.ts'
 import { type ListenerTarget, listenerTargets, sameTargets } from './listeners/targets.ts'
 import { tcpRoutings } from './listeners/tcp-routing.ts'
@@ -61,6 +61,8 @@ export class OutboundScope {
   readonly names: ResourcesByName
   /** Ports with HTTP services → the hosts that are there. */
   readonly httpPorts = new Map<number, Set<string>>()
+  /** What clients mean by the names that they call. */
+  readonly hostNames: HostNames
   /** By hostname. */
   readonly targets = new Map<string, readonly ListenerTarget[]>()
   /** What is made, by host. */
@@ -86,6 +88,7 @@ export class OutboundScope {
     this.#closed = closed(this.#outside)
     this.#cache = cache
     this.#indexed = indexed
+    this.hostNames = new HostNames(key.namespace, this.httpPorts, () => this.#indexed)
     const table = (hostOf: (name: string) => string) =>
       new ResourcesByName(
         name => this.#make(hostOf(name)),
@@ -131,33 +134,6 @@ export class OutboundScope {
     return changes
   }
 
-  /**
-   * The host that clients of this scope mean by a name or an address on a port with HTTP services: itself, a
-   * short form of a service's name, a service's address, a name below a headless service's, or the longest
-   * wildcard that covers it.
-   */
-  hostOf(port: number, name: string): string | undefined {
-    const hosts = this.httpPorts.get(port)
-    if (!hosts) return undefined
-    const { addresses, snapshot } = this.#indexed
-    const holder = addresses.get(name)?.find(one => hosts.has(one))
-    if (holder !== undefined) return hosts.has(name) ? name : holder
-    const own = this.#written(hosts, name)
-    if (own !== undefined) return own
-    for (let dot = name.indexOf('.'); dot >= 0; dot = name.indexOf('.', dot + 1)) {
-      const above = this.#written(hosts, name.slice(dot + 1))
-      if (above !== undefined && snapshot.services.get(above)?.headless) return above
-    }
-    return longestWildcard(hosts, name)
-  }
-
-  /** The host of which a name is the full or a short form. */
-  #written(hosts: ReadonlySet<string>, name: string): string | undefined {
-    const { namespace } = this.key
-    const forms = [`.${namespace}.svc.${CLUSTER_DOMAIN}`, `.svc.${CLUSTER_DOMAIN}`, `.${CLUSTER_DOMAIN}`]
-    return [name, ...forms.map(rest => name + rest)].find(form => hosts.has(form))
-  }
-
   /** What happens to connections that nothing in the mesh is there for; on a port of its own where one is given. */
   outside(port?: number): Outside {
     const bound = port !== undefined && this.egress.listenerOf(port)?.place.bound
@@ -176,7 +152,9 @@ export class OutboundScope {
       changes.listeners = true
       for (const port of this.httpPorts.keys()) changes.tables.add(String(port))
     }
-    for (const hostname of hostnames) this.#refreshHost(before, hostname, changes)
+    const ports = [...hostnames].map(hostname => [hostname, this.#notePorts(before, hostname)] as const)
+    this.hostNames.forget()
+    for (const [hostname, portChanges] of ports) this.#refreshHost(before, hostname, portChanges, changes)
     return changes
   }
 
@@ -193,15 +171,15 @@ export class OutboundScope {
     return table
   }
 
-  #refreshHost(before: IndexedSnapshot, hostname: string, changes: ScopeChanges): void {
-    const ports = this.#notePorts(before, hostname)
+  #refreshHost(before: IndexedSnapshot, hostname: string, ports: PortChanges, changes: ScopeChanges): void {
     if (ports.areListenedTo) changes.listeners = true
     for (const port of ports.touched) this.#routeTables.delete(port)
     const isOther =
       before.snapshot.services.get(hostname) !== this.#indexed.snapshot.services.get(hostname) ||
       ports.areOthers
     const old = this.#made.get(hostname)
-    if (old || this.#isWhole || this.#absent.delete(hostname)) {
+    const wasAbsent = this.#absent.delete(hostname)
+    if (old || this.#isWhole || wasAbsent) {
       this.#made.delete(hostname)
       this.#make(hostname, old, changes)
     } else if (isOther) {
@@ -243,7 +221,7 @@ export class OutboundScope {
 
   /** Makes what belongs to a host, unless it is made; in the place of `old`, where there is that. */
   #make(hostname: string, old = NOTHING, changes?: ScopeChanges): void {
-    if (this.#made.has(hostname)) return
+    if (this.#made.has(hostname) || this.#absent.has(hostname)) return
     const made = this.#build(this.#indexed, hostname)
     if (made) this.#made.set(hostname, made)
     else this.#noteAbsent(hostname)
@@ -317,10 +295,10 @@ export class OutboundScope {
 
   /** Whether a short name or an address leads to the host on a port, and not to another one. */
   #owns(indexed: IndexedSnapshot, hostname: string, name: string, port: number): boolean {
-    if (this.#httpPortsOf(indexed, name).includes(port)) return false
+    const hosts = this.httpPorts.get(port)
+    if (hosts?.has(name)) return false
     const holders = indexed.addresses.get(name)
-    if (!holders) return true
-    return holders.find(holder => this.#httpPortsOf(indexed, holder).includes(port)) === hostname
+    return !holders || holders.find(holder => hosts?.has(holder)) === hostname
   }
 
   #build(indexed: IndexedSnapshot, hostname: string): HostResources | undefined {
@@ -428,15 +406,6 @@ export class OutboundScope {
 /** Clusters that carry their endpoints depend on them; the others get them by EDS. */
 function staticEndpoints(service: MeshService, endpoints: ServiceEndpoints): ServiceEndpoints | undefined {
   return service.resolution === 'static' ? undefined : endpoints
-}
-
-/** The longest wildcard of some hosts that covers a name. */
-function longestWildcard(hosts: ReadonlySet<string>, name: string): string | undefined {
-  for (let dot = name.indexOf('.'); dot >= 0; dot = name.indexOf('.', dot + 1)) {
-    const wildcard = `*${name.slice(dot)}`
-    if (hosts.has(wildcard)) return wildcard
-  }
-  return hosts.has('*') ? '*' : undefined
 }
 
 interface HostResources {
