@@ -38,7 +38,9 @@ type Size = Omit<Plan, 'kinds'>
 export interface SizeFigures extends Omit<Plan, 'kinds'> {
   readonly first: FirstConfiguration
   readonly changes: Readonly<Partial<Record<MeasuredKind, ChangeFigures>>>
-  readonly storm?: StormFigures
+  /** With the control plane's peak memory up to its end. */
+  readonly storm?: StormFigures & { readonly peakRssMb: number }
+  /** The control plane's peak memory up to the last of the lone changes. */
   readonly peakRssMb: number
 }
 
@@ -74,11 +76,11 @@ export async function measure(
         await figuresOf(server, fleet, rounds.slice(0, settings.warmUp))
         Object.assign(changes, await figuresOf(server, fleet, rounds.slice(settings.warmUp)))
       }
-      if (kinds.includes('storm')) progress(`${settings.storm.perSecond} changes/s`)
-      const storm = kinds.includes('storm')
-        ? { storm: await measureStorm(server, fleet, mesh, size.services, settings.storm) }
-        : {}
-      return { ...size, first, changes, ...storm, peakRssMb: Math.round((await server.usage()).peakRssMb) }
+      const peakRssMb = await peakOf(server)
+      if (!kinds.includes('storm')) return { ...size, first, changes, peakRssMb }
+      progress(`${settings.storm.perSecond} changes/s`)
+      const storm = await measureStorm(server, fleet, mesh, size.services, settings.storm)
+      return { ...size, first, changes, peakRssMb, storm: { ...storm, peakRssMb: await peakOf(server) } }
     } finally {
       fleet.close()
       await server.close()
@@ -86,6 +88,10 @@ export async function measure(
   } finally {
     await rm(folder, { recursive: true, force: true })
   }
+}
+
+async function peakOf(server: ControlPlane): Promise<number> {
+  return Math.round((await server.usage()).peakRssMb)
 }
 
 async function firstConfiguration(

@@ -78,7 +78,7 @@ export function table(figures: SizeFigures): string {
       .join('  '),
   )
   return [
-    `${figures.services} services, ${figures.proxies} sidecars, ${figures.sidecars}; peak memory ${peakRssMb} MB`,
+    `${figures.services} services, ${figures.proxies} sidecars, ${figures.sidecars}; peak memory ${peakRssMb} MB${storm ? `, ${storm.peakRssMb} MB with the storm` : ''}`,
     ...lines,
   ].join('\n')
 }

@@ -28,7 +28,7 @@ export interface Settings {
   readonly profile: string | undefined
 }
 
-/** What is measured without flags: the peer's size in each way, one smaller and one larger, in about seven minutes. */
+/** What is measured without flags: the peer's size in each way, one smaller and one larger, in about six minutes. */
 const DEFAULT_PLANS: readonly Plan[] = [
   { services: 100, proxies: 10, sidecars: 'on-demand', kinds: CHANGE_KINDS },
   { services: 1000, proxies: 100, sidecars: 'on-demand', kinds: KINDS },
@@ -52,7 +52,7 @@ export const USAGE = `npm run bench:xds -- [flags]
   --pods              endpoints are pods with sidecars; without it they are bare addresses
   --json <file>       write the figures there; without it they go to standard output
   --profile <folder>  write a CPU profile of the control plane there
-Without --services, --proxies, --sidecars and --kinds, in about seven minutes:
+Without --services, --proxies, --sidecars and --kinds, in about six minutes:
 ${DEFAULT_PLANS.map(
   ({ services, proxies, sidecars, kinds }) =>
     `  ${services} services × ${proxies} sidecars, ${sidecars}: ${kinds.join(', ')}`,
