@@ -28,6 +28,9 @@ export interface SeenPort {
 const CAPTURED: Place = { address: undefined, bound: false }
 const LOOPBACK = '127.0.0.1'
 
+/** The ports of services as clients see them for whom no Sidecar says anything. */
+const unrestricted = new WeakMap<MeshService, readonly SeenPort[]>()
+
 /**
  * What clients may call, as their Sidecar says: services and routes are imported by listeners, some of which
  * are for one port, and the last for all the rest. Without a Sidecar, or one without `egress`, everything is.
@@ -36,10 +39,11 @@ export class Egress {
   readonly sidecar: Sidecar | undefined
   readonly #ports = new Map<number, EgressListener>()
   readonly #rest: EgressListener | undefined
-  readonly #seen = new WeakMap<MeshService, readonly SeenPort[]>()
+  readonly #seen: WeakMap<MeshService, readonly SeenPort[]>
 
   constructor(sidecar: Sidecar | undefined, namespace: string) {
     this.sidecar = sidecar
+    this.#seen = this.restricts ? new WeakMap() : unrestricted
     const listeners = (sidecar?.spec.egress ?? []).map(
       (listener, index) => new EgressListener(listener, namespace, index),
     )

@@ -33,11 +33,12 @@ export function listenerTargets(
   ports: readonly SeenPort[],
   endpoints: ServiceEndpoints,
   routingsOf: (port: ServicePort) => TcpRoutings,
-): ListenerTarget[] {
+): readonly ListenerTarget[] {
+  if (!ports.some(isTarget)) return NONE
   const { hostname, name, namespace } = service
   return (
     ports
-      .filter(({ protocol }) => protocol === 'auto' || !isHttp(protocol))
+      .filter(isTarget)
       .map(({ port, protocol, place }) => {
         const { matched, rest } = routingsOf(port)
         const own =
@@ -75,9 +76,15 @@ export function listenerTargets(
   )
 }
 
+const NONE: readonly ListenerTarget[] = []
+
+function isTarget({ protocol }: SeenPort): boolean {
+  return protocol === 'auto' || !isHttp(protocol)
+}
+
 /** Whether two lists of targets lead to the same listeners. */
 export function sameTargets(a: readonly ListenerTarget[], b: readonly ListenerTarget[]): boolean {
-  return JSON.stringify(a) === JSON.stringify(b)
+  return a === b || (a.length === b.length && JSON.stringify(a) === JSON.stringify(b))
 }
 
 /** What the listeners of a target came from. */
