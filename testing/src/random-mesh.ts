@@ -2,6 +2,7 @@ import { keyOf, type MeshResource, parseObject, refOf } from '@seine/api'
 import type { ResourceChange } from '@seine/model'
 import fc from 'fast-check'
 import { randomEnvoyFilter } from './random-envoy-filter.ts'
+import { randomBoundVirtualService, randomGateway } from './random-gateway.ts'
 import { gatewayApiBase, gatewayApiKinds } from './random-gateway-api.ts'
 import { randomDestinationRule, randomVirtualService } from './random-routing.ts'
 import { randomSidecar } from './random-sidecar.ts'
@@ -337,18 +338,41 @@ const meshConfig = pick(MESH_TEXTS).map(mesh => ({
   data: { mesh },
 }))
 
+const mostlyA = fc.oneof(
+  { arbitrary: fc.constant('a'), weight: 3 },
+  { arbitrary: pick(namespaces), weight: 1 },
+)
+
 /** Objects of the Gateway API, most of them in the namespace of what they refer to. */
 const gatewayApiObject = fc.oneof(
   ...gatewayApiKinds.map(([kind, names, spec, weight]) => ({
-    arbitrary: object(
-      'gateway.networking.k8s.io/v1',
-      kind,
-      names,
-      fc.record({ spec }),
-      fc.oneof({ arbitrary: fc.constant('a'), weight: 3 }, { arbitrary: pick(namespaces), weight: 1 }),
-    ),
+    arbitrary: object('gateway.networking.k8s.io/v1', kind, names, fc.record({ spec }), mostlyA),
     weight,
   })),
+)
+
+/** Istio's Gateways and what is bound to them, most of them in the namespace of what they refer to. */
+const edgeObject = fc.oneof(
+  {
+    arbitrary: object(
+      'networking.istio.io/v1',
+      'Gateway',
+      ['edge', 'other'],
+      fc.record({ spec: randomGateway }),
+      mostlyA,
+    ),
+    weight: 2,
+  },
+  {
+    arbitrary: object(
+      'networking.istio.io/v1',
+      'VirtualService',
+      ['bound', 'also'],
+      fc.record({ spec: randomBoundVirtualService }),
+      mostlyA,
+    ),
+    weight: 3,
+  },
 )
 
 /** Objects of every kind, whether or not the API takes them. */
@@ -379,6 +403,7 @@ export const randomObject: fc.Arbitrary<object> = fc.oneof(
   { arbitrary: peerAuthentication, weight: 2 },
   { arbitrary: authorizationPolicy, weight: 2 },
   { arbitrary: gatewayApiObject, weight: 8 },
+  { arbitrary: edgeObject, weight: 3 },
   { arbitrary: namespace, weight: 1 },
   { arbitrary: node, weight: 1 },
   { arbitrary: meshConfig, weight: 1 },
@@ -396,6 +421,13 @@ export function randomGatewayApiResources(size: { min: number; max: number }): f
     .map(objects => resourcesAmong([...gatewayApiBase, ...objects]))
 }
 
+/** The same of Istio's Gateways and of what is bound to them, with what they refer to. */
+export function randomEdgeResources(size: { min: number; max: number }): fc.Arbitrary<MeshResource[]> {
+  return fc
+    .array(edgeObject, { minLength: size.min, maxLength: size.max })
+    .map(objects => resourcesAmong([...gatewayApiBase, ...objects]))
+}
+
 function resourcesAmong(objects: readonly object[]): MeshResource[] {
   return [...new Map(objects.flatMap(accepted).map(one => [keyOf(refOf(one)), one])).values()]
 }
@@ -407,10 +439,16 @@ export function randomChanges(length: number): fc.Arbitrary<ResourceChange[]> {
 
 /** The same of objects of the Gateway API, after a change that brings what they refer to; some of that goes, too. */
 export function randomGatewayApiChanges(length: number): fc.Arbitrary<ResourceChange[]> {
-  const one = fc.oneof(
-    { arbitrary: gatewayApiObject, weight: 5 },
-    { arbitrary: pick(gatewayApiBase), weight: 1 },
-  )
+  return changesAfterBase(gatewayApiObject, length)
+}
+
+/** The same of Istio's Gateways and of what is bound to them. */
+export function randomEdgeChanges(length: number): fc.Arbitrary<ResourceChange[]> {
+  return changesAfterBase(edgeObject, length)
+}
+
+function changesAfterBase(object: fc.Arbitrary<object>, length: number): fc.Arbitrary<ResourceChange[]> {
+  const one = fc.oneof({ arbitrary: object, weight: 5 }, { arbitrary: pick(gatewayApiBase), weight: 1 })
   const first: ResourceChange = { upserts: resourcesAmong(gatewayApiBase), deletes: [] }
   return fc.array(changeOf(one), { minLength: 1, maxLength: length }).map(changes => [first, ...changes])
 }

@@ -1,6 +1,16 @@
+import { refOf } from '@seine/api'
 import { TypeUrl } from '@seine/envoy'
 import { MeshModel, type MeshSnapshot, type ResourceChange } from '@seine/model'
-import { mixerPlugins, randomChanges, randomGatewayApiChanges, router, sidecar } from '@seine/testing/unit'
+import {
+  mixerPlugins,
+  randomChanges,
+  randomEdgeChanges,
+  randomGatewayApiChanges,
+  resourcesOf,
+  router,
+  serviceYaml,
+  sidecar,
+} from '@seine/testing/unit'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { ChangedNames } from './changed-names.ts'
@@ -106,6 +116,17 @@ describe('an update', () => {
 
   it('does so for objects of the Gateway API', () => {
     fc.assert(fc.property(randomGatewayApiChanges(10), follow), { numRuns: RUNS })
+  }, 600_000)
+
+  it('does so for a service that comes, goes and comes again, with a change of nothing between', () => {
+    const upserts = resourcesOf(serviceYaml('web', { namespace: 'b' }))
+    const comes: ResourceChange = { upserts, deletes: [] }
+    const goes: ResourceChange = { upserts: [], deletes: upserts.map(refOf) }
+    follow([comes, goes, { upserts: [], deletes: [] }, comes, goes])
+  })
+
+  it("does so for Istio's Gateways and what is bound to them", () => {
+    fc.assert(fc.property(randomEdgeChanges(10), follow), { numRuns: RUNS })
   }, 600_000)
 })
 

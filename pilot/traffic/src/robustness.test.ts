@@ -3,6 +3,7 @@ import { MeshModel, type MeshSnapshot } from '@seine/model'
 import {
   conflictsIn,
   envoyAccepts,
+  randomEdgeResources,
   randomGatewayApiResources,
   randomLabels,
   randomResources,
@@ -21,6 +22,7 @@ const meshes = fc.record({
   resources: fc.oneof(
     { arbitrary: randomResources({ min: 1, max: 30 }), weight: 2 },
     { arbitrary: randomGatewayApiResources({ min: 1, max: 15 }), weight: 1 },
+    { arbitrary: randomEdgeResources({ min: 1, max: 15 }), weight: 1 },
   ),
   labels: randomLabels,
 })
