@@ -14,10 +14,12 @@ import { TestAuthority } from '../test/authority.ts'
 import { type AdsCall, type ControlPlane, startControlPlane, tokenOf } from '../test/control-plane.ts'
 import { testSettings } from '../test/settings.ts'
 import { Agent } from './agent.ts'
+import type { BootstrapPatch } from './bootstrap-patches.ts'
 import { adminCall } from './envoy-process.ts'
 import type { AgentPorts } from './settings.ts'
 
 const NAME_TABLE = 'type.googleapis.com/seine.nds.v1.NameTable'
+const BOOTSTRAP_PATCHES = 'type.googleapis.com/seine.bootstrap.v1.Patches'
 let authority: TestAuthority
 let folder: string
 let ports: AgentPorts
@@ -25,6 +27,8 @@ let pilot: ControlPlane
 let agent: Agent
 /** Who asked for what: `<type> <token>`. */
 let asked: Set<string>
+/** What pilot changes in the bootstrap. */
+let patches: readonly BootstrapPatch[]
 
 beforeAll(async () => {
   authority = await TestAuthority.create()
@@ -33,6 +37,7 @@ beforeAll(async () => {
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'seine-agent-'))
   asked = new Set()
+  patches = []
   await writeFile(join(folder, 'token'), 'token-of-reviews\n')
   await writeFile(join(folder, 'root-cert.pem'), authority.rootPem)
   ports = await freePorts()
@@ -96,17 +101,18 @@ function serveNothing(call: AdsCall): void {
     const { typeUrl, responseNonce } = fromBinary(DeltaDiscoveryRequestSchema, message)
     asked.add(`${typeUrl.split('.').at(-1)} ${tokenOf(call)}`)
     if (responseNonce !== '') return
+    const resource = (name: string, content: object) => ({
+      name,
+      version: '1',
+      resource: { typeUrl, value: new TextEncoder().encode(JSON.stringify(content)) },
+    })
     const entry = { ips: ['10.96.0.7'], aliases: ['ratings'] }
     const resources =
       typeUrl === NAME_TABLE
-        ? [
-            {
-              name: 'ratings.default.svc.cluster.local',
-              version: '1',
-              resource: { typeUrl, value: new TextEncoder().encode(JSON.stringify(entry)) },
-            },
-          ]
-        : []
+        ? [resource('ratings.default.svc.cluster.local', entry)]
+        : typeUrl === BOOTSTRAP_PATCHES
+          ? [resource('patches', { patches })]
+          : []
     const response = create(DeltaDiscoveryResponseSchema, { typeUrl, nonce: '1', resources })
     call.write(Buffer.from(toBinary(DeltaDiscoveryResponseSchema, response)))
   })
@@ -127,6 +133,7 @@ describe('the agent', () => {
       'Cluster token-of-reviews',
       'Listener token-of-reviews',
       'NameTable token-of-reviews',
+      'Patches token-of-reviews',
       'csr token-of-reviews',
     ])
     const run = join(folder, 'run')
@@ -156,6 +163,32 @@ describe('the agent', () => {
     expect(await ready()).toEqual([200, 'ready'])
     pilot = await startPilot(pilot.port)
     await eventually(async () => expect(await connected()).toBe('1'), { everyMs: 20 })
+  })
+
+  it('starts Envoy with what pilot changes in its bootstrap', async () => {
+    patches = [{ operation: 'MERGE', value: { statsFlushInterval: '7s' } }]
+    await agent.start()
+    await eventually(async () => expect(await ready()).toEqual([200, 'ready']), { everyMs: 20 })
+    const dump = await adminCall(ports.admin, 'GET', '/config_dump?mask=bootstrap.stats_flush_interval')
+    expect(dump.body).toContain('"stats_flush_interval": "7s"')
+  })
+
+  it('starts Envoy without changes that it refuses', async () => {
+    patches = [{ operation: 'MERGE', value: { statsFlushInterval: '-7s' } }]
+    await agent.start()
+    await eventually(async () => expect(await ready()).toEqual([200, 'ready']), { everyMs: 20 })
+    const dump = await adminCall(ports.admin, 'GET', '/config_dump?mask=bootstrap.stats_flush_interval')
+    expect(dump.body).toContain('"stats_flush_interval": "2s"')
+  })
+
+  it('waits for pilot to start Envoy', async () => {
+    const { port } = pilot
+    pilot.stop()
+    await agent.start()
+    await eventually(async () => expect(await ready()).toEqual([503, expect.any(String)]), { everyMs: 20 })
+    await expect(adminCall(ports.admin, 'GET', '/ready')).rejects.toMatchObject({ code: 'ECONNREFUSED' })
+    pilot = await startPilot(port)
+    await eventually(async () => expect(await ready()).toEqual([200, 'ready']), { everyMs: 20 })
   })
 
   it('says what it waits for', async () => {
@@ -188,16 +221,12 @@ describe('the agent', () => {
       },
     })
     await agent.start()
-    // Envoy's stream to the other was refused by then.
     await eventually(
-      async () => {
-        const stats = await adminCall(ports.admin, 'GET', '/stats?filter=cluster.xds-grpc.upstream_rq_total')
-        expect(Number(/: (\d+)/.exec(stats.body)?.[1])).toBeGreaterThan(1)
-      },
+      async () =>
+        expect(await ready()).toEqual([503, expect.stringMatching(/^no certificate yet: .*certificate/)]),
       { everyMs: 20 },
     )
     expect([...asked]).toEqual([])
-    expect(await ready()).toEqual([503, expect.stringMatching(/^no certificate yet: .*certificate/)])
   })
 
   it('takes the place of a socket that an agent before it left', async () => {

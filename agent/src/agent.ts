@@ -2,12 +2,13 @@ import { chmod, mkdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Client, Server, ServerCredentials } from '@grpc/grpc-js'
 import { ensureEnvoy } from '@seine/envoy-binary'
-import { type Clock, createMetrics, Gauge, type Logger, type Registry } from '@seine/kit'
+import { type Clock, createMetrics, errorMessage, Gauge, type Logger, type Registry } from '@seine/kit'
 import { bootstrap, socketPath } from './bootstrap.ts'
+import { type BootstrapPatch, BootstrapPatches, withPatches } from './bootstrap-patches.ts'
 import { CertificateKeeper } from './certificate-keeper.ts'
 import { readResolvers } from './dns-forward.ts'
 import { DnsServer } from './dns-server.ts'
-import { EnvoyProcess } from './envoy-process.ts'
+import { EnvoyProcess, refusal } from './envoy-process.ts'
 import { NameTable } from './name-table.ts'
 import { addSecretService } from './sds-service.ts'
 import type { AgentSettings } from './settings.ts'
@@ -29,6 +30,9 @@ export class Agent {
   readonly #names = new NameTable()
   readonly #closers: (() => void | Promise<void>)[] = []
   #envoy: EnvoyProcess | undefined
+  #patches: BootstrapPatches | undefined
+  /** Ends when Envoy has been started, which waits for pilot. */
+  #starting: Promise<void> | undefined
   #keeper: CertificateKeeper | undefined
   #stopping = false
   #server: Server | undefined
@@ -37,7 +41,7 @@ export class Agent {
     this.#options = options
   }
 
-  /** Starts everything. Rejects when a port is taken or Envoy can't be found; waits for neither control plane nor readiness. */
+  /** Starts everything. Rejects when a port is taken or Envoy can't be found; waits for neither the control plane, without which Envoy is not started, nor readiness. */
   async start(): Promise<void> {
     const { settings, clock, logger, random } = this.#options
     await mkdir(settings.runDir, { recursive: true, mode: 0o700 })
@@ -81,7 +85,11 @@ export class Agent {
       () => this.#names.close(),
       () => keeper.close(),
     )
-    await this.#startEnvoy(metrics)
+    const path = await this.#envoyPath()
+    this.#patches = new BootstrapPatches({ settings, client: xds, authorize, clock, logger })
+    this.#starting = this.#startEnvoy(path, this.#patches, metrics).catch(failure =>
+      logger.fatal({ reason: errorMessage(failure) }, 'envoy can not be started'),
+    )
   }
 
   /** What readiness still waits for, or undefined. */
@@ -91,12 +99,15 @@ export class Agent {
     if (!keeper?.current)
       return keeper?.failure ? `no certificate yet: ${keeper.failure}` : 'no certificate yet'
     if (!this.#names.loaded) return 'no name table yet'
-    return (await this.#envoy?.live()) ? undefined : 'envoy is not live yet'
+    if (!this.#envoy) return 'the control plane has not said yet how envoy is to start'
+    return (await this.#envoy.live()) ? undefined : 'envoy is not live yet'
   }
 
   /** Drains and ends Envoy, then everything else. */
   async stop(): Promise<void> {
     this.#stopping = true
+    this.#patches?.close()
+    await this.#starting
     await this.#envoy?.stop()
     for (const close of this.#closers) await close()
     this.#server?.forceShutdown()
@@ -127,19 +138,22 @@ export class Agent {
     this.#server = server
   }
 
-  async #startEnvoy(metrics: Registry): Promise<void> {
+  /** Where Envoy is; rejects when it is nowhere. */
+  async #envoyPath(): Promise<string> {
+    const { settings, logger } = this.#options
+    if (settings.envoyPath) return settings.envoyPath
+    const found = await ensureEnvoy(step => logger.info(step))
+    if (!found.ok) throw new Error(found.error.message)
+    return found.value.path
+  }
+
+  async #startEnvoy(path: string, patches: BootstrapPatches, metrics: Registry): Promise<void> {
     const { settings, clock, logger } = this.#options
-    const bootstrapFile = join(settings.runDir, 'bootstrap.json')
-    await writeFile(bootstrapFile, JSON.stringify(bootstrap(settings), null, 2))
-    let path = settings.envoyPath
-    if (!path) {
-      const found = await ensureEnvoy(step => logger.info(step))
-      if (!found.ok) throw new Error(found.error.message)
-      path = found.value.path
-    }
+    const changes = await patches.read()
+    if (!changes) return
     this.#envoy = new EnvoyProcess({
       path,
-      bootstrapFile,
+      bootstrapFile: await this.#writeBootstrap(path, changes),
       concurrency: settings.concurrency,
       adminPort: settings.ports.admin,
       drainMs: settings.drainMs,
@@ -148,5 +162,28 @@ export class Agent {
       metrics,
     })
     this.#envoy.start()
+  }
+
+  /** Writes the bootstrap. Where patches make one of it that Envoy refuses, it starts without them. @returns its path. */
+  async #writeBootstrap(path: string, patches: readonly BootstrapPatch[]): Promise<string> {
+    const { settings, logger } = this.#options
+    const file = join(settings.runDir, 'bootstrap.json')
+    const own = bootstrap(settings)
+    if (patches.length > 0) {
+      const objection = await withPatches(own, patches).then(
+        async patched => {
+          await writeFile(file, JSON.stringify(patched, null, 2))
+          return refusal(path, file)
+        },
+        (failure: unknown) => errorMessage(failure),
+      )
+      if (objection === undefined) return file
+      logger.error(
+        { reason: objection },
+        'envoy refuses the patched bootstrap: it starts without the patches',
+      )
+    }
+    await writeFile(file, JSON.stringify(own, null, 2))
+    return file
   }
 }

@@ -9,6 +9,7 @@ import { goldenText } from '@seine/testing/unit'
 import { describe, expect, it } from 'vitest'
 import { testSettings } from '../test/settings.ts'
 import { bootstrap } from './bootstrap.ts'
+import { withPatches } from './bootstrap-patches.ts'
 
 const GOLDEN = fileURLToPath(new URL('../testdata/bootstrap.json', import.meta.url))
 
@@ -55,6 +56,21 @@ describe('bootstrap', () => {
     const text = JSON.stringify(bootstrap(testSettings()))
     expect(text).not.toMatch(/PRIVATE KEY|Bearer|token/i)
     expect(text).toContain('sidecar~10.0.0.7~reviews-v1-abc.default~default.svc.cluster.local')
+  })
+
+  it('takes patches, one after another', async () => {
+    const patched = (await withPatches(bootstrap(testSettings()), [
+      { operation: 'MERGE', value: { stats_config: { stats_tags: [{ tag_name: 'a', regex: '(a)' }] } } },
+      { operation: 'MERGE', value: { stats_config: { stats_tags: [{ tag_name: 'b', regex: '(b)' }] } } },
+      {
+        operation: 'MERGE_AND_REPLACE_LIST',
+        value: { stats_config: { histogram_bucket_settings: [{ match: { prefix: 'own' }, buckets: [1] }] } },
+      },
+    ])) as { statsConfig: { statsTags: { tagName: string }[]; histogramBucketSettings: object[] } }
+    expect(patched.statsConfig.statsTags.map(({ tagName }) => tagName)).toEqual(['a', 'b'])
+    expect(patched.statsConfig.histogramBucketSettings).toEqual([{ match: { prefix: 'own' }, buckets: [1] }])
+    expect(patched).toHaveProperty('staticResources.clusters')
+    expect(await objection(patched)).toBe('')
   })
 
   it('is judged by Envoy, which says what it does not take', async () => {

@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from 'node:child_process'
+import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { request } from 'node:http'
 import { createInterface } from 'node:readline'
 import { type Clock, Counter, type Logger, type Registry } from '@seine/kit'
@@ -9,6 +9,7 @@ const LONGEST_PAUSE_MS = 10_000
 const STEADY_MS = 30_000
 const KEPT_LINES = 5
 const KILL_AFTER_MS = 3000
+const VALIDATION_MS = 30_000
 /**
  * How long connections of a replaced filter chain live on, Istio's. They are told to go away with their next
  * response: until a connection ends, the policy holds that it was opened under.
@@ -114,6 +115,27 @@ export class EnvoyProcess {
     await closed
     cancel()
   }
+}
+
+/** Why Envoy would not start with a bootstrap; undefined where it would. */
+export function refusal(path: string, bootstrapFile: string): Promise<string | undefined> {
+  const options = [
+    '--mode',
+    'validate',
+    '--concurrency',
+    '1',
+    '-l',
+    'error',
+    '--log-format',
+    '%v',
+    '-c',
+    bootstrapFile,
+  ]
+  return new Promise(resolve =>
+    execFile(path, options, { timeout: VALIDATION_MS }, (failure, _, stderr) =>
+      resolve(failure ? stderr.trim() || failure.message : undefined),
+    ),
+  )
 }
 
 /** Calls Envoy's admin interface on loopback. */

@@ -7,11 +7,10 @@ import {
 } from '@seine/envoy/envoy/service/discovery/v3/discovery'
 import { type Clock, errorMessage, type Logger } from '@seine/kit'
 import { type AgentSettings, nodeId, nodeMetadata } from './settings.ts'
-import { same } from './upstream.ts'
+import { DELTA_ADS, same } from './upstream.ts'
 
 /** The type of pilot's names: one resource for each host, its bytes JSON. */
 const TYPE = 'type.googleapis.com/seine.nds.v1.NameTable'
-const METHOD = '/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources'
 const RETRY_MS = 1000
 /** `INVALID_ARGUMENT` of google.rpc.Code. */
 const INVALID = 3
@@ -63,7 +62,7 @@ export class NameTable {
     options.authorize().then(
       metadata => {
         if (this.#closed) return
-        const stream = options.client.makeBidiStreamRequest(METHOD, same, same, metadata)
+        const stream = options.client.makeBidiStreamRequest(DELTA_ADS, same, same, metadata)
         this.#open(stream, options.settings, options.logger, again)
       },
       failure => again(errorMessage(failure)),

@@ -1,4 +1,4 @@
-import { err, ok, type Result } from '@seine/kit'
+import { err, ok, PROXY_VERSION, type Result } from '@seine/kit'
 
 /** What the agent is told about its workload and the mesh, by the environment that the injector writes. */
 export interface AgentSettings {
@@ -151,7 +151,7 @@ export function nodeMetadata(
     INSTANCE_IPS: settings.ip,
     CLUSTER_ID: settings.clusterId,
     MESH_ID: settings.trustDomain,
-    ISTIO_VERSION: '1.31-seine',
+    ISTIO_VERSION: PROXY_VERSION,
     // The Envoy beside this agent can ask for virtual hosts with the first request to them.
     ON_DEMAND: 'true',
     LABELS: settings.labels,

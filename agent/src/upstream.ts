@@ -27,6 +27,9 @@ export async function bearer(tokenFile: string): Promise<Metadata> {
   return metadata
 }
 
+/** The delta protocol of ADS. */
+export const DELTA_ADS = '/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources'
+
 /** Messages are passed on as bytes. */
 export function same(value: Buffer): Buffer {
   return value

@@ -48,7 +48,9 @@ describe('the cases in testdata', () => {
     expect(analyzeObjects(objects).map(lineOf)).toEqual(expected)
   })
 
-  it.each(Object.keys(codes))('have one with %s, and one without', code => {
+  // It takes proxies to find what a patch matches: seinectl's tests do.
+  const ofAnalysis = Object.keys(codes).filter(code => code !== 'patch-unused')
+  it.each(ofAnalysis)('have one with %s, and one without', code => {
     const about = cases.filter(one => one.code === code)
     const isFound = ({ expected }: (typeof about)[number]) =>
       expected.some(line => line.startsWith(`${code} `))

@@ -11,8 +11,9 @@ export interface CodeDefinition {
 }
 
 /**
- * The codes that Istio publishes, as far as they make sense outside of Istio's own installation. The levels are
- * Istio's, so that gates in people's pipelines keep working. What is not here: IST0001 (a fault of the tool),
+ * The codes that Istio publishes, as far as they make sense outside of Istio's own installation, and one of ours
+ * (`patch-unused`, which translation reports). The levels are Istio's, so that gates in people's pipelines keep
+ * working. What is not here: IST0001 (a fault of the tool),
  * IST0136 (alpha annotations, which Istio does not run by default), IST0141, IST0142, IST0156, IST0158, IST0163,
  * IST0164, IST0168, IST0169, IST0172 and IST0175 (Istio's own control plane), IST0143 (needs to look into
  * running pods) and IST0170 (needs several clusters).
@@ -312,6 +313,12 @@ export const codes = {
     template:
       'the ServiceEntries {names} give port {port} of {host} different protocols ({protocols}): only one is used',
     explains: 'A port of a host has one protocol. Let the ServiceEntries agree on it.',
+  },
+  'patch-unused': {
+    level: 'Warning',
+    template: 'the patch has no effect: no {applyTo} of the proxies it is for is matched',
+    explains:
+      'Some proxies get the patch of an EnvoyFilter, and in none of them is what it looks for. `seinectl render` shows the names that can be matched. Found where proxies are known: in a running mesh, or where files hold workloads.',
   },
 } as const satisfies Readonly<Record<string, CodeDefinition>>
 

@@ -131,6 +131,7 @@ const ENUMERATIONS = [
   ['MERGE', 'ADD', 'REMOVE', 'INSERT_BEFORE', 'INSERT_AFTER', 'INSERT_FIRST', 'REPLACE'],
   ['LISTENER', 'LISTENER_FILTER', 'FILTER_CHAIN', 'HTTP_FILTER', 'NETWORK_FILTER'],
   ['SIDECAR_INBOUND', 'SIDECAR_OUTBOUND', 'GATEWAY'],
+  ['AUTHN', 'AUTHZ', 'STATS'],
   ['TEXT', 'JSON'],
   ['NOT_FOUND', 'ABORTED'],
   ['Exact', 'RegularExpression', 'PathPrefix'],
@@ -229,6 +230,7 @@ const NEVER_VALID = new Set([
   'Sidecar egress.*.port.targetPort',
   'Sidecar ingress.*.port.targetPort',
   'Sidecar ingress.*.tls.httpsRedirect',
+  'EnvoyFilter targetRefs.*.namespace',
   'Sidecar ingress.*.tls.credentialName',
   'Sidecar ingress.*.tls.credentialNames.*',
   'Sidecar ingress.*.tls.subjectAltNames.*',
@@ -243,7 +245,8 @@ const ONE_VALUE = new Set([
   'DestinationRule trafficPolicy.loadBalancer.consistentHash.useSourceIp', // true
   'DestinationRule trafficPolicy.loadBalancer.localityLbSetting.distribute.*.to.*', // they add up to 100
   'ConfigMap localityLbSetting.distribute.*.to.*', // the same
-  'EnvoyFilter configPatches.*.patch.filterClass', // UNSPECIFIED
+  'EnvoyFilter targetRefs.*.group', // gateway.networking.k8s.io
+  'EnvoyFilter targetRefs.*.kind', // Gateway
 ])
 
 /** What only the tables of gateways are matched by: `patches/routes.test.ts` shows it. */

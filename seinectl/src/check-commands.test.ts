@@ -253,6 +253,37 @@ describe('analyze', () => {
     expect({ code: ran.code, isInfo: /^Info +IST0118/m.test(ran.out) }).toEqual({ code: 0, isInfo: true })
   })
 
+  it('finds patches without effect where workloads are in the files', async () => {
+    const patch = (filter: string) => `    - applyTo: HTTP_FILTER
+      match: {context: SIDECAR_OUTBOUND, listener: {filterChain: {filter: {name: envoy.filters.network.http_connection_manager, subFilter: {name: ${filter}}}}}}
+      patch: {operation: REMOVE}
+`
+    const stdin = `${GOOD}---
+apiVersion: v1
+kind: Pod
+metadata: {name: web, labels: {app: web}}
+spec: {containers: [{name: web}]}
+---
+apiVersion: networking.istio.io/v1alpha3
+kind: EnvoyFilter
+metadata: {name: own}
+spec:
+  priority: 1
+  configPatches:
+${patch('there.is.none')}${patch('envoy.filters.http.cors')}`
+    const ran = await runCaptured(['analyze', '-f', '-', '-o', 'json'], { stdin })
+    const found = JSON.parse(ran.out).filter(({ code }: { code: string }) => code === 'patch-unused')
+    expect(found).toEqual([
+      {
+        code: 'patch-unused',
+        level: 'Warning',
+        resource: 'EnvoyFilter default/own',
+        message: expect.stringContaining('no HTTP_FILTER'),
+        path: 'spec.configPatches[0].match',
+      },
+    ])
+  })
+
   it('says so when it finds nothing', async () => {
     expect(await runCaptured(['analyze', '-f', '-'], { stdin: GOOD })).toEqual({
       code: 0,

@@ -4,7 +4,12 @@ import { TypeUrl } from '@seine/envoy'
 import type { Problem } from '@seine/kit'
 import { mixerPlugins } from '@seine/mixer-plugins'
 import { hasProxy, MeshModel, type MeshSnapshot } from '@seine/model'
-import { type RenderedResources, renderProxy, resourceToJson } from '@seine/pilot-traffic'
+import {
+  BOOTSTRAP_PATCHES_TYPE,
+  type RenderedResources,
+  renderProxy,
+  resourceToJson,
+} from '@seine/pilot-traffic'
 import { asDeployed } from './as-deployed.ts'
 import { proxyOf } from './proxies.ts'
 
@@ -44,6 +49,8 @@ const TYPES = [
   ['routes', TypeUrl.route],
   ['clusters', TypeUrl.cluster],
   ['endpoints', TypeUrl.endpoint],
+  ['extensions', TypeUrl.extension],
+  ['bootstrap', BOOTSTRAP_PATCHES_TYPE],
 ] as const
 
 /**

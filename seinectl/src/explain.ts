@@ -74,7 +74,8 @@ export async function explain(
   const { traffic, host, port } = target.value
   const isGateway = caller.value.type === 'router'
   const address = isGateway ? (caller.value.addresses[0] ?? '') : lookUp(host, caller.value, snapshot)
-  const configuration = configurationOf(snapshot, caller.value)
+  const rendered = renderProxy(snapshot, caller.value, mixerPlugins)
+  const configuration = readConfiguration(rendered)
   const outbound = isGateway
     ? explainAtGateway(configuration, {
         traffic,
@@ -89,7 +90,7 @@ export async function explain(
   return ok({
     request: { method: question.method, url: question.url, address, port },
     parts,
-    problems: [...problems, ...snapshot.problems],
+    problems: [...problems, ...snapshot.problems, ...rendered.problems],
     positionOf: (ref, path) => {
       const origin = byKey.get(keyOf(ref))?.origin
       return origin && formatPosition(path ? origin.locate(path) : { file: origin.file, line: origin.line })

@@ -38,6 +38,25 @@ const clusterNames = ({ out }: Ran): string[] =>
   (JSON.parse(out) as { clusters: { name: string }[] }).clusters.map(({ name }) => name)
 
 describe('render', () => {
+  it('tells of patches without effect, and asks for versions as an agent gives them', async () => {
+    const patch = (proxyVersion: string) => `    - applyTo: LISTENER
+      match: {context: SIDECAR_INBOUND, proxy: {proxyVersion: '${proxyVersion}'}, listener: {name: none}}
+      patch: {operation: REMOVE}
+`
+    const stdin = `apiVersion: networking.istio.io/v1alpha3
+kind: EnvoyFilter
+metadata: {name: own, namespace: default}
+spec:
+  configPatches:
+${patch('^1\\.31.*')}${patch('^1\\.2.*')}`
+    const ran = await runCaptured(['render', '--proxy', PROXY, '-f', '-'], { stdin })
+    expect(ran.code).toBe(0)
+    const found = ran.err.split('\n').filter(line => line.includes('patch-unused'))
+    expect(found).toEqual([
+      'warning: stdin:7:7: EnvoyFilter default/own: spec.configPatches[0].match: the patch has no effect: no LISTENER of the proxies it is for is matched [patch-unused]',
+    ])
+  })
+
   it('prints what the proxy would be served', async () => {
     const ran = await runCaptured([
       'render',
@@ -51,7 +70,14 @@ describe('render', () => {
       'json',
     ])
     expect({ code: ran.code, err: ran.err }).toEqual({ code: 0, err: '' })
-    expect(Object.keys(JSON.parse(ran.out))).toEqual(['listeners', 'routes', 'clusters', 'endpoints'])
+    expect(Object.keys(JSON.parse(ran.out))).toEqual([
+      'listeners',
+      'routes',
+      'clusters',
+      'endpoints',
+      'extensions',
+      'bootstrap',
+    ])
     expect(clusterNames(ran)).toEqual(
       expect.arrayContaining(['outbound|9080||reviews.default.svc.cluster.local', 'inbound|9080||']),
     )

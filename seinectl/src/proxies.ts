@@ -1,12 +1,16 @@
+import { PROXY_VERSION } from '@seine/kit'
 import type { Workload } from '@seine/model'
 import { type Proxy, parseProxy } from '@seine/pilot-traffic'
+
+/** What every agent says of itself: EnvoyFilters can ask for it. */
+export const agentMetadata = { ISTIO_VERSION: PROXY_VERSION, ON_DEMAND: 'true' } as const
 
 /** The proxy of a workload, as its agent would introduce it. */
 export function proxyOf(workload: Workload): Proxy {
   const { name, namespace, addresses, labels, workloadName, serviceAccount, gateway } = workload
   const parsed = parseProxy(
     nodeId(gateway ? 'router' : 'sidecar', name, namespace, addresses[0] ?? '0.0.0.0'),
-    { LABELS: labels, WORKLOAD_NAME: workloadName, SERVICE_ACCOUNT: serviceAccount },
+    { LABELS: labels, WORKLOAD_NAME: workloadName, SERVICE_ACCOUNT: serviceAccount, ...agentMetadata },
     false,
   )
   if (!parsed.ok) throw new Error(parsed.error)

@@ -4,6 +4,7 @@ import { err, ok, type Problem, type Result } from '@seine/kit'
 import { mixerPlugins } from '@seine/mixer-plugins'
 import { MeshModel, type MeshSnapshot, type Workload } from '@seine/model'
 import {
+  BOOTSTRAP_PATCHES_TYPE,
   type Proxy as MeshProxy,
   type ProxyMetadata,
   parseProxy,
@@ -12,6 +13,7 @@ import {
 } from '@seine/pilot-traffic'
 import { type LoadOptions, loadFiles } from '@seine/source-files'
 import { asDeployed } from './as-deployed.ts'
+import { agentMetadata } from './proxies.ts'
 
 /** Everything a proxy would receive, in Envoy's proto-JSON. */
 export interface RenderedConfig {
@@ -19,6 +21,10 @@ export interface RenderedConfig {
   readonly routes: readonly JsonValue[]
   readonly clusters: readonly JsonValue[]
   readonly endpoints: readonly JsonValue[]
+  /** Configuration of filters that comes by itself (ECDS). */
+  readonly extensions: readonly JsonValue[]
+  /** What is changed in the bootstrap that Envoy starts with: parts of it, in the order in which they are merged. */
+  readonly bootstrap: readonly JsonValue[]
 }
 
 /** A configuration, and what is wrong with the files it was made from. Broken objects are left out of it. */
@@ -52,8 +58,10 @@ export async function render(
     routes: toJson(TypeUrl.route, rendered.routes),
     clusters: toJson(TypeUrl.cluster, rendered.clusters),
     endpoints: toJson(TypeUrl.endpoint, rendered.endpoints),
+    extensions: toJson(TypeUrl.extension, rendered.extensions),
+    bootstrap: toJson(BOOTSTRAP_PATCHES_TYPE, rendered.bootstrap),
   }
-  return ok({ config, problems: [...problems, ...snapshot.problems] })
+  return ok({ config, problems: [...problems, ...snapshot.problems, ...rendered.problems] })
 }
 
 /** What the agent beside the workload would say of itself, as far as the files tell: by its pod, or the one of its template. */
@@ -68,6 +76,7 @@ function metadataOf(
     LABELS: labels ?? workload?.labels ?? {},
     WORKLOAD_NAME: workload?.workloadName ?? proxy.name,
     SERVICE_ACCOUNT: workload?.serviceAccount ?? 'default',
+    ...agentMetadata,
   }
 }
 

@@ -81,6 +81,8 @@ export class Pilot implements Closable {
   readonly #analysis: BackgroundAnalysis
   readonly #proxies = new Map<string, Connected>()
   #sourceProblems: readonly Problem[] = []
+  /** Patches without effect, at the last look. */
+  #unusedPatches: readonly Problem[] = []
   #known = new Set<string>()
 
   constructor(options: PilotOptions) {
@@ -104,7 +106,10 @@ export class Pilot implements Closable {
           severity === 'error' && resource ? [resource] : [],
         ),
       }),
-      onEnd: () => this.#logNewProblems(),
+      onEnd: () => {
+        this.#unusedPatches = this.#sources.unusedPatches()
+        this.#logNewProblems()
+      },
     })
   }
 
@@ -132,7 +137,9 @@ export class Pilot implements Closable {
    */
   get findings(): readonly Problem[] {
     const said = new Set(this.problems.map(subjectOf))
-    return this.#analysis.problems.filter(problem => !said.has(subjectOf(problem)))
+    return [...this.#analysis.problems, ...this.#unusedPatches].filter(
+      problem => !said.has(subjectOf(problem)),
+    )
   }
 
   /** Takes a change from a source in, and tells the proxies that it concerns. */
@@ -209,6 +216,8 @@ export class Pilot implements Closable {
     const source = this.#sources.of(proxy)
     const connected = { proxy, source, views: new Set<SwitchedView>() }
     this.#proxies.set(proxy.id, connected)
+    // Whether a patch has an effect depends on who is there.
+    if (this.#model.snapshot.envoyFilters.size > 0) this.#analysis.changed([])
     return connected
   }
 

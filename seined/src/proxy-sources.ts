@@ -47,6 +47,12 @@ export class ProxySources {
     return { hints, moved }
   }
 
+  /** Patches that have no effect on the proxies that are there. */
+  unusedPatches(): Problem[] {
+    const all = [this.#main, ...this.#generators.values()].flatMap(generator => generator.unusedPatches())
+    return [...new Map(all.map(problem => [identityOf(problem), problem])).values()]
+  }
+
   /** The place for a proxy; of several canaries for its workload the first. */
   of({ workloadName, namespace }: Proxy): TrafficGenerator {
     const name = `${workloadName}.${namespace}`

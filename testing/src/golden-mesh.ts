@@ -7,7 +7,7 @@ import { formatProblem, type Problem } from '@seine/kit'
 import { type Condition, MeshModel, type StatusBody } from '@seine/model'
 import { type Proxy as MeshProxy, parseProxy, renderProxy, type TrafficPlugin } from '@seine/pilot-traffic'
 import { Document, isPair, isScalar, parseAllDocuments, visit } from 'yaml'
-import { mixerPlugins, type RenderedJson, renderJson } from './rendered.ts'
+import { mixerPlugins, type RenderedJson, renderJson, toJson } from './rendered.ts'
 
 /** Parts of the output that are the same in nearly every case, and shown only where a case is about them. */
 type Part = 'telemetry' | 'sds'
@@ -42,10 +42,12 @@ export function renderCase(folder: string): GoldenOutput[] {
   const { snapshot } = new MeshModel().apply({ upserts: resources, deletes: [] })
   const settings = resources.filter(({ kind }) => kind === 'ConfigMap')
   const empty = new MeshModel().apply({ upserts: settings, deletes: [] }).snapshot
-  const lines = [...problems, ...snapshot.problems].map(formatProblem)
+  const ofMesh = [...problems, ...snapshot.problems]
   const isAboutSettings = resources.length === settings.length
   return readProxies(readFileSync(join(folder, 'proxy.yaml'), 'utf8')).map(({ proxy, show }) => {
-    const config = renderJson(snapshot, proxy)
+    const rendered = renderProxy(snapshot, proxy, mixerPlugins)
+    const lines = [...ofMesh, ...rendered.problems].map(formatProblem)
+    const config = toJson(rendered)
     const inEmptyMesh = renderJson(empty, proxy)
     const base = isAboutSettings ? undefined : inEmptyMesh
     const document = {
@@ -113,11 +115,12 @@ export function outputOf(
     return parsed.ok ? [parsed.value] : []
   })
   const { snapshot } = new MeshModel().apply({ upserts, deletes: [] })
-  const versions = readProxies(proxies).map(({ proxy }) =>
-    Object.values(renderProxy(snapshot, proxy, plugins)).map(list =>
+  const versions = readProxies(proxies).map(({ proxy }) => {
+    const { problems: _, ...resources } = renderProxy(snapshot, proxy, plugins)
+    return Object.values(resources).map(list =>
       list.map(({ name, version }: EncodedResource) => [name, version]),
-    ),
-  )
+    )
+  })
   return JSON.stringify([versions, [...snapshot.statuses].map(briefly)])
 }
 
@@ -163,6 +166,8 @@ function withoutBase(
     }
     document[type] = own
   }
+  for (const type of ['extensions', 'bootstrap'] as const)
+    if (config[type].length > 0) document[type] = config[type].map(one => elide(one, show))
   return { ...(common.length > 0 ? { asInAnEmptyMesh: common } : {}), ...document }
 }
 

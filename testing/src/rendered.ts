@@ -3,6 +3,7 @@ import { type EncodedResource, TypeUrl } from '@seine/envoy'
 import { mixerPlugins } from '@seine/mixer-plugins'
 import type { MeshSnapshot } from '@seine/model'
 import {
+  BOOTSTRAP_PATCHES_TYPE,
   type Proxy as MeshProxy,
   type RenderedResources,
   renderProxy,
@@ -18,6 +19,8 @@ export interface RenderedJson {
   readonly routes: readonly JsonObject[]
   readonly clusters: readonly JsonObject[]
   readonly endpoints: readonly JsonObject[]
+  readonly extensions: readonly JsonObject[]
+  readonly bootstrap: readonly JsonObject[]
 }
 
 /** Renders a proxy's configuration as `seinectl render` does; without plugins where what they add does not matter. */
@@ -35,7 +38,8 @@ export function renderResources(snapshot: MeshSnapshot, proxy: MeshProxy): Rende
 }
 
 /** Rendered resources in proto-JSON. */
-export function toJson({ listeners, routes, clusters, endpoints }: RenderedResources): RenderedJson {
+export function toJson(rendered: RenderedResources): RenderedJson {
+  const { listeners, routes, clusters, endpoints, extensions, bootstrap } = rendered
   const read = (type: string, list: readonly EncodedResource[]) =>
     list.map(resource => resourceToJson(type, resource) as JsonObject)
   return {
@@ -43,5 +47,7 @@ export function toJson({ listeners, routes, clusters, endpoints }: RenderedResou
     routes: read(TypeUrl.route, routes),
     clusters: read(TypeUrl.cluster, clusters),
     endpoints: read(TypeUrl.endpoint, endpoints),
+    extensions: read(TypeUrl.extension, extensions),
+    bootstrap: read(BOOTSTRAP_PATCHES_TYPE, bootstrap),
   }
 }

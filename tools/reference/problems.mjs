@@ -94,6 +94,10 @@ const CODES = {
     'A workload is not ready and gets no calls.',
     'The message says what its sidecar waits for, where it is the sidecar.',
   ],
+  'patch-unused': [
+    'Some proxies get the patch of an EnvoyFilter, and in none of them is what it looks for: it has no effect.',
+    '`seinectl render` shows the names that can be matched. See [EnvoyFilter](../tasks/envoy-filter.md).',
+  ],
   'pilot-away': [
     'The hub runs by itself and pilot does not answer it. Traffic is shown as it is, proxies and problems as pilot told them last.',
     "The message says why. `--pilot` is the URL of pilot's HTTP port.",

@@ -107,7 +107,12 @@ const configPatch = z.strictObject({
         'MERGE_AND_REPLACE_LIST',
       ]),
       value: z.record(z.string(), z.unknown()).optional(),
-      filterClass: z.enum(['UNSPECIFIED', 'AUTHN', 'AUTHZ', 'STATS']).optional(),
+      filterClass: z
+        .enum(['UNSPECIFIED', 'AUTHN', 'AUTHZ', 'STATS'])
+        .optional()
+        .describe(
+          'Where among filters ADD puts an HTTP_FILTER or a NETWORK_FILTER: AUTHN after those that tell who calls, AUTHZ after those that decide who may, STATS as the last before the one that ends the chain; in the order of the patches within a class. Without it, at the end',
+        ),
     })
     .refine(({ operation, value }) => operation === 'REMOVE' || value !== undefined, {
       path: ['value'],
@@ -119,7 +124,13 @@ const configPatch = z.strictObject({
 export const envoyFilterSpec = z
   .strictObject({
     workloadSelector: labelsSelectorField.optional(),
-    targetRefs: z.array(policyTargetField).max(16, 'at most 16 targets').optional(),
+    targetRefs: z
+      .array(policyTargetField)
+      .max(16, 'at most 16 targets')
+      .optional()
+      .describe(
+        'Gateways of the Gateway API, of its namespace, whose proxies it is for. Other kinds are targets for waypoints only',
+      ),
     configPatches: z.array(configPatch).optional(),
     priority: z.int().min(-0x80000000).max(0x7fffffff).optional(),
   })
@@ -260,6 +271,15 @@ export function operationProblem({ applyTo, patch: { operation } }: EnvoyConfigP
   return !taken || taken.includes(operation)
     ? undefined
     : `${operation} does nothing to ${applyTo}: it takes ${taken.join(', ')}`
+}
+
+/** Why the class of a filter would mean nothing: it says where among filters one is added. */
+export function filterClassProblem({ applyTo, patch }: EnvoyConfigPatch): string | undefined {
+  const { operation, filterClass = 'UNSPECIFIED' } = patch
+  if (filterClass === 'UNSPECIFIED') return undefined
+  return operation === 'ADD' && (applyTo === 'HTTP_FILTER' || applyTo === 'NETWORK_FILTER')
+    ? undefined
+    : 'a class goes with the operation ADD of an HTTP_FILTER or a NETWORK_FILTER only'
 }
 
 function checkValue({ applyTo, patch }: EnvoyConfigPatch, path: FieldPath, findings: Findings): void {

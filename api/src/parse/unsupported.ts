@@ -1,7 +1,7 @@
 import { UNIX_PREFIX } from '../fields/names.ts'
 import type { KindDefinition } from '../kind-definition.ts'
 import type { Kind } from '../mesh-resource.ts'
-import { type EnvoyFilterSpec, operationProblem } from '../networking/envoy-filter.ts'
+import { type EnvoyFilterSpec, filterClassProblem, operationProblem } from '../networking/envoy-filter.ts'
 import type { SidecarSpec } from '../networking/sidecar.ts'
 import type { AuthorizationPolicySpec } from '../security/authorization-policy.ts'
 import { formatPath } from './field-path.ts'
@@ -38,11 +38,7 @@ export const UNSUPPORTED: Partial<Record<Kind, readonly Pattern[]>> = {
       path(`${policy}.tls.credentialName`),
     ]),
   ],
-  EnvoyFilter: [
-    path('targetRefs'),
-    path('configPatches.*.match.listener.portName'),
-    path('configPatches.*.match.waypoint'),
-  ],
+  EnvoyFilter: [path('configPatches.*.match.listener.portName'), path('configPatches.*.match.waypoint')],
   Sidecar: [
     path('ingress.*.tls.caCertCredentialName'),
     path('ingress.*.tls.insecureSkipVerify'),
@@ -80,6 +76,8 @@ export const UNSUPPORTED: Partial<Record<Kind, readonly Pattern[]>> = {
 const REASONS: Readonly<Record<string, string>> = {
   zoneAwareLbSetting:
     ': a sidecar would have to know how many of its own kind there are in each zone; localityLbSetting prefers endpoints by place',
+  portName: ', as nothing ever matched by it, in Istio neither: use portNumber',
+  waypoint: ': there are no waypoints in a mesh of sidecars',
 }
 
 /** Values that nothing translates yet, of fields that take others. */
@@ -89,10 +87,7 @@ export const UNSUPPORTED_VALUES: Partial<Record<Kind, readonly (readonly [Patter
     [path('ports.*.protocol'), 'UDP'],
   ],
   Gateway: [[path('servers.*.tls.mode'), 'AUTO_PASSTHROUGH']],
-  EnvoyFilter: [
-    [path('configPatches.*.match.context'), 'WAYPOINT'],
-    ...['AUTHN', 'AUTHZ', 'STATS'].map(word => [path('configPatches.*.patch.filterClass'), word] as const),
-  ],
+  EnvoyFilter: [[path('configPatches.*.match.context'), 'WAYPOINT']],
   Sidecar: [[path('egress.*.port.protocol'), 'HTTP_PROXY']],
   AuthorizationPolicy: [
     [path('action'), 'CUSTOM'],
@@ -170,16 +165,28 @@ function ownPorts(spec: unknown): Unsupported[] {
     .map(at => ({ path: at, message: `the sidecar needs port ${valueAt(spec, at)} for itself` }))
 }
 
-const NO_BOOTSTRAP =
-  'the bootstrap is written by the agent before it knows of any EnvoyFilter: BOOTSTRAP patches are not supported'
-
-function unsupportedPatches({ configPatches }: EnvoyFilterSpec): Unsupported[] {
-  return (configPatches ?? []).flatMap((patch, index): Unsupported[] => {
-    const at = ['configPatches', index]
-    if (patch.applyTo === 'BOOTSTRAP') return [{ path: [...at, 'applyTo'], message: NO_BOOTSTRAP }]
-    const message = operationProblem(patch)
-    return message ? [{ path: [...at, 'patch', 'operation'], message }] : []
+/** What a patch would be taken for and not do. Sidecars have no targets, in Istio neither. */
+function unsupportedPatches({ configPatches, targetRefs }: EnvoyFilterSpec): Unsupported[] {
+  const targets = (targetRefs ?? []).flatMap(({ kind }, index): Unsupported[] =>
+    kind === 'Gateway'
+      ? []
+      : [
+          {
+            path: ['targetRefs', index, 'kind'],
+            message: `a ${kind} is a target for waypoints, of which there are none here: name a Gateway, or select workloads by labels`,
+          },
+        ],
+  )
+  const patches = (configPatches ?? []).flatMap((patch, index): Unsupported[] => {
+    const at = ['configPatches', index, 'patch']
+    const operation = operationProblem(patch)
+    const filterClass = filterClassProblem(patch)
+    return [
+      ...(operation ? [{ path: [...at, 'operation'], message: operation }] : []),
+      ...(filterClass ? [{ path: [...at, 'filterClass'], message: filterClass }] : []),
+    ]
   })
+  return [...targets, ...patches]
 }
 
 function unsupportedIngress({ ingress }: SidecarSpec): Unsupported[] {

@@ -100,13 +100,12 @@ describe.skipIf(!meshRuns())('who gets an identity', () => {
       WAIT,
     )
     await seinedSays({ level: 40, audit: true, reason, msg: 'certificate refused' })
-    // Its Envoy runs, and has nothing to serve with.
-    await eventually(async () => expect(await listeners()).toContain('prometheus'), WAIT)
     if (pilotSays) {
       const refused = { reason: expect.stringMatching(pilotSays), msg: 'xds stream refused' }
       await eventually(() => seinedSays(refused))
-      expect(await listeners()).not.toContain('virtual')
-    }
+      // Without a word from pilot there is no Envoy.
+      expect(await mesh.get(15000, '/listeners')).toBe('failed ECONNREFUSED')
+    } else await eventually(async () => expect(await listeners()).toContain('prometheus'), WAIT)
     expect(await mesh.get(15021, '/healthz/ready')).toMatch(/^503 no certificate yet: ./)
     expect(await agent.log()).not.toContainEqual(expect.objectContaining({ msg: 'certificate received' }))
     await agent.stop()

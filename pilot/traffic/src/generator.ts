@@ -1,5 +1,6 @@
 import { durationMs } from '@seine/api'
 import { type EncodedResource, TypeUrl } from '@seine/envoy'
+import type { Problem } from '@seine/kit'
 import { type ChangeSet, localityOfLabels, type MeshSnapshot } from '@seine/model'
 import { affectedHosts, routedHosts } from './affected-hosts.ts'
 import {
@@ -24,6 +25,7 @@ import { priorityLabels } from './locality.ts'
 import { NAME_TABLE_TYPE } from './name-table.ts'
 import { OutboundScope, type ScopeKey } from './outbound-scope.ts'
 import { PatchSets } from './patches/patch-sets.ts'
+import { unusedPatches } from './patches/unused.ts'
 import type { TrafficPlugin } from './plugin.ts'
 import type { Proxy } from './proxy.ts'
 import { demanded, type ProxyConfiguration } from './proxy-configuration.ts'
@@ -120,6 +122,11 @@ export class TrafficGenerator {
       },
     })
     return demanded(whole, demand)
+  }
+
+  /** Patches that have no effect on the proxies that are there. It looks at all of them: not to be called for each change. */
+  unusedPatches(): Problem[] {
+    return this.snapshot.envoyFilters.size === 0 ? [] : unusedPatches(this.snapshot, this.#proxies.values())
   }
 
   /** Drops what is kept for a proxy. */

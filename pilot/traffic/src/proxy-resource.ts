@@ -3,6 +3,7 @@ import type { MeshSnapshot } from '@seine/model'
 import { gatewaySecret } from './gateway/secrets.ts'
 import { clientAuthority } from './listeners/authorities.ts'
 import { NAME_TABLE_TYPE } from './name-table.ts'
+import { BOOTSTRAP_PATCHES, BOOTSTRAP_PATCHES_TYPE, noBootstrapPatches } from './patches/bootstrap.ts'
 import { PATCHED_TYPES, type PatchTarget } from './patches/patch-set.ts'
 import { routeConfiguration, servicesOf } from './proxy-resources.ts'
 import { clustersFor, isForGateway, type ProxyState } from './proxy-state.ts'
@@ -15,9 +16,9 @@ export function resourceOf(
   type: string,
   name: string,
 ): EncodedResource | undefined {
-  const own = generated(snapshot, state, type, name)
+  const own = resourceBeforePatches(snapshot, state, type, name)
   if (!state.patches?.touches(type)) return own
-  const patched = own && state.patches.apply(type, own, targetOf(snapshot, state))
+  const patched = own && state.patches.apply(type, own, patchTargetOf(snapshot, state))
   return patched ?? state.patches.added(type).get(name)
 }
 
@@ -40,7 +41,7 @@ export function namesOf(
 export function unknownHostOf(snapshot: MeshSnapshot, state: ProxyState, name: string): EncodedResource {
   const host = unknownHost(name, state.scope.outside(Number(name.slice(0, name.indexOf('/')))))
   if (!state.patches?.touches(TypeUrl.virtualHost)) return host
-  return state.patches.apply(TypeUrl.virtualHost, host, targetOf(snapshot, state)) ?? host
+  return state.patches.apply(TypeUrl.virtualHost, host, patchTargetOf(snapshot, state)) ?? host
 }
 
 /** Gives a proxy other patches. @returns the names of what they change, by type. */
@@ -70,7 +71,8 @@ export function changePatches(
   return changed
 }
 
-function targetOf(snapshot: MeshSnapshot, { proxy }: ProxyState): PatchTarget {
+/** What of a proxy decides how its resources are patched. */
+export function patchTargetOf(snapshot: MeshSnapshot, { proxy }: ProxyState): PatchTarget {
   return {
     isGateway: proxy.type === 'router',
     get hosts() {
@@ -80,7 +82,7 @@ function targetOf(snapshot: MeshSnapshot, { proxy }: ProxyState): PatchTarget {
 }
 
 /** A resource of a proxy as it is generated, before any patch. */
-function generated(
+export function resourceBeforePatches(
   snapshot: MeshSnapshot,
   state: ProxyState,
   type: string,
@@ -102,6 +104,8 @@ function generated(
       return state.scope.virtualHosts.get(name)
     case NAME_TABLE_TYPE:
       return state.scope.names.get(name)
+    case BOOTSTRAP_PATCHES_TYPE:
+      return name === BOOTSTRAP_PATCHES ? (state.patches?.bootstrap ?? noBootstrapPatches) : undefined
     default:
       return undefined
   }
@@ -119,8 +123,8 @@ function secret(
   return gatewaySecret(snapshot, proxy.namespace, name)
 }
 
-/** The names of what is generated for a proxy. */
-function generatedNames(state: ProxyState, type: string, prefix?: string): Iterable<string> {
+/** The names of what is generated for a proxy, before any patch. */
+export function generatedNames(state: ProxyState, type: string, prefix?: string): Iterable<string> {
   switch (type) {
     case TypeUrl.cluster:
       return [...state.inboundClusters.keys(), ...clustersFor(state)]
@@ -137,6 +141,8 @@ function generatedNames(state: ProxyState, type: string, prefix?: string): Itera
       return [...(state.scope.httpPorts.get(Number(prefix)) ?? [])].map(host => `${prefix}/${host}`)
     case NAME_TABLE_TYPE:
       return state.scope.names.keys()
+    case BOOTSTRAP_PATCHES_TYPE:
+      return [BOOTSTRAP_PATCHES]
     default:
       return []
   }

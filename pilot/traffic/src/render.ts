@@ -1,12 +1,15 @@
 import { type DescMessage, fromBinary, type JsonValue, toJson } from '@bufbuild/protobuf'
 import { type EncodedResource, envoyRegistry, TypeUrl } from '@seine/envoy'
 import { ClusterSchema } from '@seine/envoy/envoy/config/cluster/v3/cluster'
+import { TypedExtensionConfigSchema } from '@seine/envoy/envoy/config/core/v3/extension'
 import { ClusterLoadAssignmentSchema } from '@seine/envoy/envoy/config/endpoint/v3/endpoint'
 import { ListenerSchema } from '@seine/envoy/envoy/config/listener/v3/listener'
 import { RouteConfigurationSchema } from '@seine/envoy/envoy/config/route/v3/route'
 import { VirtualHostSchema } from '@seine/envoy/envoy/config/route/v3/route_components'
+import type { Problem } from '@seine/kit'
 import type { MeshSnapshot } from '@seine/model'
 import { TrafficGenerator } from './generator.ts'
+import { BOOTSTRAP_PATCHES_TYPE, noBootstrapPatches } from './patches/bootstrap.ts'
 import type { TrafficPlugin } from './plugin.ts'
 import type { Proxy } from './proxy.ts'
 
@@ -16,6 +19,7 @@ const SCHEMAS: Readonly<Record<string, DescMessage>> = {
   [TypeUrl.listener]: ListenerSchema,
   [TypeUrl.route]: RouteConfigurationSchema,
   [TypeUrl.virtualHost]: VirtualHostSchema,
+  [TypeUrl.extension]: TypedExtensionConfigSchema,
 }
 
 /** Everything a proxy gets, still encoded. */
@@ -24,6 +28,15 @@ export interface RenderedResources {
   readonly routes: readonly EncodedResource[]
   readonly clusters: readonly EncodedResource[]
   readonly endpoints: readonly EncodedResource[]
+  /** Configuration of filters that comes by itself (ECDS), which EnvoyFilters add. */
+  readonly extensions: readonly EncodedResource[]
+  /** What EnvoyFilters change in the bootstrap: at most one resource. */
+  readonly bootstrap: readonly EncodedResource[]
+}
+
+/** What a proxy would get, and what of it has no effect. */
+export interface RenderedProxy extends RenderedResources {
+  readonly problems: readonly Problem[]
 }
 
 /** What a proxy would receive, with route tables whole. Offline: needs no running mesh. */
@@ -31,7 +44,7 @@ export function renderProxy(
   snapshot: MeshSnapshot,
   proxy: Proxy,
   plugins: readonly TrafficPlugin[],
-): RenderedResources {
+): RenderedProxy {
   const generator = new TrafficGenerator(snapshot, plugins)
   const configuration = generator.configurationOf({ ...proxy, virtualHostDiscovery: false })
   const all = (type: string) =>
@@ -41,6 +54,9 @@ export function renderProxy(
     routes: all(TypeUrl.route),
     clusters: all(TypeUrl.cluster),
     endpoints: all(TypeUrl.endpoint),
+    extensions: all(TypeUrl.extension),
+    bootstrap: all(BOOTSTRAP_PATCHES_TYPE).filter(one => one !== noBootstrapPatches),
+    problems: generator.unusedPatches(),
   }
 }
 

@@ -1,4 +1,10 @@
-import { analyzeObjects, codes, type Finding, type Level } from '@seine/analysis'
+import {
+  analyzeObjects,
+  codes,
+  type Finding,
+  findingOf as findingOfProblem,
+  type Level,
+} from '@seine/analysis'
 import { certificateProblem, formatPosition, formatRef } from '@seine/kit'
 import { loadFiles } from '@seine/source-files'
 import { serverUrl } from '../hub/client.ts'
@@ -9,6 +15,7 @@ import { printError, printWarning } from '../output/message.ts'
 import { type Style, styled } from '../output/style.ts'
 import { type Cell, table } from '../output/table.ts'
 import { ExitCode, type Terminal } from '../terminal.ts'
+import { unusedPatches } from '../unused-patches.ts'
 
 /** The flags of `analyze`. */
 export interface AnalyzeFlags {
@@ -42,7 +49,7 @@ interface Analyzed {
 }
 
 async function analyzeFiles(terminal: Terminal, paths: readonly string[]): Promise<Analyzed> {
-  const { objects, fileProblems } = await loadFiles(paths, { stdin: terminal.stdin })
+  const { objects, resources, fileProblems } = await loadFiles(paths, { stdin: terminal.stdin })
   const syntax = objects.filter(({ ref }) => !ref).flatMap(({ problems }) => problems)
   const failed = printProblems(terminal, [...fileProblems, ...syntax])
   const unsupported = objects.filter(({ problems }) => problems.some(({ code }) => code === 'unsupported'))
@@ -55,7 +62,8 @@ async function analyzeFiles(terminal: Terminal, paths: readonly string[]): Promi
     certificateProblem: (certificate: string, key: string) =>
       certificateProblem(certificate, key, Date.now()),
   }
-  return { findings: analyzeObjects(objects, options), failed }
+  const ofPatches = unusedPatches(resources).flatMap(problem => findingOfProblem(problem) ?? [])
+  return { findings: [...analyzeObjects(objects, options), ...ofPatches], failed }
 }
 
 async function askServer(terminal: Terminal, flag: string | undefined): Promise<Analyzed | undefined> {

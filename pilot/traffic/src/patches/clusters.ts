@@ -51,8 +51,10 @@ function mergeCluster(patch: Patch, cluster: Cluster): boolean {
   return true
 }
 
-/** `outbound|80|v1|reviews.default.svc.cluster.local`, `inbound|8080||`. */
-function matchesCluster(name: string, { match }: Patch, hosts: readonly string[]): boolean {
+/**
+ * Whether a patch is about the cluster of a name: `outbound|80|v1|reviews.default.svc.cluster.local`, `inbound|8080||`.
+ */
+export function matchesCluster(name: string, { match }: Patch, hosts: readonly string[]): boolean {
   const wanted = match.cluster
   if (!wanted) return true
   if (wanted.name) return wanted.name === name

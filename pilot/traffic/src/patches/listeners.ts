@@ -1,5 +1,6 @@
 import { clone, type Message } from '@bufbuild/protobuf'
 import { type Any, anyPack, anyUnpack } from '@bufbuild/protobuf/wkt'
+import { mergeAny } from '@seine/envoy'
 import type { TransportSocket } from '@seine/envoy/envoy/config/core/v3/base'
 import type { Listener } from '@seine/envoy/envoy/config/listener/v3/listener'
 import {
@@ -14,8 +15,8 @@ import {
   type HttpFilter,
 } from '@seine/envoy/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager'
 import { VIRTUAL_INBOUND, VIRTUAL_OUTBOUND } from '../names.ts'
+import { addByClass } from './filter-class.ts'
 import { Journal, withCauses } from './journal.ts'
-import { mergeAny } from './merge.ts'
 import { adds, merge, mergesLists, type Patch, type PatchContext, patchList, valueOf } from './patch.ts'
 import { patchRoutes } from './routes.ts'
 
@@ -91,7 +92,7 @@ function patchChain(
   for (const patch of of(own, 'NETWORK_FILTER')) {
     const name = filterOf(patch)?.name
     const matches = name === undefined ? undefined : (filter: Filter) => filter.name === name
-    noted.note(patch, patchList(patch, chain.filters, matches))
+    noted.note(patch, addByClass(patch, chain.filters) || patchList(patch, chain.filters, matches))
   }
   chain.filters = chain.filters.map(filter => patchFilter(filter, own, context, noted))
   for (const patch of noted.applied) journal.note(patch, true)
@@ -184,7 +185,11 @@ function patchManager(
   for (const patch of httpPatches) {
     const name = filterOf(patch)?.subFilter?.name
     const matches = name === undefined ? undefined : (filter: HttpFilter) => filter.name === name
-    if (!mergesLists(patch)) journal.note(patch, patchList(patch, manager.httpFilters, matches))
+    if (!mergesLists(patch))
+      journal.note(
+        patch,
+        addByClass(patch, manager.httpFilters) || patchList(patch, manager.httpFilters, matches),
+      )
   }
   for (const patch of httpPatches) {
     const name = filterOf(patch)?.subFilter?.name

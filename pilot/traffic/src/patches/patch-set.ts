@@ -7,7 +7,8 @@ import { type RouteConfiguration, RouteConfigurationSchema } from '@seine/envoy/
 import { type VirtualHost, VirtualHostSchema } from '@seine/envoy/envoy/config/route/v3/route_components'
 import { hashBytes } from '../encode.ts'
 import { INBOUND_PASSTHROUGH_CLUSTER } from '../names.ts'
-import { patchCluster } from './clusters.ts'
+import { bootstrapPatches } from './bootstrap.ts'
+import { matchesCluster, patchCluster } from './clusters.ts'
 import { Journal } from './journal.ts'
 import { patchListener } from './listeners.ts'
 import { adds, type Patch, type PatchContext, valueOf } from './patch.ts'
@@ -50,25 +51,36 @@ export interface PatchTarget {
   readonly hosts: readonly string[]
 }
 
+/** What patches make of a resource, and which of them do. */
+interface Patched {
+  /** Undefined where one removes it. */
+  readonly resource: EncodedResource | undefined
+  readonly applied: ReadonlySet<Patch>
+}
+
 /**
  * The patches for some proxies, and what they make of resources. Proxies with the same patches share one, and
  * with it each patched resource: it is made once from the one that all proxies share.
  */
 export class PatchSet {
   readonly patches: readonly Patch[]
-  readonly #made = new WeakMap<EncodedResource, { readonly resource: EncodedResource | undefined }>()
+  readonly #made = new WeakMap<EncodedResource, Patched>()
   readonly #added = new Map<string, ReadonlyMap<string, EncodedResource>>()
   #clusters: ReadonlySet<string> | undefined
-  /** Those that have taken hold of something. */
-  readonly #used = new Set<Patch>()
+  #bootstrap: EncodedResource | undefined
 
   constructor(patches: readonly Patch[]) {
     this.patches = patches
     for (const [type, applyTo] of Object.entries(ADDED)) {
       const added = patches.filter(patch => patch.applyTo === applyTo && adds(patch))
-      for (const patch of added) this.#used.add(patch)
       this.#added.set(type, new Map(added.map(encodeAdded).map(resource => [resource.name, resource])))
     }
+  }
+
+  /** What the agent is to change in the bootstrap that it starts Envoy with; undefined where nothing. */
+  get bootstrap(): EncodedResource | undefined {
+    this.#bootstrap ??= bootstrapPatches(this.patches)
+    return this.#bootstrap
   }
 
   /** Whether some patch is about resources of a type. */
@@ -93,32 +105,43 @@ export class PatchSet {
     return this.#clusters
   }
 
-  /** Patches that have not taken hold of any resource so far. */
-  get unused(): readonly Patch[] {
-    return this.patches.filter(patch => !this.#used.has(patch))
-  }
-
   /** The resource as patches leave it: itself where none is about it, undefined where one removes it. */
   apply(type: string, resource: EncodedResource, target: PatchTarget): EncodedResource | undefined {
+    return this.#patched(type, resource, target).resource
+  }
+
+  /** The patches that take hold of a resource. */
+  appliedTo(type: string, resource: EncodedResource, target: PatchTarget): ReadonlySet<Patch> {
+    return this.#patched(type, resource, target).applied
+  }
+
+  /** The patches of clusters that are about one of a name: what can be told without making it. */
+  ofCluster(name: string, target: PatchTarget): readonly Patch[] {
+    return this.#in(contextOf(target, isInboundCluster(name))).filter(
+      patch => patch.applyTo === 'CLUSTER' && matchesCluster(name, patch, target.hosts),
+    )
+  }
+
+  #patched(type: string, resource: EncodedResource, target: PatchTarget): Patched {
     const known = this.#made.get(resource)
-    if (known) return known.resource
-    const made = this.#patched(type, resource, target)
-    this.#made.set(resource, { resource: made })
+    if (known) return known
+    const made = this.#make(type, resource, target)
+    this.#made.set(resource, made)
     return made
   }
 
-  #patched(type: string, resource: EncodedResource, target: PatchTarget): EncodedResource | undefined {
+  #make(type: string, resource: EncodedResource, target: PatchTarget): Patched {
     const journal = new Journal()
+    const { applied } = journal
     const read = SCHEMAS[type]
-    if (!read) return resource
+    if (!read) return { resource, applied }
     const message = fromBinary(read, resource.bytes)
     const patched = this.#patch(type, message, target, journal)
-    for (const patch of journal.applied) this.#used.add(patch)
-    if (!patched) return undefined
-    if (journal.applied.size === 0) return resource
+    if (!patched) return { resource: undefined, applied }
+    if (applied.size === 0) return { resource, applied }
     const bytes = toBinary(read, patched)
     const provenance = [...journal.causes, ...resource.provenance]
-    return { ...resource, version: hashBytes(bytes), bytes, provenance }
+    return { resource: { ...resource, version: hashBytes(bytes), bytes, provenance }, applied }
   }
 
   #patch(type: string, message: Message, target: PatchTarget, journal: Journal): Message | undefined {
@@ -131,8 +154,8 @@ export class PatchSet {
       }
       case TypeUrl.cluster: {
         const { name } = message as Cluster
-        const isInbound = name.startsWith('inbound|') || name === INBOUND_PASSTHROUGH_CLUSTER
-        return patchCluster(message as Cluster, this.#in(contextOf(target, isInbound)), target.hosts, journal)
+        const context = contextOf(target, isInboundCluster(name))
+        return patchCluster(message as Cluster, this.#in(context), target.hosts, journal)
       }
       case TypeUrl.route: {
         const context = contextOf(target, false)
@@ -158,6 +181,10 @@ const SCHEMAS: Readonly<Record<string, DescMessage>> = {
   [TypeUrl.cluster]: ClusterSchema,
   [TypeUrl.route]: RouteConfigurationSchema,
   [TypeUrl.virtualHost]: VirtualHostSchema,
+}
+
+function isInboundCluster(name: string): boolean {
+  return name.startsWith('inbound|') || name === INBOUND_PASSTHROUGH_CLUSTER
 }
 
 function contextOf({ isGateway }: PatchTarget, isInbound: boolean): PatchContext {

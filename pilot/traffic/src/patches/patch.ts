@@ -1,11 +1,12 @@
 import { clone, type DescMessage, type JsonObject, type Message } from '@bufbuild/protobuf'
 import { type EnvoyConfigPatch, type EnvoyFilter, PATCHED_MESSAGES } from '@seine/api'
-import { messageFromJson, messageType, type Provenance } from '@seine/envoy'
+import { type Lists, mergeInto, messageFromJson, messageType, type Provenance } from '@seine/envoy'
 import type { Metadata } from '@seine/envoy/envoy/config/core/v3/base'
 import { withCauses } from './journal.ts'
-import { type Lists, mergeInto } from './merge.ts'
 
 type ApplyTo = EnvoyConfigPatch['applyTo']
+/** Who calls, who may, and what comes last. */
+export type FilterClass = 'AUTHN' | 'AUTHZ' | 'STATS'
 
 /** Which side of a proxy a resource belongs to. */
 export type PatchContext = 'SIDECAR_INBOUND' | 'SIDECAR_OUTBOUND' | 'GATEWAY'
@@ -14,6 +15,8 @@ export type PatchContext = 'SIDECAR_INBOUND' | 'SIDECAR_OUTBOUND' | 'GATEWAY'
 export interface Patch {
   readonly applyTo: ApplyTo
   readonly operation: EnvoyConfigPatch['patch']['operation']
+  /** Where among filters an added one belongs. */
+  readonly filterClass: FilterClass | undefined
   readonly match: NonNullable<EnvoyConfigPatch['match']>
   readonly type: DescMessage
   /** What is added or merged; undefined for what is removed. Shared: take a copy with {@link valueOf}. */
@@ -36,7 +39,15 @@ export function patchesOf(filter: EnvoyFilter): readonly Patch[] {
       path: `spec.configPatches[${index}]`,
     }
     const type = messageType(PATCHED_MESSAGES[applyTo])
-    const base = { applyTo, operation: patch.operation, match: match ?? {}, type, cause }
+    const { filterClass, operation } = patch
+    const base = {
+      applyTo,
+      operation,
+      filterClass: filterClass === 'UNSPECIFIED' ? undefined : filterClass,
+      match: match ?? {},
+      type,
+      cause,
+    }
     if (patch.operation === 'REMOVE' || patch.value === undefined) return [{ ...base, value: undefined }]
     const value = messageFromJson(PATCHED_MESSAGES[applyTo], patch.value as JsonObject)
     return value.ok ? [{ ...base, value: value.value }] : []

@@ -1,12 +1,12 @@
 import type { EnvoyFilter } from '@seine/api'
-import { byAge, type MeshSnapshot, selects } from '@seine/model'
+import { byAge, GATEWAY_NAME_LABEL, type MeshSnapshot, selects } from '@seine/model'
 import { RE2JS } from 're2js'
 import type { Proxy } from '../proxy.ts'
 import { type Patch, patchesOf } from './patch.ts'
 
 /**
- * The patches for a proxy, in the order in which they apply: those of the root namespace before those of its own,
- * lower priorities first, then the older EnvoyFilter.
+ * The patches for a proxy, in the order in which they apply, as in Istio: lower priorities first, then those of the root
+ * namespace, then the older EnvoyFilter.
  */
 export function patchesFor({ envoyFilters, config }: MeshSnapshot, proxy: Proxy): readonly Patch[] {
   if (envoyFilters.size === 0) return []
@@ -14,9 +14,17 @@ export function patchesFor({ envoyFilters, config }: MeshSnapshot, proxy: Proxy)
   const namespaces = [...new Set([config.rootNamespace, proxy.namespace])]
   return namespaces
     .flatMap(namespace => byNamespace.get(namespace) ?? [])
-    .filter(({ spec }) => selects(spec.workloadSelector?.labels, proxy.labels))
+    .filter(filter => isAttached(filter, proxy))
+    .sort((a, b) => (a.spec.priority ?? 0) - (b.spec.priority ?? 0))
     .flatMap(patchesOf)
     .filter(patch => isFor(patch, proxy))
+}
+
+/** By a Gateway of the Gateway API that it names, in its own namespace, or by labels; without either to all proxies. */
+function isAttached({ metadata, spec }: EnvoyFilter, { namespace, labels }: Proxy): boolean {
+  if (!spec.targetRefs?.length) return selects(spec.workloadSelector?.labels, labels)
+  const gateway = labels[GATEWAY_NAME_LABEL]
+  return metadata.namespace === namespace && spec.targetRefs.some(({ name }) => name === gateway)
 }
 
 const indexes = new WeakMap<MeshSnapshot['envoyFilters'], Map<string, EnvoyFilter[]>>()
@@ -25,10 +33,7 @@ function indexOf(filters: MeshSnapshot['envoyFilters']): Map<string, EnvoyFilter
   const known = indexes.get(filters)
   if (known) return known
   const made = new Map<string, EnvoyFilter[]>()
-  const inOrder = [...filters.values()].sort(
-    (a, b) => (a.spec.priority ?? 0) - (b.spec.priority ?? 0) || byAge(a, b),
-  )
-  for (const filter of inOrder) {
+  for (const filter of [...filters.values()].sort(byAge)) {
     const { namespace } = filter.metadata
     made.set(namespace, [...(made.get(namespace) ?? []), filter])
   }

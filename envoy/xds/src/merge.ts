@@ -1,7 +1,7 @@
 import { clone, type DescMessage, fromBinary, type Message, toBinary } from '@bufbuild/protobuf'
 import { type ReflectMessage, reflect } from '@bufbuild/protobuf/reflect'
 import type { Any } from '@bufbuild/protobuf/wkt'
-import { envoyRegistry } from '@seine/envoy'
+import { envoyRegistry } from './any.ts'
 
 /** How a merge treats lists: what is merged comes after what is there, or in its place. */
 export type Lists = 'append' | 'replace'
