@@ -1,5 +1,5 @@
-import { expect, it } from 'vitest'
-import { canonicalCidr, canonicalIp } from './ip.ts'
+import { describe, expect, it } from 'vitest'
+import { canonicalCidr, canonicalIp, cidrCovers } from './ip.ts'
 
 it.each([
   ['10.0.0.1', '10.0.0.1'],
@@ -35,4 +35,18 @@ it.each([
   ['10.0.0.0/8/8', undefined],
 ])('canonicalCidr(%s) is %s', (text, expected) => {
   expect(canonicalCidr(text)).toBe(expected)
+})
+
+describe('cidrCovers', () => {
+  it.each([
+    ['10.0.0.0/8', '10.1.0.0/16', true],
+    ['10.0.0.0/8', '10.1.2.3', true],
+    ['10.1.0.0/16', '10.0.0.0/8', false],
+    ['10.1.0.0/16', '10.2.0.1', false],
+    ['10.1.0.1', '10.1.0.1', true],
+    ['2001:db8::/32', '2001:DB8:1::1', true],
+    ['0.0.0.0/0', '2001:db8::1', false],
+  ])('%s covers %s: %s', (outer, inner, expected) => {
+    expect(cidrCovers(outer, inner)).toBe(expected)
+  })
 })

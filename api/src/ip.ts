@@ -22,6 +22,15 @@ export function canonicalCidr(text: string): string | undefined {
   return `${width === 8 ? masked.join('.') : formatIpv6(masked)}/${length}`
 }
 
+/** Whether a range of addresses, or an address, lies in another; both are valid. */
+export function cidrCovers(outer: string, inner: string): boolean {
+  const [address = '', length = address.includes(':') ? '128' : '32'] = inner.split('/')
+  const [wide = '', kept = wide.includes(':') ? '128' : '32'] = outer.split('/')
+  return (
+    Number(length) >= Number(kept) && canonicalCidr(`${address}/${kept}`) === canonicalCidr(`${wide}/${kept}`)
+  )
+}
+
 /** Whether a text is an IP address. */
 export function isIpAddress(text: string): boolean {
   return canonicalIp(text) !== undefined

@@ -71,7 +71,8 @@ export function endpointsOf(service: MeshService, inputs: EndpointInputs): Servi
 function portEndpoints(service: MeshService, port: ServicePort, inputs: EndpointInputs): readonly Endpoint[] {
   const found = candidates(service, port, inputs)
   // Only DNS can make use of a name.
-  const usable = service.resolution === 'dns' ? found : found.filter(({ address }) => canonicalIp(address))
+  const isResolved = service.resolution === 'dns' || service.resolution === 'dns-round-robin'
+  const usable = isResolved ? found : found.filter(({ address }) => canonicalIp(address))
   return unique(usable).sort(byAddress)
 }
 

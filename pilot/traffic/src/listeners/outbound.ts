@@ -15,6 +15,7 @@ import type { Outside } from '../outside.ts'
 import type { FilterChainContext, TrafficPlugin } from '../plugin.ts'
 import { provenanceField } from '../provenance-metadata.ts'
 import type { Proxy } from '../proxy.ts'
+import { ChainList, type MatchedChain } from './chain-list.ts'
 import { cidrRange } from './cidr-range.ts'
 import { type BuiltFilters, httpChain, listenerFilters, meshTcp, tcpChain } from './filters.ts'
 import { causesOf, type ListenerTarget } from './targets.ts'
@@ -24,7 +25,6 @@ type ListenerInit = Init<typeof ListenerSchema>
 type AddressInit = NonNullable<ListenerInit['address']>
 type ChainInit = Init<typeof FilterChainSchema>
 type MatchInit = Init<typeof FilterChainMatchSchema>
-type Filters = BuiltFilters['filters']
 
 /** What all outbound listeners of one workload are made from. */
 export interface OutboundListenerContext {
@@ -95,7 +95,7 @@ export function addressedListeners(
     const chains = new ChainList()
     const provenance = [...causesOf(target), ...tcp.provenance, ...addMatched(chains, context, target)]
     const http = detected ? routedChain(context, name, port) : undefined
-    if (http) chains.add('http', plaintextHttp(), http.filters, causes)
+    if (http) chains.add({ ...httpChainOf(http), causes })
     const rest = {
       name: http ? 'PassthroughFilterChain' : chainName(target),
       filters: tcp.filters,
@@ -107,9 +107,7 @@ export function addressedListeners(
       port,
       {
         ...(detected || asksForNames(target) ? inspection(context, detected) : {}),
-        ...(chains.list.length === 0
-          ? { filterChains: [rest] }
-          : { filterChains: chains.list, defaultFilterChain: rest }),
+        ...chainsOf(chains.build(), rest),
       },
       [...provenance, ...(http?.provenance ?? [])],
     )
@@ -128,9 +126,10 @@ function addMatched(
     const from = sources.length > 0 ? { sourcePrefixRanges: sources.map(cidrRange) } : {}
     const to = ranges.length > 0 ? ranges : target.ranges
     const own = [chainName(target), ...ranges, ...sources].join(':')
-    if (serverNames.length === 0) chains.add(own, from, filters, causes, to)
+    const rest = { filters, causes, ranges: to, owner: chainName(target) }
+    if (serverNames.length === 0) chains.add({ name: own, match: from, ...rest })
     for (const name of serverNames)
-      chains.add(`${own}:${name}`, { ...from, ...byServerName(name) }, filters, causes, to)
+      chains.add({ name: `${own}:${name}`, match: { ...from, ...byServerName(name) }, ...rest })
     return provenance
   })
 }
@@ -166,7 +165,7 @@ export function portListener(
   // What all services of the port share names none of them: each that came would end its connections. What a
   // Sidecar put at an address of its own choice is there because of that.
   const shared = place?.address === undefined ? [] : context.egress.causeOf(port)
-  if (table && http) chains.add('http', plaintextHttp(), table.filters, shared)
+  if (table && http) chains.add({ ...httpChainOf(table), causes: shared })
   let rest: ChainInit | undefined
   for (const target of targets) {
     const built = targetChain(context, target)
@@ -182,9 +181,15 @@ export function portListener(
     }
     const named = serverName === undefined ? {} : byServerName(serverName)
     const causes = target.routing.provenance
-    chains.add(chainName(target), named, built.filters, causes, ranges)
+    const own = { causes, ranges, owner: chainName(target) }
+    chains.add({ ...own, name: chainName(target), match: named, filters: built.filters })
     if (target.detected && table)
-      chains.add(`${chainName(target)}:http`, plaintextHttp(), table.filters, causes, ranges)
+      chains.add({
+        ...own,
+        name: `${chainName(target)}:http`,
+        match: plaintextHttp(),
+        filters: table.filters,
+      })
   }
   if (!rest) {
     const outside = context.outside(port)
@@ -200,49 +205,28 @@ export function portListener(
   const inspected = routed || targets.some(asksForNames)
   const parts: ListenerInit = {
     ...(inspected ? inspection(context, routed) : {}),
-    ...(chains.list.length === 0
-      ? { filterChains: [rest] }
-      : { filterChains: chains.list, defaultFilterChain: rest }),
+    ...chainsOf(chains.build(), rest),
   }
   return listener(name, address, port, { ...parts, ...(place?.bound ? BOUND : {}) }, provenance)
-}
-
-/** Filter chains of which no two match the same, which Envoy refuses: what comes first has it. */
-class ChainList {
-  readonly list: ChainInit[] = []
-  readonly #taken = new Set<string>()
-
-  add(
-    name: string,
-    match: MatchInit,
-    filters: Filters,
-    causes: readonly Provenance[],
-    ranges: readonly string[] = [],
-  ): void {
-    const rest = { filters, ...provenanceField(causes) }
-    const claim = (range: string) => {
-      const key = JSON.stringify([range, match])
-      if (this.#taken.has(key)) return false
-      this.#taken.add(key)
-      return true
-    }
-    if (ranges.length === 0) {
-      if (claim('')) this.list.push({ name, filterChainMatch: match, ...rest })
-      return
-    }
-    const free = ranges.filter(claim)
-    if (free.length === 0) return
-    const filterChainMatch = { ...match, prefixRanges: free.map(cidrRange) }
-    this.list.push({ name, filterChainMatch, ...rest })
-  }
 }
 
 function byServerName(name: string): MatchInit {
   return { serverNames: [name], transportProtocol: 'tls' }
 }
 
+/** The chain of plaintext HTTP that is routed by host, whatever address it goes to. */
+function httpChainOf({ filters }: BuiltFilters): Omit<MatchedChain, 'causes'> {
+  return { name: 'http', match: plaintextHttp(), ranges: [], filters, owner: 'http' }
+}
+
 function plaintextHttp(): MatchInit {
   return { transportProtocol: 'raw_buffer', applicationProtocols: PLAINTEXT_HTTP }
+}
+
+function chainsOf(chains: readonly ChainInit[], rest: ChainInit): ListenerInit {
+  return chains.length === 0
+    ? { filterChains: [rest] }
+    : { filterChains: [...chains], defaultFilterChain: rest }
 }
 
 /** What a listener needs to tell TLS, and HTTP, from the rest. */
