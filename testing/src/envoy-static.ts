@@ -14,9 +14,13 @@ const AGENT_HTTP2 = {
 
 /**
  * A bootstrap that holds everything a proxy gets over xDS as static resources, so that Envoy judges all of
- * it in one go: route tables stand in their listeners, endpoints in their clusters, and files in their place.
+ * it in one go: route tables stand in their listeners, and endpoints in their clusters. `finished` is applied to what
+ * comes out; unless told otherwise it puts stand-ins in the place of files.
  */
-export function staticBootstrap(config: RenderedJson): JsonObject {
+export function staticBootstrap(
+  config: RenderedJson,
+  finished: (value: JsonObject) => JsonValue = withFileContents,
+): JsonObject {
   const tables = byName(config.routes, 'name')
   const assignments = byName(config.endpoints, 'clusterName')
   return {
@@ -28,13 +32,11 @@ export function staticBootstrap(config: RenderedJson): JsonObject {
     },
     staticResources: {
       listeners: config.listeners.map(
-        listener => withFileContents(inlineRoutes(listener, tables)) as JsonObject,
+        listener => finished(inlineRoutes(listener, tables) as JsonObject) as JsonObject,
       ),
       clusters: [
         ...['sds-grpc', 'otlp'].map(agentCluster),
-        ...config.clusters.map(
-          cluster => withFileContents(inlineEndpoints(cluster, assignments)) as JsonObject,
-        ),
+        ...config.clusters.map(cluster => finished(inlineEndpoints(cluster, assignments)) as JsonObject),
       ],
     },
   }

@@ -11,6 +11,8 @@ import { eventually } from './eventually.ts'
 export interface RunningEnvoy {
   /** The port that a listener was bound to: listeners ask for port 0. */
   portOf(listener: string): number
+  /** The names of its listeners. */
+  readonly listeners: readonly string[]
   stop(): Promise<void>
 }
 
@@ -58,7 +60,7 @@ export async function startEnvoy(bootstrap: JsonObject): Promise<RunningEnvoy> {
       if (port === undefined) throw new Error(`there is no listener ${name}`)
       return port
     }
-    return { portOf, stop }
+    return { portOf, listeners: [...ports.keys()], stop }
   } catch (failure) {
     await stop()
     throw failure

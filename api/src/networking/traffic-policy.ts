@@ -191,7 +191,9 @@ const outlierDetection = z
       .min(0)
       .max(100)
       .optional()
-      .describe('At most this share of the endpoints is left out; 10 unless it is said'),
+      .describe(
+        'At most this share of the endpoints is left out; 10 unless it is said, which of fewer than ten endpoints is none',
+      ),
     minHealthPercent: z
       .int()
       .min(0)
