@@ -35,6 +35,28 @@ const settings = (text: string, name = 'istio') =>
     data: { mesh: text },
   })
 
+describe('where objects hold that do not say it', () => {
+  const scopes = (model: MeshModel) => model.snapshot.services.get(WEB)?.exportTo
+  const service = serviceYaml('web', {})
+
+  it('follows the settings, whichever came first, and what was written is kept', () => {
+    const { model, write, remove } = mesh(service)
+    expect(scopes(model)).toEqual(['*'])
+    const local = settings('defaultServiceExportTo: [.]')
+    const { changes } = write(local)
+    expect(scopes(model)).toEqual(['.'])
+    expect([...changes.services]).toEqual([WEB])
+    expect(
+      [...model.resources.values()].some(
+        ({ metadata }) => metadata.annotations['networking.istio.io/exportTo'],
+      ),
+    ).toBe(false)
+    remove(local)
+    expect(scopes(model)).toEqual(['*'])
+    expect(scopes(mesh(local, service).model)).toEqual(['.'])
+  })
+})
+
 describe('a change', () => {
   it.each([
     [

@@ -1,8 +1,9 @@
-import { isKubernetesGateway, keyOf, type MeshResource, refOf } from '@seine/api'
+import { defaultMeshConfig, isKubernetesGateway, keyOf, type MeshResource, refOf } from '@seine/api'
 import type { Problem, ResourceRef } from '@seine/kit'
 import { Admission } from './admission.ts'
 import { isCanary } from './canaries.ts'
 import { type EndpointInputs, endpointsOf, sameEndpoints } from './endpoint.ts'
+import { type ExportDefaults, sameExportDefaults, withExportTo } from './export-defaults.ts'
 import { GatewayApi } from './gateway-api/gateway-api.ts'
 import { refOfKey } from './gateway-api/objects.ts'
 import { serviceHostname } from './host.ts'
@@ -16,6 +17,14 @@ import { type ChangeSet, isEmpty, type MeshSnapshot } from './snapshot.ts'
 import { emptySnapshot, PLAIN, Update } from './update.ts'
 import { fromPod, fromWorkloadEntry, sameWorkload, selects, type Workload } from './workload.ts'
 import { WorkloadRegistry } from './workload-registry.ts'
+
+/** What the settings say of where it holds, if it does not itself. */
+const EXPORTED: ReadonlySet<MeshResource['kind']> = new Set([
+  'Service',
+  'ServiceEntry',
+  'VirtualService',
+  'DestinationRule',
+])
 
 /** What a source tells: resources that are there now, and the names of those that are gone. */
 export interface ResourceChange {
@@ -43,6 +52,8 @@ export class MeshModel {
   readonly #settings = new MeshSettings()
   readonly #admission = new Admission()
   readonly #gatewayApi = new GatewayApi()
+  /** By what objects were learned that do not say where they hold. */
+  #exports: ExportDefaults = defaultMeshConfig
   #snapshot: MeshSnapshot = emptySnapshot()
 
   /** The newest snapshot. */
@@ -62,6 +73,7 @@ export class MeshModel {
     for (const resource of change.upserts) this.#upsert(resource, update)
     this.#settings.refresh()
     update.setConfig(this.#settings.config)
+    this.#refreshExports(update)
     this.#refreshServices(update)
     this.#refreshWorkloads(update)
     this.#refreshEndpoints(update)
@@ -77,6 +89,18 @@ export class MeshModel {
     }
     this.#snapshot = update.finish(problems)
     return { snapshot: this.#snapshot, changes: update.changes }
+  }
+
+  /** Where the settings say of more objects, or of fewer, where they hold, those are learned anew. */
+  #refreshExports(update: Update): void {
+    const defaults = update.config
+    if (sameExportDefaults(defaults, this.#exports)) return
+    this.#exports = defaults
+    for (const resource of this.#resources.values()) {
+      if (!EXPORTED.has(resource.kind)) continue
+      this.#forget(resource, update)
+      this.#learn(resource, update)
+    }
   }
 
   #remove(ref: ResourceRef, update: Update): void {
@@ -115,7 +139,7 @@ export class MeshModel {
     switch (resource.kind) {
       case 'VirtualService':
       case 'DestinationRule':
-        this.#admission.write(resource)
+        this.#admission.write(withExportTo(resource, this.#exports))
         return
       case 'PeerAuthentication':
       case 'AuthorizationPolicy':
@@ -133,7 +157,8 @@ export class MeshModel {
         return
       case 'Service':
       case 'ServiceEntry':
-        for (const hostname of this.#services.add(resource)) update.dirtyServices.add(hostname)
+        for (const hostname of this.#services.add(withExportTo(resource, this.#exports)))
+          update.dirtyServices.add(hostname)
         return
       case 'Pod':
       case 'WorkloadEntry':

@@ -73,6 +73,7 @@ function pageOf(definition) {
 export async function configurationPages(root) {
   const { apiVersionOf, kindDefinitions } = await import(`${root}/api/dist/kinds.js`)
   const { meshConfigSchema } = await import(`${root}/api/dist/mesh/mesh-config.js`)
+  const { UNSUPPORTED_SETTINGS } = await import(`${root}/api/dist/mesh/unsupported-settings.js`)
   const { UNSUPPORTED, UNSUPPORTED_KINDS, UNSUPPORTED_VALUES } = await import(
     `${root}/api/dist/parse/unsupported.js`
   )
@@ -91,7 +92,7 @@ export async function configurationPages(root) {
         : kindPage(definition, UNSUPPORTED[definition.kind] ?? [], UNSUPPORTED_VALUES[definition.kind] ?? []),
     ])
   pages.push(['configuration/kubernetes.md', kubernetesPage(theirs)])
-  pages.push(['configuration/mesh-config.md', meshConfigPage(meshConfigSchema)])
+  pages.push(['configuration/mesh-config.md', meshConfigPage(meshConfigSchema, UNSUPPORTED_SETTINGS)])
   return pages
 }
 
@@ -200,7 +201,7 @@ The fields that the mesh reads. Others are left alone, whatever they hold.
 ${sections.join('\n\n')}`
 }
 
-function meshConfigPage(schema) {
+function meshConfigPage(schema, refused) {
   const rows = fieldsOf(schema, '').map(field => [
     code(field.path),
     field.type,
@@ -216,6 +217,13 @@ They stand as YAML under \`data.mesh\` of a ConfigMap called \`istio\` in \`isti
 ones stay in force.
 
 ${table(['Field', 'Type', 'Default', 'Meaning'], rows)}
+
+These are settings of Istio's that are refused, with this reason:
+
+${table(
+  ['Field', 'Why, or what to do'],
+  Object.entries(refused).map(([path, reason]) => [code(path), reason]),
+)}
 
 \`\`\`yaml
 apiVersion: v1

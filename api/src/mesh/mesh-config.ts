@@ -1,51 +1,128 @@
 import { z } from 'zod'
 import { durationField, namespaceField, positiveDuration } from '../fields.ts'
+import { retries } from '../networking/http-actions.ts'
 import { localityLbSetting } from '../networking/locality.ts'
+import { isCipherSuite } from '../networking/server-tls.ts'
+import { tcpKeepalive } from '../networking/traffic-policy.ts'
+import { proxySettings } from './proxy-settings.ts'
+
+const minProtocolVersion = z
+  .enum(['TLS_AUTO', 'TLSV1_2', 'TLSV1_3'])
+  .optional()
+  .describe('The oldest version of TLS; 1.2 unless it is said')
+const cipherSuites = z
+  .array(z.string().refine(isCipherSuite, 'is no cipher suite that Envoy has, by the name of OpenSSL'))
+  .optional()
+  .describe("For TLS 1.2, by OpenSSL's names; Envoy's own choice unless it is said")
+
+const exportTo = (what: string) =>
+  z
+    .array(namespaceField.or(z.enum(['.', '*'])))
+    .min(1)
+    .default(['*'])
+    .describe(`Where ${what} without exportTo hold: namespaces, \`.\` for their own, \`*\` for all`)
 
 /** What applies to the mesh as a whole: the `mesh` entry of the ConfigMap `istio` (or `seine`) in the root namespace. */
-export const meshConfigSchema = z.strictObject({
-  trustDomain: z
-    .string()
-    .regex(/^[a-z0-9._-]+$/, 'a trust domain is lower-case letters, digits, ".", "-" and "_"')
-    .default('cluster.local')
-    .describe('The first part of every SPIFFE ID: the same as `seined --trust-domain`'),
-  rootNamespace: namespaceField.default('istio-system').describe('Resources here apply to the whole mesh'),
-  outboundTrafficPolicy: z
-    .strictObject({ mode: z.enum(['ALLOW_ANY', 'REGISTRY_ONLY']) })
-    .default({ mode: 'ALLOW_ANY' })
-    .describe('What happens to a call to a host that no service has'),
-  enableAutoMtls: z
-    .boolean()
-    .default(true)
-    .describe('Sidecars use mTLS to each other where no DestinationRule says otherwise'),
-  enableTracing: z.boolean().default(true).describe('Sidecars send spans'),
-  accessLogFile: z
-    .string()
-    .default('/dev/stdout')
-    .describe('Where sidecars write access logs; empty for nowhere'),
-  accessLogEncoding: z.enum(['TEXT', 'JSON']).default('JSON').describe('How they are written'),
-  connectTimeout: positiveDuration.default('10s').describe('For a TCP connection to an endpoint'),
-  protocolDetectionTimeout: durationField
-    .default('5s')
-    .describe('How long a listener waits for the first bytes to tell the protocol'),
-  localityLbSetting: localityLbSetting
-    .default({ enabled: true })
-    .describe('How place counts where no DestinationRule says otherwise'),
-  defaultConfig: z
-    .strictObject({
-      tracing: z
-        .strictObject({
-          sampling: z
-            .number()
-            .min(0)
-            .max(100)
-            .default(100)
-            .describe('Percentage of requests that are traced'),
-        })
-        .prefault({}),
+export const meshConfigSchema = z
+  .strictObject({
+    trustDomain: z
+      .string()
+      .regex(/^[a-z0-9._-]+$/, 'a trust domain is lower-case letters, digits, ".", "-" and "_"')
+      .default('cluster.local')
+      .describe('The first part of every SPIFFE ID: the same as `seined --trust-domain`'),
+    rootNamespace: namespaceField.default('istio-system').describe('Resources here apply to the whole mesh'),
+    outboundTrafficPolicy: z
+      .strictObject({ mode: z.enum(['ALLOW_ANY', 'REGISTRY_ONLY']) })
+      .default({ mode: 'ALLOW_ANY' })
+      .describe('What happens to a call to a host that no service has'),
+    enableAutoMtls: z
+      .boolean()
+      .default(true)
+      .describe('Sidecars use mTLS to each other where no DestinationRule says otherwise'),
+    enableTracing: z.boolean().default(true).describe('Sidecars send spans'),
+    accessLogFile: z
+      .string()
+      .default('/dev/stdout')
+      .describe('Where sidecars write access logs; empty for nowhere'),
+    accessLogFormat: z
+      .string()
+      .default('')
+      .describe(
+        "A line in Envoy's format, or with the encoding JSON a JSON object of such; Istio's unless it is said",
+      ),
+    accessLogEncoding: z.enum(['TEXT', 'JSON']).default('JSON').describe('How they are written'),
+    connectTimeout: positiveDuration.default('10s').describe('For a TCP connection to an endpoint'),
+    tcpKeepalive: tcpKeepalive
+      .optional()
+      .describe('Probes of idle connections to services, where no DestinationRule says otherwise'),
+    protocolDetectionTimeout: durationField
+      .default('5s')
+      .describe('How long a listener waits for the first bytes to tell the protocol'),
+    localityLbSetting: localityLbSetting
+      .default({ enabled: true })
+      .describe('How place counts where no DestinationRule says otherwise'),
+    h2UpgradePolicy: z
+      .enum(['DO_NOT_UPGRADE', 'UPGRADE'])
+      .optional()
+      .describe(
+        'Whether HTTP/1.1 goes to services as HTTP/2, where no DestinationRule says otherwise. Unless it is said, between sidecars only',
+      ),
+    dnsRefreshRate: positiveDuration
+      .default('60s')
+      .describe('How often names are looked up whose answers do not say how long they hold'),
+    defaultHttpRetryPolicy: retries
+      .optional()
+      .describe('What is retried where a route does not say; as a whole in place of the built-in policy'),
+    pathNormalization: z
+      .strictObject({
+        normalization: z
+          .enum(['DEFAULT', 'NONE', 'BASE', 'MERGE_SLASHES', 'DECODE_AND_MERGE_SLASHES'])
+          .default('DEFAULT')
+          .describe(
+            '`BASE`, the default, resolves `/./`, `/../` and backslashes; the next makes one slash of several; the last decodes `%2F` and `%5C` before that',
+          ),
+      })
+      .prefault({})
+      .describe('What becomes of paths before anything looks at them'),
+    defaultServiceExportTo: exportTo('Services and ServiceEntries'),
+    defaultVirtualServiceExportTo: exportTo('VirtualServices'),
+    defaultDestinationRuleExportTo: exportTo('DestinationRules'),
+    meshMTLS: z
+      .strictObject({ minProtocolVersion, cipherSuites })
+      .optional()
+      .describe('What the called side takes of mutual TLS between proxies'),
+    tlsDefaults: z
+      .strictObject({
+        minProtocolVersion,
+        cipherSuites,
+        ecdhCurves: z
+          .array(z.enum(['X25519MLKEM768', 'X25519', 'P-256', 'P-384', 'P-521']))
+          .optional()
+          .describe('Which curves, the preferred first'),
+      })
+      .optional()
+      .describe(
+        'For all other TLS of proxies, where a Gateway, Sidecar or DestinationRule does not say otherwise',
+      ),
+    defaultConfig: proxySettings.prefault({}),
+  })
+  .superRefine(({ accessLogEncoding, accessLogFormat }, context) => {
+    if (accessLogEncoding !== 'JSON' || accessLogFormat === '' || isObject(accessLogFormat)) return
+    context.addIssue({
+      code: 'custom',
+      path: ['accessLogFormat'],
+      message: 'must be a JSON object with the encoding JSON',
     })
-    .prefault({}),
-})
+  })
+
+function isObject(text: string): boolean {
+  try {
+    const value: unknown = JSON.parse(text)
+    return typeof value === 'object' && value !== null && !Array.isArray(value)
+  } catch {
+    return false
+  }
+}
 
 /** The mesh-wide settings, complete. */
 export type MeshConfig = z.infer<typeof meshConfigSchema>

@@ -54,6 +54,11 @@ const CIPHER_SUITES: ReadonlySet<string> = new Set([
   'DES-CBC3-SHA',
 ])
 
+/** Whether a name is one of a single cipher suite. */
+export function isCipherSuite(name: string): boolean {
+  return name !== 'ALL' && CIPHER_SUITES.has(name)
+}
+
 const CERTIFICATE_FIELDS = [
   'serverCertificate',
   'privateKey',

@@ -13,7 +13,8 @@ import {
 import { isIpAddress } from '../ip.ts'
 import { localityLbSetting, zoneAwareLbSetting } from './locality.ts'
 
-const tcpKeepalive = z.strictObject({
+/** Probes of idle connections. */
+export const tcpKeepalive = z.strictObject({
   probes: count.optional().describe('How many may go unanswered'),
   time: secondsDuration.optional().describe('How long a connection is idle before the first'),
   interval: secondsDuration.optional().describe('Time between them'),

@@ -1,5 +1,8 @@
 import { describe, expect, it } from 'vitest'
 import { durationMs } from '../fields.ts'
+import { meshConfigSchema } from '../mesh/mesh-config.ts'
+import { UNSUPPORTED_SETTINGS } from '../mesh/unsupported-settings.ts'
+import { leafFields } from './schema-walk.ts'
 import { parseMeshConfig, parseYaml } from './yaml.ts'
 
 const route = (body: string) => `apiVersion: networking.istio.io/v1
@@ -120,5 +123,40 @@ describe('the settings of the mesh', () => {
     const parsed = parseMeshConfig('*.example.com')
     expect(parsed.ok).toBe(false)
     if (!parsed.ok) expect(parsed.error.map(({ code }) => code)).toEqual(['mesh-config'])
+  })
+
+  const problemsOf = (text: string) => {
+    const parsed = parseMeshConfig(text)
+    return parsed.ok ? [] : parsed.error.map(({ path, message }) => `${path}: ${message}`)
+  }
+
+  it('of Istio that nothing does are refused with a reason, and what is none of Istio’s with a word that is near', () => {
+    const text = `
+      ingressClass: istio
+      conectTimeout: 1s
+      defaultConfig: {tracing: {zipkin: {address: a}, samplings: 1}}
+    `
+    expect(problemsOf(text)).toEqual([
+      'defaultConfig.tracing.zipkin: spans go over OTLP: leave it out',
+      'defaultConfig.tracing.samplings: there is no setting of this name: did you mean sampling?',
+      'ingressClass: the kind Ingress is not read: use Gateway or the Gateway API',
+      'conectTimeout: there is no setting of this name: did you mean connectTimeout?',
+    ])
+  })
+
+  it('take as the format of access logs what their encoding takes', () => {
+    expect(problemsOf('accessLogFormat: "%PROTOCOL%"')).toEqual([
+      'accessLogFormat: must be a JSON object with the encoding JSON',
+    ])
+    expect(problemsOf(`{accessLogEncoding: TEXT, accessLogFormat: "%PROTOCOL%"}`)).toEqual([])
+    expect(problemsOf(`accessLogFormat: '{"protocol": "%PROTOCOL%"}'`)).toEqual([])
+  })
+
+  it('are of both kinds, and no setting is among those that are refused', () => {
+    const known = leafFields(meshConfigSchema).map(path => path.join('.'))
+    const both = Object.keys(UNSUPPORTED_SETTINGS).filter(path =>
+      known.some(one => one === path || one.startsWith(`${path}.`)),
+    )
+    expect(both).toEqual([])
   })
 })

@@ -1,10 +1,15 @@
 import { err, errorMessage, ok, type Position, type Problem, type Result } from '@seine/kit'
 import { type Document, isMap, isScalar, isSeq, LineCounter, type Node, parseAllDocuments } from 'yaml'
+import type { z } from 'zod'
 import { defaultMeshConfig, type MeshConfig, meshConfigSchema } from '../mesh/mesh-config.ts'
+import { UNSUPPORTED_SETTINGS } from '../mesh/unsupported-settings.ts'
 import type { MeshResource } from '../mesh-resource.ts'
 import type { Origin } from '../resource.ts'
 import { formatPath, parentPath } from './field-path.ts'
+import { describeIssue } from './issues.ts'
 import { type CheckedObject, checkObject } from './object.ts'
+import { fieldsAt } from './schema-walk.ts'
+import { suggest } from './suggest.ts'
 
 /** The largest file that is read, in bytes. */
 export const MAX_FILE_BYTES = 16 << 20
@@ -184,5 +189,20 @@ export function parseMeshConfig(
   }
   const parsed = meshConfigSchema.safeParse(settings)
   if (parsed.success) return ok(parsed.data)
-  return err(parsed.error.issues.map(issue => problem(formatPath(issue.path), issue.message)))
+  return err(parsed.error.issues.flatMap(issue => settingsProblems(issue, problem)))
+}
+
+/** What Istio has and nothing here does has a reason of its own. */
+function settingsProblems(
+  issue: z.core.$ZodIssue,
+  problem: (path: string, message: string) => Problem,
+): Problem[] {
+  if (issue.code !== 'unrecognized_keys') return [problem(formatPath(issue.path), describeIssue(issue))]
+  return issue.keys.map(key => {
+    const path = formatPath([...issue.path, key])
+    const reason = UNSUPPORTED_SETTINGS[path]
+    if (reason) return problem(path, reason)
+    const near = suggest(key, fieldsAt(meshConfigSchema, issue.path))
+    return problem(path, `there is no setting of this name${near ? `: did you mean ${near}?` : ''}`)
+  })
 }

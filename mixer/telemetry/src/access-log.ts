@@ -42,6 +42,16 @@ const TEXT =
   '%RESP(X-ENVOY-UPSTREAM-SERVICE-TIME)% "%REQ(X-FORWARDED-FOR)%" "%REQ(USER-AGENT)%" "%REQ(X-REQUEST-ID)%" "%REQ(:AUTHORITY)%" "%UPSTREAM_HOST%" ' +
   '%UPSTREAM_CLUSTER_RAW% %UPSTREAM_LOCAL_ADDRESS% %DOWNSTREAM_LOCAL_ADDRESS% %DOWNSTREAM_REMOTE_ADDRESS% %REQUESTED_SERVER_NAME% %ROUTE_NAME%\n'
 
+/** The fields that somebody wrote, which validation has read, or Istio's. */
+function fieldsOf(format: string): JsonObject {
+  return format === '' ? FIELDS : (JSON.parse(format) as JsonObject)
+}
+
+/** Each line ends, as Istio has it, whether its format says so or not. */
+function lineOf(format: string): string {
+  return format === '' ? TEXT : `${format.replace(/\n$/, '')}\n`
+}
+
 /** A connection is logged for metrics when it opens, too. */
 const AT_END: NonNullable<AccessLogInit['filter']> = {
   filterSpecifier: { case: 'logTypeFilter', value: { types: [AccessLogType.TcpConnectionEnd] } },
@@ -51,15 +61,15 @@ const AT_END: NonNullable<AccessLogInit['filter']> = {
 export const accessLogPlugin: TrafficPlugin = {
   name: 'access-log',
   accessLogs: ({ snapshot, protocol }: FilterChainContext) => {
-    const { accessLogFile, accessLogEncoding } = snapshot.config
+    const { accessLogFile, accessLogEncoding, accessLogFormat } = snapshot.config
     if (accessLogFile === '') return []
     const format =
       accessLogEncoding === 'JSON'
-        ? { format: { case: 'jsonFormat' as const, value: FIELDS } }
+        ? { format: { case: 'jsonFormat' as const, value: fieldsOf(accessLogFormat) } }
         : {
             format: {
               case: 'textFormatSource' as const,
-              value: { specifier: { case: 'inlineString' as const, value: TEXT } },
+              value: { specifier: { case: 'inlineString' as const, value: lineOf(accessLogFormat) } },
             },
           }
     // Envoy writes its own stdout directly: opening /dev/stdout again fails for its user when the agent holds the pipe.

@@ -9,6 +9,8 @@ export interface Outside {
   /** Where they go: past the mesh, to nowhere, or to a proxy on the way out. */
   readonly cluster: string
   readonly causes: readonly Provenance[]
+  /** Set where requests do not say which try they are. */
+  readonly hidesAttempts?: true
 }
 
 /** The policy of the clients' Sidecar, or the mesh's. A Sidecar's policy without a mode is REGISTRY_ONLY, as Istio's API has it. */
@@ -17,8 +19,10 @@ export function outsideOf({ services, config }: MeshSnapshot, { sidecar }: Egres
   const mode = own ? (own.mode ?? 'REGISTRY_ONLY') : config.outboundTrafficPolicy.mode
   const causes = own && sidecar ? [causeOf(sidecar, 'spec.outboundTrafficPolicy')] : []
   const proxy = sidecar && egressProxyOf(services, sidecar)
-  if (proxy) return { cluster: clusterNameOf(proxy), causes }
-  return { cluster: mode === 'ALLOW_ANY' ? PASSTHROUGH_CLUSTER : BLACK_HOLE_CLUSTER, causes }
+  const hides = config.defaultConfig.proxyHeaders?.attemptCount?.disabled
+  const rest = { causes, ...(hides ? { hidesAttempts: true as const } : {}) }
+  if (proxy) return { cluster: clusterNameOf(proxy), ...rest }
+  return { cluster: mode === 'ALLOW_ANY' ? PASSTHROUGH_CLUSTER : BLACK_HOLE_CLUSTER, ...rest }
 }
 
 /** The proxy through which a Sidecar lets unknown calls out. */
@@ -33,8 +37,8 @@ export function egressProxyOf(
 }
 
 /** On a socket of its own there is no address that clients meant: what is not known there ends. */
-export function closed({ causes }: Outside): Outside {
-  return { cluster: BLACK_HOLE_CLUSTER, causes }
+export function closed(outside: Outside): Outside {
+  return { ...outside, cluster: BLACK_HOLE_CLUSTER }
 }
 
 /** Whether calls go on at all. */

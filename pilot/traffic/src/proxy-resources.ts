@@ -71,7 +71,7 @@ export function inboundResources(
     listeners: inboundListeners({ snapshot, proxy, plugins, ports }),
     clusters: [
       ...builtInClusters(connectTimeout),
-      ...ports.map(port => inboundCluster(port, proxy, connectTimeout)),
+      ...ports.map(port => inboundCluster(port, proxy, snapshot.config)),
     ],
   }
 }

@@ -2,6 +2,7 @@ import {
   type ConnectionPoolSettings,
   durationMs,
   type LoadBalancerSettings,
+  type MeshConfig,
   type OutlierDetection,
   type TrafficPolicy,
 } from '@seine/api'
@@ -35,16 +36,19 @@ export function unlimited(): ClusterInit {
   }
 }
 
+/** What the mesh's settings say of connections, where no rule does. */
+export type ConnectionDefaults = Pick<MeshConfig, 'connectTimeout' | 'tcpKeepalive'>
+
 /** Connection limits, timeouts and keep-alive of a `connectionPool`. */
 export function connectionPoolFields(
   pool: ConnectionPoolSettings | undefined,
-  defaultConnectTimeoutMs: number,
+  defaults: ConnectionDefaults,
   budget?: TrafficPolicy['retryBudget'],
 ): ClusterInit {
   const { tcp, http } = pool ?? {}
-  const keepalive = tcp?.tcpKeepalive
+  const keepalive = tcp?.tcpKeepalive ?? defaults.tcpKeepalive
   return {
-    connectTimeout: duration(tcp?.connectTimeout ? durationMs(tcp.connectTimeout) : defaultConnectTimeoutMs),
+    connectTimeout: duration(durationMs(tcp?.connectTimeout ?? defaults.connectTimeout)),
     circuitBreakers: {
       thresholds: [
         {

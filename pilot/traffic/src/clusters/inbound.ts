@@ -1,5 +1,5 @@
 import { create } from '@bufbuild/protobuf'
-import type { ConnectionPoolSettings } from '@seine/api'
+import type { ConnectionPoolSettings, MeshConfig } from '@seine/api'
 import { duration, type EncodedResource } from '@seine/envoy'
 import {
   ClusterSchema,
@@ -35,7 +35,7 @@ const ORIGINAL_DST = {
 export function inboundCluster(
   { port, protocol, provenance, settings }: InboundPort,
   proxy: Pick<Proxy, 'addresses'>,
-  connectTimeoutMs: number,
+  { connectTimeout }: Pick<MeshConfig, 'connectTimeout'>,
 ): EncodedResource {
   const name = inboundClusterName(port)
   const causes = [provenance, ...settings.provenance]
@@ -47,7 +47,8 @@ export function inboundCluster(
       ...(settings.endpoint
         ? fixedEndpoint(name, settings.endpoint, proxy)
         : { ...ORIGINAL_DST, upstreamBindConfig: INBOUND_SOURCE }),
-      ...connectionPoolFields(settings.connectionPool, connectTimeoutMs),
+      // Probes of the mesh are for connections to elsewhere.
+      ...connectionPoolFields(settings.connectionPool, { connectTimeout }),
       ...protocolOptions(protocol, settings.connectionPool),
       ...provenanceField(causes),
     },

@@ -79,11 +79,7 @@ function outboundCluster(
   const init: ClusterInit = {
     name,
     ...discoveryFields(inputs, port, subset, policy, name),
-    ...connectionPoolFields(
-      policy.connectionPool,
-      durationMs(snapshot.config.connectTimeout),
-      policy.retryBudget,
-    ),
+    ...connectionPoolFields(policy.connectionPool, snapshot.config, policy.retryBudget),
     ...lbFields(inputs, policy),
     ...outlierDetectionFields(policy.outlierDetection),
     ...commonLbFields(policy, snapshot.config),
@@ -167,7 +163,7 @@ function discoveryFields(
           case: 'type',
           value: isLogical ? DiscoveryType.LOGICAL_DNS : DiscoveryType.STRICT_DNS,
         },
-        dnsRefreshRate: duration(60_000),
+        dnsRefreshRate: duration(durationMs(inputs.snapshot.config.dnsRefreshRate)),
         respectDnsTtl: true,
         // Where workloads have no IPv6, what only has an address of that kind could not be reached anyway.
         dnsLookupFamily: DnsLookupFamily.V4_PREFERRED,
@@ -193,7 +189,8 @@ function httpVersion(
 /** HTTP/2 between sidecars costs less than HTTP/1.1 and needs every endpoint to have one; else the port's own protocol decides. */
 function speaksHttp2(inputs: OutboundClusterInputs, port: ServicePort, policy: EffectivePolicy): boolean {
   if (port.protocol === 'http2' || port.protocol === 'grpc') return true
-  const upgrade = policy.connectionPool?.http?.h2UpgradePolicy
+  const own = policy.connectionPool?.http?.h2UpgradePolicy ?? 'DEFAULT'
+  const upgrade = own === 'DEFAULT' ? inputs.snapshot.config.h2UpgradePolicy : own
   if (upgrade === 'UPGRADE') return true
   if (upgrade === 'DO_NOT_UPGRADE') return false
   return usesMeshTls(inputs, policy) && inputs.endpoints.meshed === 'all'
@@ -224,7 +221,15 @@ function securityFields(
   if (policy.tls && (mode === 'SIMPLE' || mode === 'MUTUAL')) {
     const sans = policy.tls.subjectAltNames?.length ? policy.tls.subjectAltNames : service.subjectAltNames
     const name = serverName(service, policy)
-    return { transportSocket: originatedTlsSocket(policy.tls, name, sans, alpnOf(version)) }
+    return {
+      transportSocket: originatedTlsSocket(
+        policy.tls,
+        name,
+        sans,
+        alpnOf(version),
+        snapshot.config.tlsDefaults,
+      ),
+    }
   }
   if (!usesMeshTls(inputs, policy)) return {}
   const listed = policy.tls?.subjectAltNames?.length ? policy.tls.subjectAltNames : service.subjectAltNames

@@ -1,5 +1,5 @@
 import { create } from '@bufbuild/protobuf'
-import type { ClientTlsSettings, TrafficPolicy } from '@seine/api'
+import type { ClientTlsSettings, MeshConfig, TrafficPolicy } from '@seine/api'
 import { any, duration } from '@seine/envoy'
 import type {
   Cluster_TransportSocketMatchSchema,
@@ -81,8 +81,12 @@ export function meshTlsSocket(
 }
 
 /** The server's side of mutual TLS: any identity of the mesh may connect; policy decides what it may do. */
-export function inboundTlsSocket(trustDomain: string, http: boolean): TransportSocketInit {
+export function inboundTlsSocket(
+  { trustDomain, meshMTLS }: Pick<MeshConfig, 'trustDomain' | 'meshMTLS'>,
+  http: boolean,
+): TransportSocketInit {
   const common = meshTlsContext(http ? ['h2', 'http/1.1'] : [], [])
+  if (meshMTLS) common.tlsParams = tlsParams(meshMTLS)
   const prefix = {
     sanType: SanType.URI,
     matcher: { matchPattern: { case: 'prefix' as const, value: `spiffe://${trustDomain}/` } },
@@ -95,6 +99,20 @@ export function inboundTlsSocket(trustDomain: string, http: boolean): TransportS
     commonTlsContext: common,
   })
   return { name: TLS_SOCKET, configType: { case: 'typedConfig', value: context } }
+}
+
+/** TLS 1.2 and 1.3, unless the mesh's settings say otherwise. */
+function tlsParams({
+  minProtocolVersion,
+  cipherSuites = [],
+  ecdhCurves = [],
+}: NonNullable<MeshConfig['tlsDefaults']> = {}): NonNullable<CommonTls['tlsParams']> {
+  return {
+    tlsMinimumProtocolVersion: minProtocolVersion === 'TLSV1_3' ? Tls.TLSv1_3 : Tls.TLSv1_2,
+    tlsMaximumProtocolVersion: Tls.TLSv1_3,
+    cipherSuites: [...cipherSuites],
+    ecdhCurves: [...ecdhCurves],
+  }
 }
 
 function inline(value: string) {
@@ -139,12 +157,13 @@ export function originatedTlsSocket(
   name: string | undefined,
   sans: readonly string[],
   alpn: readonly string[],
+  defaults?: MeshConfig['tlsDefaults'],
 ): TransportSocketInit {
   // A chain that ends at a trusted root says nothing of whose it is: without names to check, the host's own is.
   const expected = sans.length > 0 || name === undefined ? sans : [name]
   const common: CommonTls = {
     alpnProtocols: [...alpn],
-    tlsParams: { tlsMinimumProtocolVersion: Tls.TLSv1_2, tlsMaximumProtocolVersion: Tls.TLSv1_3 },
+    tlsParams: tlsParams(defaults),
   }
   if (tls.clientCertificate && tls.privateKey) {
     common.tlsCertificates = [

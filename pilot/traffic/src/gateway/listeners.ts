@@ -71,6 +71,7 @@ export function gatewayListener(
     }
   }
   if (chains.list.length === 0) return undefined
+  const behindProxy = context.indexed.snapshot.config.defaultConfig.gatewayTopology?.proxyProtocol
   const takesTls = servers.some(({ kind }) => kind !== 'http' && kind !== 'tcp')
   return encode(
     ListenerSchema,
@@ -79,9 +80,12 @@ export function gatewayListener(
       name,
       address: socketAddress(bind, port),
       trafficDirection: TrafficDirection.OUTBOUND,
-      ...(takesTls
+      ...(takesTls || behindProxy
         ? {
-            listenerFilters: [listenerFilters.tlsInspector],
+            listenerFilters: [
+              ...(behindProxy ? [listenerFilters.proxyProtocol] : []),
+              ...(takesTls ? [listenerFilters.tlsInspector] : []),
+            ],
             // Who sends no greeting is not waited for.
             listenerFiltersTimeout: duration(15_000),
           }
@@ -176,7 +180,7 @@ function tlsOf(
   const { tls } = server
   if (!tls) return {}
   if (tls.mode === 'ISTIO_MUTUAL')
-    return { transportSocket: inboundTlsSocket(indexed.snapshot.config.trustDomain, kind === 'https') }
+    return { transportSocket: inboundTlsSocket(indexed.snapshot.config, kind === 'https') }
   const { certificates, clientCertificateOptional, clientAuthorities } = server
   const credentials = {
     certificates,
@@ -185,7 +189,8 @@ function tlsOf(
       ? {}
       : { clientAuthority: clientAuthorityName(own, server.port.name) }),
   }
-  return { transportSocket: serverTlsSocket(tls, kind === 'https' ? ['h2', 'http/1.1'] : [], credentials) }
+  const alpn = kind === 'https' ? ['h2', 'http/1.1'] : []
+  return { transportSocket: serverTlsSocket(tls, alpn, indexed.snapshot.config.tlsDefaults, credentials) }
 }
 
 interface ConnectionRoute {

@@ -76,7 +76,8 @@ export function gatewayRoutes(
         name: `${host}:${port}`,
         domains: [host.includes(':') ? `[${host}]` : host],
         routes: routes.map(({ route }) => route),
-        includeRequestAttemptCount: true,
+        includeRequestAttemptCount:
+          !context.indexed.snapshot.config.defaultConfig.proxyHeaders?.attemptCount?.disabled,
         // That requests are sent elsewhere has no route to say why.
         ...provenanceField(claims.redirect ? claims.causes : objectsOf(own)),
         ...(claims.redirect ? { requireTls: TlsRequirement.ALL } : {}),

@@ -8,11 +8,9 @@ import { OnDemandSchema } from '@seine/envoy/envoy/extensions/filters/http/on_de
 import { RouterSchema } from '@seine/envoy/envoy/extensions/filters/http/router/v3/router'
 import { HttpInspectorSchema } from '@seine/envoy/envoy/extensions/filters/listener/http_inspector/v3/http_inspector'
 import { OriginalDstSchema } from '@seine/envoy/envoy/extensions/filters/listener/original_dst/v3/original_dst'
+import { ProxyProtocolSchema } from '@seine/envoy/envoy/extensions/filters/listener/proxy_protocol/v3/proxy_protocol'
 import { TlsInspectorSchema } from '@seine/envoy/envoy/extensions/filters/listener/tls_inspector/v3/tls_inspector'
-import {
-  HttpConnectionManager_ForwardClientCertDetails as ForwardClientCert,
-  HttpConnectionManagerSchema,
-} from '@seine/envoy/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager'
+import { HttpConnectionManagerSchema } from '@seine/envoy/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager'
 import { ConfigSchema as SetFilterStateSchema } from '@seine/envoy/envoy/extensions/filters/network/set_filter_state/v3/set_filter_state'
 import {
   TcpProxySchema,
@@ -21,6 +19,7 @@ import {
 import type { Init } from '../init.ts'
 import { MeshAlpn } from '../names.ts'
 import type { FilterChainContext, HttpFilterInit, NetworkFilterInit, TrafficPlugin } from '../plugin.ts'
+import { headerFields, pathFields } from './http-settings.ts'
 
 type HcmInit = Init<typeof HttpConnectionManagerSchema>
 type TcpProxyInit = Init<typeof TcpProxySchema>
@@ -50,6 +49,7 @@ function typed(name: string, config: Any): { name: string; configType: { case: '
 export const listenerFilters = {
   originalDst: typed('envoy.filters.listener.original_dst', any(OriginalDstSchema, {})),
   tlsInspector: typed('envoy.filters.listener.tls_inspector', any(TlsInspectorSchema, {})),
+  proxyProtocol: typed('envoy.filters.listener.proxy_protocol', any(ProxyProtocolSchema, {})),
   httpInspector: typed('envoy.filters.listener.http_inspector', any(HttpInspectorSchema, {})),
 } as const
 
@@ -60,30 +60,19 @@ export function httpChain(
   routing: Pick<HcmInit, 'routeSpecifier' | 'statPrefix'>,
 ): BuiltFilters {
   const collected = collect(context, plugins)
-  const server = context.direction !== 'outbound'
+  const { config } = context.snapshot
   const tracing = plugins.map(plugin => plugin.tracing?.(context)).find(found => found !== undefined)
   const hcm: HcmInit = {
     ...routing,
     httpFilters: [...collected.http, ...trailingHttpFilters(context)],
     accessLog: collected.accessLogs,
-    // Who comes to a gateway may write what it likes into the headers that tell where a request came from.
-    useRemoteAddress: context.direction === 'gateway',
-    generateRequestId: true,
-    normalizePath: true,
-    mergeSlashes: false,
-    appendXForwardedPort: false,
+    ...pathFields(config),
+    ...headerFields(context.direction, config.defaultConfig),
     upgradeConfigs: [{ upgradeType: 'websocket' }],
     streamIdleTimeout: duration(0),
     requestTimeout: duration(0),
     http2ProtocolOptions: { allowConnect: true },
-    serverName: 'istio-envoy',
     ...(tracing ? { tracing: tracing.value } : {}),
-    ...(server
-      ? {
-          forwardClientCertDetails: ForwardClientCert.SANITIZE_SET,
-          setCurrentClientCertDetails: { subject: true, dns: true, uri: true },
-        }
-      : {}),
   }
   const connectionManager = typed(
     'envoy.filters.network.http_connection_manager',
@@ -160,8 +149,10 @@ function connectMode({
   }
 }
 
-function trailingHttpFilters({ direction, proxy }: FilterChainContext): HttpFilterInit[] {
-  const router = typed('envoy.filters.http.router', any(RouterSchema, {}))
+function trailingHttpFilters({ direction, proxy, snapshot }: FilterChainContext): HttpFilterInit[] {
+  const { envoyDebugHeaders } = snapshot.config.defaultConfig.proxyHeaders ?? {}
+  const suppressEnvoyHeaders = envoyDebugHeaders?.disabled ?? false
+  const router = typed('envoy.filters.http.router', any(RouterSchema, { suppressEnvoyHeaders }))
   if (direction === 'inbound') return [router]
   return [
     // Asks for the virtual host of a request's host, where the table has none yet, and lets the request wait.

@@ -205,7 +205,7 @@ function meshChain(
     chain: {
       name,
       filterChainMatch: { ...destinationOf(port), transportProtocol: 'tls', applicationProtocols },
-      transportSocket: inboundTlsSocket(context.snapshot.config.trustDomain, http),
+      transportSocket: inboundTlsSocket(context.snapshot.config, http),
       filters: built.filters,
     },
     provenance: [port.provenance, ...built.provenance],
@@ -225,7 +225,11 @@ function ownTlsChain(
     chain: {
       name: `${name}tls`,
       filterChainMatch: { ...destinationOf(port), transportProtocol: 'tls' },
-      transportSocket: serverTlsSocket(tls, http ? ['h2', 'http/1.1'] : []),
+      transportSocket: serverTlsSocket(
+        tls,
+        http ? ['h2', 'http/1.1'] : [],
+        context.snapshot.config.tlsDefaults,
+      ),
       filters: built.filters,
     },
     provenance: [port.provenance, ...built.provenance],
@@ -343,7 +347,7 @@ function undeclaredChains(
   const chains: BuiltChain[] = []
   if (mode !== 'DISABLE') {
     const built = passthroughFilters(context, 'mutual_tls', destinationPort)
-    const transportSocket = inboundTlsSocket(context.snapshot.config.trustDomain, false)
+    const transportSocket = inboundTlsSocket(context.snapshot.config, false)
     chains.push({
       chain: {
         name: `${name}-mtls`,

@@ -1,4 +1,4 @@
-import { isIpAddress, type ServerTlsSettings } from '@seine/api'
+import { isIpAddress, type MeshConfig, type ServerTlsSettings } from '@seine/api'
 import { any, duration } from '@seine/envoy'
 import type { TransportSocketSchema } from '@seine/envoy/envoy/config/core/v3/base'
 import {
@@ -32,16 +32,19 @@ const VERSIONS = {
 export function serverTlsSocket(
   tls: ServerTlsSettings,
   alpnProtocols: readonly string[],
+  defaults: MeshConfig['tlsDefaults'],
   credentials: Credentials = {},
 ): Init<typeof TransportSocketSchema> {
-  const minimum = VERSIONS[tls.minProtocolVersion ?? 'TLS_AUTO']
+  const written = tls.minProtocolVersion ?? 'TLS_AUTO'
+  const minimum = VERSIONS[written === 'TLS_AUTO' ? (defaults?.minProtocolVersion ?? written) : written]
   const common: CommonTls = {
     alpnProtocols: [...alpnProtocols],
     tlsParams: {
       // What TLS_AUTO is for a server, as Istio has it.
       tlsMinimumProtocolVersion: minimum === Tls.TLS_AUTO ? Tls.TLSv1_2 : minimum,
       tlsMaximumProtocolVersion: VERSIONS[tls.maxProtocolVersion ?? 'TLS_AUTO'],
-      cipherSuites: [...new Set(tls.cipherSuites)],
+      cipherSuites: [...new Set(tls.cipherSuites?.length ? tls.cipherSuites : defaults?.cipherSuites)],
+      ecdhCurves: [...(defaults?.ecdhCurves ?? [])],
     },
     ...certificatesOf(tls, credentials),
     ...validationOf(tls, credentials),

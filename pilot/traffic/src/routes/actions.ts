@@ -96,7 +96,7 @@ export function rewriteFields(route: HttpRoute, pathMatch: 'prefix' | 'exact' | 
   return fields
 }
 
-/** `retries`, or the mesh's defaults. `attempts: 0` turns retrying off. */
+/** `retries`, or the built-in policy. `attempts: 0` turns retrying off. */
 export function retryPolicy(retries: HttpRetry | undefined): RetryInit | undefined {
   if (retries?.attempts === 0) return undefined
   const words = (retries?.retryOn ?? DEFAULT_RETRY_ON).split(',').map(word => word.trim())

@@ -104,7 +104,7 @@ function fallback(outside: Outside, takesAnyHost: boolean): VirtualHostInit[] {
     {
       name: route.name ?? '',
       domains: ['*'],
-      includeRequestAttemptCount: true,
+      includeRequestAttemptCount: !outside.hidesAttempts,
       routes: [route],
       ...provenanceField(outside.causes),
     },

@@ -47,7 +47,7 @@ function makeUnknownHost(name: string, outside: Outside): EncodedResource {
   const init = {
     name,
     domains: hasPort ? [host] : [authority, `${authority}:${port}`],
-    includeRequestAttemptCount: true,
+    includeRequestAttemptCount: !outside.hidesAttempts,
     routes: [unknownHostRoute(outside)],
     ...provenanceField(outside.causes),
   }

@@ -83,7 +83,7 @@ export function virtualHost(inputs: VirtualHostInputs): EncodedResource {
     name: `${port}/${hostname}`,
     domains: [...inputs.domains],
     routes: built.map(({ route }) => route),
-    includeRequestAttemptCount: true,
+    includeRequestAttemptCount: !inputs.snapshot.config.defaultConfig.proxyHeaders?.attemptCount?.disabled,
     // Which field, the routes say.
     ...provenanceField(objectsOf(provenance)),
   }
@@ -131,7 +131,7 @@ function defaultRoutes(inputs: VirtualHostInputs): BuiltRoute[] {
   const action: RouteActionInit = {
     ...clusterSpecifier(inputs, targets),
     timeout: duration(0),
-    ...retryField(retryPolicy(undefined)),
+    ...retryField(retryPolicy(inputs.snapshot.config.defaultHttpRetryPolicy)),
     ...hashPolicies(inputs, targets),
   }
   const route: RouteInit = {
@@ -228,13 +228,18 @@ function routeAction(
   // A lone destination gets everything, whatever its weight.
   const isAlone = all.length === 1 && route.brokenWeight === undefined
   const targets = isAlone ? all.map(one => ({ ...one, weight: 100 })) : all.filter(one => one.weight)
+  const headers = inputs.snapshot.config.defaultConfig.proxyHeaders
   const pathMatch =
     match.uri?.regex !== undefined ? 'regex' : match.uri?.exact !== undefined ? 'exact' : 'prefix'
+  const rewritten = rewriteFields(route, pathMatch)
   return {
     ...clusterSpecifier(inputs, targets, route.brokenWeight),
-    ...rewriteFields(route, pathMatch),
+    ...rewritten,
+    ...(headers?.xForwardedHost?.enabled && rewritten.hostRewriteSpecifier
+      ? { appendXForwardedHost: true }
+      : {}),
     timeout: duration(route.timeout ? durationMs(route.timeout) : 0),
-    ...retryField(retryPolicy(route.retries)),
+    ...retryField(retryPolicy(route.retries ?? inputs.snapshot.config.defaultHttpRetryPolicy)),
     ...hashPolicies(inputs, targets),
     requestMirrorPolicies: mirrorsOf(route).map(({ destination, share }) =>
       mirrorPolicy(inputs, full(destination, namespace), share),

@@ -1,0 +1,104 @@
+import { z } from 'zod'
+import { countField } from '../fields.ts'
+
+/** How a proxy passes on who called it, in Istio's words for Envoy's. `UNDEFINED` is the default. */
+export const CLIENT_CERTIFICATE_DETAILS = [
+  'UNDEFINED',
+  'SANITIZE',
+  'FORWARD_ONLY',
+  'APPEND_FORWARD',
+  'SANITIZE_SET',
+  'ALWAYS_FORWARD_ONLY',
+] as const
+
+const off = (what: string) => z.strictObject({ disabled: z.boolean().optional() }).optional().describe(what)
+const on = (what: string) => z.strictObject({ enabled: z.boolean().optional() }).optional().describe(what)
+
+const customTag = z
+  .strictObject({
+    literal: z
+      .strictObject({ value: z.string().min(1) })
+      .optional()
+      .describe('The same for all'),
+    environment: z
+      .strictObject({ name: z.string().min(1), defaultValue: z.string().optional() })
+      .optional()
+      .describe("A variable of the proxy's environment"),
+    header: z
+      .strictObject({ name: z.string().min(1), defaultValue: z.string().optional() })
+      .optional()
+      .describe('A header of the request'),
+  })
+  .refine(tag => Object.keys(tag).length === 1, 'must be one of literal, environment, header')
+
+/** Istio `ProxyConfig` as `defaultConfig` of the mesh: what holds for all proxies. */
+export const proxySettings = z.strictObject({
+  tracing: z
+    .strictObject({
+      sampling: z.number().min(0).max(100).default(100).describe('Percentage of requests that are traced'),
+      customTags: z.record(z.string(), customTag).optional().describe('More tags of spans'),
+      maxPathTagLength: countField
+        .min(1)
+        .optional()
+        .describe('How much of the path spans hold; 256 unless it is said'),
+      enableIstioTags: z
+        .boolean()
+        .default(true)
+        .describe('Spans hold `istio.canonical_service` and the like'),
+    })
+    .prefault({}),
+  gatewayTopology: z
+    .strictObject({
+      numTrustedProxies: countField
+        .max(1000)
+        .optional()
+        .describe(
+          'So many proxies before a gateway are trusted to have written the end of `x-forwarded-for`',
+        ),
+      forwardClientCertDetails: z
+        .enum(CLIENT_CERTIFICATE_DETAILS)
+        .optional()
+        .describe('What gateways do with `x-forwarded-client-cert`; `SANITIZE_SET` unless it is said'),
+      proxyProtocol: z
+        .strictObject({})
+        .optional()
+        .describe('Connections to gateways begin with the header of the PROXY protocol'),
+    })
+    .optional()
+    .describe('What stands before gateways'),
+  proxyHeaders: z
+    .strictObject({
+      forwardedClientCert: z
+        .enum(CLIENT_CERTIFICATE_DETAILS)
+        .optional()
+        .describe(
+          'What the called side does with `x-forwarded-client-cert`; `SANITIZE_SET` unless it is said. For gateways `gatewayTopology` comes first',
+        ),
+      setCurrentClientCertDetails: z
+        .strictObject({
+          subject: z.boolean().default(true),
+          cert: z.boolean().default(false),
+          chain: z.boolean().default(false),
+          dns: z.boolean().default(true),
+          uri: z.boolean().default(true),
+        })
+        .optional()
+        .describe('What of the certificate is written there; subject, names and URI unless it is said'),
+      requestId: off('`x-request-id` is made where there is none'),
+      server: z
+        .strictObject({
+          disabled: z.boolean().optional().describe("The application's own is passed on"),
+          value: z.string().optional().describe('`istio-envoy` unless it is said'),
+        })
+        .optional()
+        .describe('The header `server` of answers'),
+      attemptCount: off('`x-envoy-attempt-count` tells which try a request is'),
+      envoyDebugHeaders: off('`x-envoy-upstream-service-time` and the like'),
+      xForwardedHost: on('`x-forwarded-host` holds what the host was before it was rewritten'),
+      xForwardedPort: on('`x-forwarded-port` holds the port that was called'),
+    })
+    .optional()
+    .describe('Headers that proxies write'),
+})
+
+export type ProxySettings = z.infer<typeof proxySettings>
