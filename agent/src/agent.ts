@@ -1,6 +1,6 @@
 import { chmod, mkdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { type Client, Server, ServerCredentials } from '@grpc/grpc-js'
+import { type Client, type Metadata, Server, ServerCredentials } from '@grpc/grpc-js'
 import { ensureEnvoy } from '@seine/envoy-binary'
 import { type Clock, createMetrics, errorMessage, Gauge, type Logger, type Registry } from '@seine/kit'
 import { bootstrap, socketPath } from './bootstrap.ts'
@@ -9,7 +9,10 @@ import { CertificateKeeper } from './certificate-keeper.ts'
 import { readResolvers } from './dns-forward.ts'
 import { DnsServer } from './dns-server.ts'
 import { EnvoyProcess, refusal } from './envoy-process.ts'
+import { HealthProber } from './health-prober.ts'
 import { NameTable } from './name-table.ts'
+import { PilotStream } from './pilot-stream.ts'
+import { probeOnce } from './probes.ts'
 import { addSecretService } from './sds-service.ts'
 import type { AgentSettings } from './settings.ts'
 import { StatusServer } from './status-server.ts'
@@ -34,6 +37,7 @@ export class Agent {
   /** Ends when Envoy has been started, which waits for pilot. */
   #starting: Promise<void> | undefined
   #keeper: CertificateKeeper | undefined
+  #pilot: PilotStream | undefined
   #stopping = false
   #server: Server | undefined
 
@@ -60,7 +64,7 @@ export class Agent {
     addXdsRelay(server, { client: xds, authorize, logger, onConnected: is => connected.set(is ? 1 : 0) })
     await this.#listen(server)
     keeper.start()
-    this.#names.follow({ settings, client: xds, authorize, clock, logger })
+    this.#followPilot(xds, authorize)
     const dns = new DnsServer({
       port: settings.ports.dns,
       lookUp: name => this.#names.lookUp(name),
@@ -82,7 +86,6 @@ export class Agent {
     this.#closers.push(
       () => status.close(),
       () => dns.close(),
-      () => this.#names.close(),
       () => keeper.close(),
     )
     const path = await this.#envoyPath()
@@ -106,12 +109,36 @@ export class Agent {
   /** Drains and ends Envoy, then everything else. */
   async stop(): Promise<void> {
     this.#stopping = true
+    // Whoever calls a workload that has registered is told at once, and not when its entry has gone.
+    if (this.#options.settings.group !== undefined)
+      this.#pilot?.report({ healthy: false, reason: 'the workload is stopping' })
     this.#patches?.close()
     await this.#starting
     await this.#envoy?.stop()
     for (const close of this.#closers) await close()
     this.#server?.forceShutdown()
     await rm(socketPath(this.#options.settings), { force: true })
+  }
+
+  /** Names for everyone; a workload that has registered by a group is told how it is probed, and tells how it is. */
+  #followPilot(client: Client, authorize: () => Promise<Metadata>): void {
+    const { settings, clock, logger } = this.#options
+    const permissions = { exec: settings.allowExecProbes }
+    const prober = new HealthProber({
+      clock,
+      logger,
+      // A workload whose sidecar is not ready could not be called.
+      ask: async probe => (await this.notReady()) ?? probeOnce(probe, permissions),
+      onHealth: health => pilot.report(health),
+    })
+    const subscriptions = settings.group === undefined ? [this.#names] : [this.#names, prober]
+    const pilot = new PilotStream({ settings, client, authorize, clock, logger }, subscriptions)
+    this.#pilot = pilot
+    pilot.start()
+    this.#closers.push(
+      () => prober.close(),
+      () => pilot.close(),
+    )
   }
 
   async #clients(): Promise<[ca: Client, xds: Client]> {

@@ -9,6 +9,7 @@ import {
 import { FakeClock, silentLogger } from '@seine/kit'
 import { beforeEach, describe, expect, it, vi } from 'vitest'
 import { NameTable } from './name-table.ts'
+import { PilotStream as AgentStream } from './pilot-stream.ts'
 import { readSettings } from './settings.ts'
 
 const TYPE = 'type.googleapis.com/seine.nds.v1.NameTable'
@@ -61,6 +62,7 @@ describe('NameTable', () => {
   const clock = new FakeClock()
   let streams: PilotStream[]
   let table: NameTable
+  let own: AgentStream
 
   const stream = async (count: number): Promise<PilotStream> => {
     await vi.waitFor(() => expect(streams).toHaveLength(count))
@@ -76,13 +78,17 @@ describe('NameTable', () => {
       return made
     }
     table = new NameTable()
-    table.follow({
-      settings: settings.value,
-      client: { makeBidiStreamRequest: open } as unknown as Client,
-      authorize: async () => new Metadata(),
-      clock,
-      logger: silentLogger,
-    })
+    own = new AgentStream(
+      {
+        settings: settings.value,
+        client: { makeBidiStreamRequest: open } as unknown as Client,
+        authorize: async () => new Metadata(),
+        clock,
+        logger: silentLogger,
+      },
+      [table],
+    )
+    own.start()
   })
 
   it('answers full names and aliases, whatever their case, and acknowledges', async () => {
@@ -161,7 +167,7 @@ describe('NameTable', () => {
     pilot.emit('end')
     // Closed while the token is being read.
     clock.advance(1000)
-    table.close()
+    own.close()
     await new Promise(setImmediate)
     expect(streams).toHaveLength(1)
   })

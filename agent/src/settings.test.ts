@@ -27,6 +27,9 @@ describe('readSettings', () => {
         serviceAccount: 'default',
         workloadName: 'reviews-v1-abc',
         labels: { app: 'reviews' },
+        group: undefined,
+        network: undefined,
+        allowExecProbes: false,
         clusterId: 'Kubernetes',
         trustDomain: 'cluster.local',
         caAddress: 'citadel.seine-system:15012',
@@ -44,6 +47,25 @@ describe('readSettings', () => {
         ports: { admin: 15000, dns: 15053, metrics: 15020, health: 15021, prometheus: 15090 },
       },
     })
+  })
+
+  it('calls a workload that registers by a group as its entry', () => {
+    const { POD_NAME: _, ...machine } = ENVIRONMENT
+    const read = readSettings({
+      ...machine,
+      ISTIO_META_AUTO_REGISTER_GROUP: 'vms',
+      ISTIO_META_NETWORK: 'dc',
+      ALLOW_EXEC_PROBES: 'true',
+    })
+    if (!read.ok) throw new Error(read.error)
+    expect(read.value).toMatchObject({
+      podName: 'vms-10.0.0.7-dc',
+      workloadName: 'vms',
+      group: 'vms',
+      network: 'dc',
+      allowExecProbes: true,
+    })
+    expect(nodeMetadata(read.value)).toMatchObject({ AUTO_REGISTER_GROUP: 'vms', NETWORK: 'dc' })
   })
 
   it('names everything that is missing', () => {
@@ -68,6 +90,7 @@ describe('readSettings', () => {
     [{ XDS_ADDR: 'fd00::1:15012' }, 'XDS_ADDR must be <host>:<port>, not fd00::1:15012'],
     [{ OTLP_ADDR: 'http://hub:4317' }, 'OTLP_ADDR must be <host>:<port>, not http://hub:4317'],
     [{ OTLP_ADDR: 'hub:0' }, 'OTLP_ADDR must be <host>:<port>, not hub:0'],
+    [{ ALLOW_EXEC_PROBES: 'yes' }, 'ALLOW_EXEC_PROBES must be true or false, not yes'],
     [{ APPLICATION_METRICS: '9090' }, 'APPLICATION_METRICS must be an http URL, not 9090'],
     [
       { ADMIN_PORT: 'x', METRICS_PORT: '1.5' },

@@ -1,3 +1,5 @@
+// By itself: the schemas of all kinds would be in the memory of every agent.
+import { registeredName } from '@seine/api/registered-name'
 import { err, ok, PROXY_VERSION, type Result } from '@seine/kit'
 
 /** What the agent is told about its workload and the mesh, by the environment that the injector writes. */
@@ -10,6 +12,12 @@ export interface AgentSettings {
   readonly serviceAccount: string
   readonly workloadName: string
   readonly labels: Readonly<Record<string, string>>
+  /** The WorkloadGroup by which the workload registers; undefined for a pod. */
+  readonly group: string | undefined
+  /** The network that the workload is in, where it says so. */
+  readonly network: string | undefined
+  /** Whether a group's probe may run programs on this machine. */
+  readonly allowExecProbes: boolean
   readonly clusterId: string
   readonly trustDomain: string
   /** `host:port` of citadel. */
@@ -44,8 +52,14 @@ export interface AgentPorts {
 const HOUR_MS = 3_600_000
 const MAX_PORT = 65_535
 
-/** Reads the environment. @returns the settings, or what is missing or malformed. */
+/**
+ * Reads the environment. A workload that registers by a group is called as its WorkloadEntry, and needs no `POD_NAME`.
+ *
+ * @returns the settings, or what is missing or malformed.
+ */
 export function readSettings(env: NodeJS.ProcessEnv): Result<AgentSettings, string> {
+  const group = env['ISTIO_META_AUTO_REGISTER_GROUP'] || undefined
+  const network = env['ISTIO_META_NETWORK'] || undefined
   const missing = [
     'POD_NAME',
     'POD_NAMESPACE',
@@ -55,7 +69,7 @@ export function readSettings(env: NodeJS.ProcessEnv): Result<AgentSettings, stri
     'TOKEN_FILE',
     'ROOT_CERT_FILE',
     'RUN_DIR',
-  ].filter(name => !env[name])
+  ].filter(name => !env[name] && (name !== 'POD_NAME' || group === undefined))
   if (missing.length > 0) return err(`the environment lacks ${missing.join(', ')}: the injector sets them`)
   const labels = parseLabels(env['LABELS'] ?? '{}')
   if (!labels) return err(`LABELS must be a JSON object of strings, not ${env['LABELS']}`)
@@ -83,14 +97,21 @@ export function readSettings(env: NodeJS.ProcessEnv): Result<AgentSettings, stri
   const proxyType = text('PROXY_TYPE', 'sidecar')
   if (proxyType !== 'sidecar' && proxyType !== 'router')
     problems.push(`PROXY_TYPE must be sidecar or router, not ${proxyType}`)
+  const podName = group === undefined ? text('POD_NAME') : registeredName(group, text('INSTANCE_IP'), network)
+  const allowExecProbes = text('ALLOW_EXEC_PROBES', 'false')
+  if (allowExecProbes !== 'true' && allowExecProbes !== 'false')
+    problems.push(`ALLOW_EXEC_PROBES must be true or false, not ${allowExecProbes}`)
   const settings: AgentSettings = {
     proxyType: proxyType === 'router' ? 'router' : 'sidecar',
-    podName: text('POD_NAME'),
+    podName,
     namespace: text('POD_NAMESPACE'),
     ip: text('INSTANCE_IP'),
     serviceAccount: text('SERVICE_ACCOUNT', 'default'),
-    workloadName: text('WORKLOAD_NAME', text('POD_NAME')),
+    workloadName: text('WORKLOAD_NAME', group ?? podName),
     labels,
+    group,
+    network,
+    allowExecProbes: allowExecProbes === 'true',
     clusterId: text('CLUSTER_ID', 'Kubernetes'),
     trustDomain: text('TRUST_DOMAIN', 'cluster.local'),
     caAddress: hostPort('CA_ADDR'),
@@ -154,6 +175,8 @@ export function nodeMetadata(
     ISTIO_VERSION: PROXY_VERSION,
     // The Envoy beside this agent can ask for virtual hosts with the first request to them.
     ON_DEMAND: 'true',
+    ...(settings.group === undefined ? {} : { AUTO_REGISTER_GROUP: settings.group }),
+    ...(settings.network === undefined ? {} : { NETWORK: settings.network }),
     LABELS: settings.labels,
   }
 }

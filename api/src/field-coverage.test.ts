@@ -24,6 +24,7 @@ const KINDS = [
   'DestinationRule',
   'ServiceEntry',
   'WorkloadEntry',
+  'WorkloadGroup',
   'PeerAuthentication',
   'AuthorizationPolicy',
   'Sidecar',

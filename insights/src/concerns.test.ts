@@ -163,3 +163,23 @@ it('the settings of the mesh concern everything', () => {
   expect(Object.keys(concerns(settings('istio')))).toHaveLength(8)
   expect(concerns(settings('other'))).toEqual({})
 })
+
+describe('a WorkloadGroup concerns', () => {
+  it('the workloads that registered by it, and the services that those serve', () => {
+    const entry = JSON.stringify({
+      apiVersion: NETWORKING,
+      kind: 'WorkloadEntry',
+      metadata: {
+        name: 'vms-10.9.0.1',
+        namespace: 'default',
+        ownerReferences: [{ apiVersion: NETWORKING, kind: 'WorkloadGroup', name: 'vms', uid: 'x' }],
+      },
+      spec: { address: '10.9.0.1', labels: { app: 'details' } },
+    })
+    expect(concerns(entry, objectYaml(NETWORKING, 'WorkloadGroup', 'vms', { template: {} }))).toEqual({
+      'default/details': ['workloads of it are endpoints (spec.template)'],
+      'default/vms-10.9.0.1': ['is what it registered by (spec.template)'],
+    })
+    expect(concerns(entry, objectYaml(NETWORKING, 'WorkloadGroup', 'others', { template: {} }))).toEqual({})
+  })
+})

@@ -34,6 +34,12 @@ export function reasonsForService(resource: MeshResource, service: MeshService, 
       return index.workloadsOf(service.hostname).some(({ ref }) => keyOf(ref) === keyOf(refOf(resource)))
         ? [{ message: 'is an endpoint of it', path: 'spec.address' }]
         : []
+    case 'WorkloadGroup':
+      return index
+        .workloadsOf(service.hostname)
+        .some(({ group }) => group && keyOf(group) === keyOf(refOf(resource)))
+        ? [{ message: 'workloads of it are endpoints', path: 'spec.template' }]
+        : []
     case 'ConfigMap':
       return settingsReasons(resource, index)
     default:
@@ -52,6 +58,10 @@ export function reasonsForWorkload(resource: MeshResource, workload: Workload, i
     case 'Pod':
     case 'WorkloadEntry':
       return keyOf(workload.ref) === keyOf(refOf(resource)) ? [{ message: 'describes it' }] : []
+    case 'WorkloadGroup':
+      return workload.group && keyOf(workload.group) === keyOf(refOf(resource))
+        ? [{ message: 'is what it registered by', path: 'spec.template' }]
+        : []
     case 'ConfigMap':
       return settingsReasons(resource, index)
     default:

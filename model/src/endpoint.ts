@@ -94,7 +94,7 @@ function candidates(service: MeshService, port: ServicePort, inputs: EndpointInp
 }
 
 /** The port of a workload that a service's port leads to; undefined where the workload has none of that name. */
-function targetOf(port: ServicePort, workload: Workload): number | undefined {
+export function targetOf(port: ServicePort, workload: Workload): number | undefined {
   const byName = workload.ref.kind === 'WorkloadEntry' ? workload.namedPorts.get(port.name) : undefined
   if (byName) return byName
   if (typeof port.targetPort === 'string') return workload.namedPorts.get(port.targetPort)

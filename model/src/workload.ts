@@ -1,5 +1,6 @@
 import { canonicalIp, type Pod, refOf, type WorkloadEntry } from '@seine/api'
 import type { ResourceRef } from '@seine/kit'
+import { groupOfEntry, isHealthy } from './entry-status.ts'
 import { canonicalHost } from './host.ts'
 import { localityOfLabels } from './locality.ts'
 
@@ -29,6 +30,8 @@ export interface Workload {
   /** Where it is, as `region/zone/subzone`; empty where that is not known. */
   readonly locality: string
   readonly ref: ResourceRef
+  /** The WorkloadGroup by which it registered. */
+  readonly group: ResourceRef | undefined
 }
 
 /**
@@ -62,6 +65,7 @@ export function fromPod(pod: Pod, node: Readonly<Record<string, string>> = {}): 
     weight: 1,
     locality: localityOfLabels(metadata.labels) || localityOfLabels(node),
     ref: refOf(pod),
+    group: undefined,
   }
 }
 
@@ -70,21 +74,24 @@ export function fromWorkloadEntry(entry: WorkloadEntry): Workload | undefined {
   const { metadata, spec } = entry
   if (!spec.address) return undefined
   const labels = { ...metadata.labels, ...spec.labels }
+  const group = groupOfEntry(entry)
+  const workloadName = group?.name ?? metadata.name
   return {
     name: metadata.name,
     namespace: metadata.namespace,
-    workloadName: metadata.name,
-    ...canonical(labels, metadata.name),
+    workloadName,
+    ...canonical(labels, workloadName),
     labels,
     serviceAccount: spec.serviceAccount ?? 'default',
     addresses: [canonicalHost(spec.address)],
-    ready: true,
+    ready: isHealthy(entry),
     meshed: labels[TLS_MODE_LABEL] === 'istio',
     gateway: false,
     namedPorts: new Map(Object.entries(spec.ports ?? {})),
     weight: spec.weight ?? 1,
     locality: spec.locality || localityOfLabels(labels),
     ref: refOf(entry),
+    group,
   }
 }
 

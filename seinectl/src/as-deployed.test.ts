@@ -9,6 +9,7 @@ function deployed(text: string) {
   return {
     pods: all.filter(one => one.kind === 'Pod'),
     services: all.filter(one => one.kind === 'Service'),
+    entries: all.filter(one => one.kind === 'WorkloadEntry'),
   }
 }
 
@@ -82,5 +83,26 @@ status: {podIP: 10.0.0.1, phase: Running}
     const { pods } = deployed(DEPLOYMENT)
     const { pods: more } = deployed(`${DEPLOYMENT.replaceAll('web', 'api')}---\n${DEPLOYMENT}`)
     expect(more.map(({ status }) => status?.podIP)).toContain(pods[0]?.status?.podIP)
+  })
+
+  it('gives a group one workload, unless an entry of the group is written down', () => {
+    const group = `apiVersion: networking.istio.io/v1
+kind: WorkloadGroup
+metadata: {name: vms}
+spec: {metadata: {labels: {app: web}}, template: {}, probe: {tcpSocket: {port: 80}}}
+`
+    const [entry, ...others] = deployed(group).entries
+    expect(others).toEqual([])
+    expect(entry?.spec).toMatchObject({
+      address: expect.stringMatching(/^198\.19\./),
+      labels: { app: 'web' },
+    })
+    expect(entry?.status).toMatchObject({ conditions: [{ type: 'Healthy', status: 'True' }] })
+    const written = `apiVersion: networking.istio.io/v1
+kind: WorkloadEntry
+metadata: {name: vms-10.0.0.1, ownerReferences: [{apiVersion: networking.istio.io/v1, kind: WorkloadGroup, name: vms, uid: x}]}
+spec: {address: 10.0.0.1}
+`
+    expect(deployed(`${group}---\n${written}`).entries.map(({ spec }) => spec.address)).toEqual(['10.0.0.1'])
   })
 })

@@ -1,6 +1,6 @@
 import { keyOf, type MeshResource, type ObjectMeta, type Pod, type PodSpec, refOf } from '@seine/api'
 import { PROXY_CONTAINER, reasonToSkip } from '@seine/injector'
-import { selects, TLS_MODE_LABEL } from '@seine/model'
+import { groupOfEntry, registeredEntry, selects, TLS_MODE_LABEL } from '@seine/model'
 
 const TEMPLATE_KINDS = ['Deployment', 'StatefulSet', 'DaemonSet', 'ReplicaSet', 'Job'] as const
 type TemplateHolder = Extract<MeshResource, { readonly kind: (typeof TEMPLATE_KINDS)[number] }>
@@ -16,8 +16,8 @@ const BLOCK_SIZE = 0xffff
 /**
  * Manifests as a cluster would run them. People write Services without addresses and Deployments without pods;
  * the platform adds both. Services get an address, pods without one get one and run, and a template of which no
- * pod is written down gets one pod, with a sidecar where the injector would give it one. What already has an
- * address or a pod stays as it is.
+ * pod is written down gets one pod, with a sidecar where the injector would give it one. A WorkloadGroup has one
+ * workload. What already has an address or a pod stays as it is.
  */
 export function asDeployed(resources: readonly MeshResource[]): MeshResource[] {
   const namespaces = new Map(
@@ -45,7 +45,24 @@ export function asDeployed(resources: readonly MeshResource[]): MeshResource[] {
     taken.add(keyOf(refOf(pod)))
     return [run(pod)]
   })
-  return [...completed, ...made]
+  return [...completed, ...made, ...registered(resources, addresses.pod)]
+}
+
+/** One workload for each WorkloadGroup, in good health, where no entry of the group is written down. */
+function registered(resources: readonly MeshResource[], addressOf: (key: string) => string): MeshResource[] {
+  const known = new Set(
+    resources.flatMap(one => {
+      const group = one.kind === 'WorkloadEntry' ? groupOfEntry(one) : undefined
+      return group ? [keyOf(group)] : []
+    }),
+  )
+  return resources.flatMap(group => {
+    if (group.kind !== 'WorkloadGroup' || known.has(keyOf(refOf(group)))) return []
+    const { name, namespace } = group.metadata
+    const address = addressOf(keyOf(refOf(group)))
+    const workload = { group: name, namespace, address, network: undefined, labels: {} }
+    return [registeredEntry(group, workload, { healthy: true, message: '', since: 0 })]
+  })
 }
 
 function isTemplateHolder(resource: MeshResource): resource is TemplateHolder {

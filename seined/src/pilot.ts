@@ -18,8 +18,10 @@ import {
   type NodeInfo,
   type ProxySession,
   type ProxyStatus,
+  type ProxyView,
 } from '@seine/pilot-discovery'
 import {
+  asRegistered,
   NAME_TABLE_TYPE,
   type Proxy,
   type ProxyConfiguration,
@@ -29,6 +31,7 @@ import {
 } from '@seine/pilot-traffic'
 import { BackgroundAnalysis } from './background-analysis.ts'
 import { ProxySources } from './proxy-sources.ts'
+import { PROBE_NAME, PROBE_TYPE, type Registration, Registrations } from './registrations.ts'
 import { SwitchedView } from './switched-view.ts'
 
 /** A resource that a proxy gets, for people. */
@@ -55,7 +58,11 @@ export interface PilotOptions {
 }
 
 interface Connected {
-  readonly proxy: Proxy
+  /** As it describes itself. */
+  readonly described: Proxy
+  /** As it is: one that has registered has the labels of its entry. */
+  proxy: Proxy
+  readonly registration: Registration | undefined
   /** Where its configuration is made. */
   source: TrafficGenerator
   /** What each of its streams gets: what a stream asks for decides about its own. */
@@ -79,6 +86,7 @@ export class Pilot implements Closable {
   readonly #model = new MeshModel()
   readonly #sources: ProxySources
   readonly #analysis: BackgroundAnalysis
+  readonly #registrations: Registrations
   readonly #proxies = new Map<string, Connected>()
   #sourceProblems: readonly Problem[] = []
   /** Patches without effect, at the last look. */
@@ -88,6 +96,11 @@ export class Pilot implements Closable {
   constructor(options: PilotOptions) {
     this.#options = options
     this.#sources = new ProxySources(this.#model.snapshot)
+    this.#registrations = new Registrations({
+      clock: options.clock,
+      logger: options.logger,
+      onChange: change => this.#take(change),
+    })
     const source: ConfigSource = { open: node => this.#open(node) }
     this.discovery = new DiscoveryServer({
       source,
@@ -145,10 +158,16 @@ export class Pilot implements Closable {
   /** Takes a change from a source in, and tells the proxies that it concerns. */
   apply(change: ResourceChange, problems: readonly Problem[]): void {
     this.#sourceProblems = problems
+    this.#take(this.#registrations.follow(change))
+  }
+
+  #take(change: ResourceChange): void {
     const { snapshot, changes } = this.#model.apply(change)
     const { hints, moved } = this.#sources.update(change, { snapshot, changes }, this.#model.resources)
     for (const hint of hints) this.discovery.push(hint)
-    if (moved) this.#moveProxies()
+    this.#moveProxies(moved)
+    if (change.upserts.some(({ kind }) => kind === 'WorkloadGroup'))
+      this.discovery.push(new Map([[PROBE_TYPE, 'all']]))
     this.#logNewProblems()
     this.#analysis.changed([...change.upserts, ...change.deletes].map(({ kind }) => kind as Kind))
   }
@@ -197,43 +216,80 @@ export class Pilot implements Closable {
     if (node.peerIdentity !== undefined && !node.peerIdentity.endsWith(claimed)) {
       return err(`the proxy says it is ${claimed.slice(1)}, but its token is for ${node.peerIdentity}`)
     }
-    const connected = this.#connect(proxy)
+    const registered = proxy.group === undefined ? undefined : this.#registrations.join(proxy)
+    if (registered && !registered.ok) return registered
+    const registration = registered?.value
+    const connected = this.#connect(proxy, registration)
     const view = new SwitchedView(connected.source.configurationOf(connected.proxy))
     connected.views.add(view)
     const close = () => {
       connected.views.delete(view)
+      if (registration) this.#registrations.leave(registration)
       if (connected.views.size > 0) return
       connected.source.forget(connected.proxy)
       if (this.#proxies.get(proxy.id) === connected) this.#proxies.delete(proxy.id)
     }
-    return ok({ proxyId: proxy.id, view, close })
+    if (!registration) return ok({ proxyId: proxy.id, view, close })
+    return ok({
+      proxyId: proxy.id,
+      view: this.#withProbe(view, registration),
+      reportHealth: reason => this.#registrations.report(registration, reason),
+      close,
+    })
+  }
+
+  /** What a stream of a registered workload gets: its agent asks for the probe as well. */
+  #withProbe(view: SwitchedView, registration: Registration): ProxyView {
+    const probe = () => this.#registrations.probeOf(registration)
+    return {
+      get: (type, name) =>
+        type === PROBE_TYPE ? (name === PROBE_NAME ? probe() : undefined) : view.get(type, name),
+      names: (type, prefix) =>
+        type === PROBE_TYPE ? (probe() ? [PROBE_NAME] : []) : view.names(type, prefix),
+      ...(view.demands ? { demands: view.demands } : {}),
+    }
   }
 
   /** The streams of one proxy, Envoy's and the agent's own, share what it is made of. */
-  #connect(proxy: Proxy): Connected {
-    const known = this.#proxies.get(proxy.id)
-    if (known && JSON.stringify(known.proxy) === JSON.stringify(proxy)) return known
+  #connect(described: Proxy, registration: Registration | undefined): Connected {
+    const known = this.#proxies.get(described.id)
+    if (known && JSON.stringify(known.described) === JSON.stringify(described)) return known
+    const proxy = this.#asItIs(described, registration)
     const source = this.#sources.of(proxy)
-    const connected = { proxy, source, views: new Set<SwitchedView>() }
-    this.#proxies.set(proxy.id, connected)
+    const connected = { described, proxy, registration, source, views: new Set<SwitchedView>() }
+    this.#proxies.set(described.id, connected)
     // Whether a patch has an effect depends on who is there.
     if (this.#model.snapshot.envoyFilters.size > 0) this.#analysis.changed([])
     return connected
   }
 
-  /** A canary began or ended: proxies for which that means another source get what that has. */
-  #moveProxies(): void {
-    const moved = new Set<string>()
+  #asItIs(described: Proxy, registration: Registration | undefined): Proxy {
+    if (!registration) return described
+    const { name, labels } = this.#registrations.entryOf(registration)
+    return asRegistered(described, name, labels)
+  }
+
+  /**
+   * A canary began or ended, if `moved`, and workloads that have registered may have other labels: proxies for which
+   * that means another source, or that are others now, get what that comes to.
+   */
+  #moveProxies(moved: boolean): void {
+    const changed = new Set<string>()
     for (const [id, connected] of this.#proxies) {
-      const next = this.#sources.of(connected.proxy)
-      if (next === connected.source) continue
-      for (const view of connected.views) view.switchTo(next.configurationOf(connected.proxy))
+      if (!moved && !connected.registration) continue
+      const proxy = this.#asItIs(connected.described, connected.registration)
+      const isSame = JSON.stringify(proxy) === JSON.stringify(connected.proxy)
+      const next = this.#sources.of(proxy)
+      if (isSame && next === connected.source) continue
+      const own = isSame ? connected.proxy : proxy
+      for (const view of connected.views) view.switchTo(next.configurationOf(own))
       connected.source.forget(connected.proxy)
+      connected.proxy = own
       connected.source = next
-      moved.add(id)
+      changed.add(id)
     }
-    if (moved.size > 0)
-      this.discovery.pushTo(id => moved.has(id), new Map(ALL_TYPES.map(type => [type, 'all'])))
+    if (changed.size > 0)
+      this.discovery.pushTo(id => changed.has(id), new Map(ALL_TYPES.map(type => [type, 'all'])))
   }
 
   #logNewProblems(): void {

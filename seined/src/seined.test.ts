@@ -9,10 +9,12 @@ import {
   DeltaDiscoveryResponseSchema,
 } from '@seine/envoy/envoy/service/discovery/v3/discovery'
 import { MeshModel } from '@seine/model'
+import { HEALTH_TYPE } from '@seine/pilot-discovery'
 import { eventually } from '@seine/testing'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { freePorts, seinedWith, TestPlace } from '../test/control-plane.ts'
 import { remoteInputs } from './hub-inputs.ts'
+import { PROBE_TYPE } from './registrations.ts'
 import type { Seined } from './seined.ts'
 import type { SeinedPorts } from './settings.ts'
 
@@ -89,6 +91,52 @@ function sidecar(target: string, as = credentials.createInsecure(), token?: stri
   return { clusters, ended }
 }
 
+/** An agent's own stream, of a machine that registers by the group `vms`. */
+class AgentOfMachine {
+  /** The probes that it was told, undefined where one went. */
+  readonly probes: (string | undefined)[] = []
+  readonly ended: Promise<ServiceError>
+  readonly #client: Client
+  readonly #stream: ClientDuplexStream<Buffer, Buffer>
+
+  constructor(
+    target: string,
+    as: ReturnType<typeof credentials.createSsl>,
+    token: Metadata,
+    account = 'web',
+  ) {
+    const same = (value: Buffer) => value
+    this.#client = new Client(target, as, { 'grpc.ssl_target_name_override': 'seined.seine-system.svc' })
+    this.#stream = this.#client.makeBidiStreamRequest(METHOD, same, same, token)
+    this.ended = new Promise(resolve => this.#stream.on('error', resolve))
+    this.#stream.on('data', (message: Buffer) => {
+      const { typeUrl, nonce, resources, removedResources } = fromBinary(
+        DeltaDiscoveryResponseSchema,
+        message,
+      )
+      for (const { resource } of resources) this.probes.push(new TextDecoder().decode(resource?.value))
+      if (removedResources.length > 0) this.probes.push(undefined)
+      this.send({ typeUrl, responseNonce: nonce })
+    })
+    const id = 'sidecar~10.0.0.8~vms-10.0.0.8.default~default.svc.cluster.local'
+    this.send({
+      typeUrl: PROBE_TYPE,
+      resourceNamesSubscribe: ['*'],
+      node: { id, metadata: { SERVICE_ACCOUNT: account, AUTO_REGISTER_GROUP: 'vms', WORKLOAD_NAME: 'vms' } },
+    })
+  }
+
+  send(init: Parameters<typeof create<typeof DeltaDiscoveryRequestSchema>>[1]): void {
+    this.#stream.write(
+      Buffer.from(toBinary(DeltaDiscoveryRequestSchema, create(DeltaDiscoveryRequestSchema, init))),
+    )
+  }
+
+  close(): void {
+    this.#client.close()
+  }
+}
+
 const REVIEWS = 'outbound|80||reviews.default.svc.cluster.local'
 
 describe('the control plane', () => {
@@ -145,6 +193,52 @@ describe('the control plane', () => {
     )
     const nobody = sidecar(tls, credentials.createSsl(root))
     expect((await nobody.ended).details).toContain('a token is needed')
+  })
+
+  it('takes in a workload that registers by a group, and its health', async () => {
+    const group = (probe: string) => `apiVersion: networking.istio.io/v1
+kind: WorkloadGroup
+metadata: {name: vms, namespace: default}
+spec:
+  metadata: {labels: {app: web}}
+  template: {serviceAccount: web}${probe}
+---
+apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: {name: web, namespace: default}
+spec:
+  hosts: [web.example]
+  resolution: STATIC
+  location: MESH_INTERNAL
+  ports: [{number: 80, name: http, protocol: HTTP}]
+  workloadSelector: {labels: {app: web}}
+`
+    await writeFile(join(place.config, 'vms.yaml'), group('\n  probe: {tcpSocket: {port: 8080}}'))
+    await start()
+    const root = await readFile(join(place.folder, 'state', 'citadel', 'root-cert.pem'))
+    const metadata = new Metadata()
+    metadata.set('authorization', `Bearer ${place.token('default:web')}`)
+    const agent = new AgentOfMachine(`127.0.0.1:${ports.tls}`, credentials.createSsl(root), metadata)
+    closers.push(() => agent.close())
+    const workload = async () => {
+      const [, text] = await get('/api/v1/workloads', ports.hub)
+      const all = JSON.parse(text) as { pod: string; name: string; ready: boolean; proxy: string }[]
+      return all.find(({ pod }) => pod === 'vms-10.0.0.8')
+    }
+    await eventually(async () => expect(await workload()).toMatchObject({ name: 'vms', ready: false }))
+    await eventually(() => expect(agent.probes).toEqual(['{"tcpSocket":{"port":8080}}']))
+    agent.send({ typeUrl: HEALTH_TYPE })
+    await eventually(async () => expect(await workload()).toMatchObject({ ready: true }))
+    agent.send({ typeUrl: HEALTH_TYPE, errorDetail: { code: 500, message: 'no answer' } })
+    await eventually(async () => expect(await workload()).toMatchObject({ ready: false }))
+    await writeFile(join(place.config, 'vms.yaml'), group(''))
+    await eventually(() => expect(agent.probes).toEqual(['{"tcpSocket":{"port":8080}}', undefined]))
+    await eventually(async () => expect(await workload()).toMatchObject({ ready: true }))
+    const other = new Metadata()
+    other.set('authorization', `Bearer ${place.token('default:other')}`)
+    const stranger = new AgentOfMachine(`127.0.0.1:${ports.tls}`, credentials.createSsl(root), other, 'other')
+    closers.push(() => stranger.close())
+    expect((await stranger.ended).details).toContain('is for workloads of the service account web')
   })
 
   it('analyses what it has at all times, and tells what it found', async () => {

@@ -1,11 +1,17 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { JsonObject, JsonValue } from '@bufbuild/protobuf'
-import { type MeshResource, parseObject, parseYaml } from '@seine/api'
+import { type MeshResource, parseObject, parseYaml, type WorkloadEntry } from '@seine/api'
 import type { EncodedResource } from '@seine/envoy'
 import { formatProblem, type Problem } from '@seine/kit'
-import { type Condition, MeshModel, type StatusBody } from '@seine/model'
-import { type Proxy as MeshProxy, parseProxy, renderProxy, type TrafficPlugin } from '@seine/pilot-traffic'
+import { type Condition, MeshModel, registeredEntry, type StatusBody } from '@seine/model'
+import {
+  asRegistered,
+  type Proxy as MeshProxy,
+  parseProxy,
+  renderProxy,
+  type TrafficPlugin,
+} from '@seine/pilot-traffic'
 import { Document, isPair, isScalar, parseAllDocuments, visit } from 'yaml'
 import { mixerPlugins, type RenderedJson, renderJson, toJson } from './rendered.ts'
 
@@ -38,13 +44,15 @@ export interface GoldenOutput {
  * not ask to show.
  */
 export function renderCase(folder: string): GoldenOutput[] {
-  const { resources, problems } = readMesh(join(folder, 'in'))
+  const { resources: written, problems } = readMesh(join(folder, 'in'))
+  const proxies = registered(readProxies(readFileSync(join(folder, 'proxy.yaml'), 'utf8')), written)
+  const resources = [...written, ...proxies.flatMap(({ entry }) => entry ?? [])]
   const { snapshot } = new MeshModel().apply({ upserts: resources, deletes: [] })
   const settings = resources.filter(({ kind }) => kind === 'ConfigMap')
   const empty = new MeshModel().apply({ upserts: settings, deletes: [] }).snapshot
   const ofMesh = [...problems, ...snapshot.problems]
   const isAboutSettings = resources.length === settings.length
-  return readProxies(readFileSync(join(folder, 'proxy.yaml'), 'utf8')).map(({ proxy, show }) => {
+  return proxies.map(({ proxy, show, entry }) => {
     const rendered = renderProxy(snapshot, proxy, mixerPlugins)
     const lines = [...ofMesh, ...rendered.problems].map(formatProblem)
     const config = toJson(rendered)
@@ -53,6 +61,7 @@ export function renderCase(folder: string): GoldenOutput[] {
     const document = {
       proxy: proxy.id,
       ...(lines.length > 0 ? { problems: lines } : {}),
+      ...(entry ? { registeredAs: asJson(entry) } : {}),
       ...withoutBase(config, base, show),
     }
     return { proxy: proxy.id, config, inEmptyMesh, document }
@@ -103,7 +112,8 @@ function readMesh(folder: string): { resources: MeshResource[]; problems: Proble
 
 /**
  * What comes of objects, as one text to compare: what proxies get, by versions, which are hashes of the resources'
- * bytes, and the statuses of objects without what is said in words. Objects that validation refuses are left out.
+ * bytes; the entries of workloads that register, and their probes; and the statuses of objects without what is said in
+ * words. Objects that validation refuses are left out.
  */
 export function outputOf(
   objects: readonly unknown[],
@@ -114,14 +124,17 @@ export function outputOf(
     const parsed = parseObject(object)
     return parsed.ok ? [parsed.value] : []
   })
-  const { snapshot } = new MeshModel().apply({ upserts, deletes: [] })
-  const versions = readProxies(proxies).map(({ proxy }) => {
+  const ours = registered(readProxies(proxies), upserts)
+  const entries = ours.flatMap(({ entry }) => entry ?? [])
+  const probes = upserts.map(one => (one.kind === 'WorkloadGroup' ? one.spec.probe : undefined))
+  const { snapshot } = new MeshModel().apply({ upserts: [...upserts, ...entries], deletes: [] })
+  const versions = ours.map(({ proxy }) => {
     const { problems: _, ...resources } = renderProxy(snapshot, proxy, plugins)
     return Object.values(resources).map(list =>
       list.map(({ name, version }: EncodedResource) => [name, version]),
     )
   })
-  return JSON.stringify([versions, [...snapshot.statuses].map(briefly)])
+  return JSON.stringify([versions, [...snapshot.statuses].map(briefly), entries.map(asJson), probes])
 }
 
 /** A status as the facts in it. */
@@ -141,13 +154,46 @@ function briefly([key, status]: readonly [string, StatusBody]): unknown {
 function readProxies(text: string): { proxy: MeshProxy; show: readonly Part[] }[] {
   const documents = parseAllDocuments(text)
   if (!Array.isArray(documents)) throw new Error('no proxy is named')
-  return documents.map(document => {
-    const { id, labels, metadata: more, workload, serviceAccount, show } = document.toJS() as CaseProxy
-    const metadata = { ...more, LABELS: labels, WORKLOAD_NAME: workload, SERVICE_ACCOUNT: serviceAccount }
-    const parsed = parseProxy(id, metadata, false)
-    if (!parsed.ok) throw new Error(parsed.error)
-    return { proxy: parsed.value, show: show ?? [] }
+  return documents.map(document => readOne(document.toJS() as CaseProxy))
+}
+
+function readOne({ id, labels, metadata: more, workload, serviceAccount, show }: CaseProxy): {
+  proxy: MeshProxy
+  show: readonly Part[]
+} {
+  const metadata = { ...more, LABELS: labels, WORKLOAD_NAME: workload, SERVICE_ACCOUNT: serviceAccount }
+  const parsed = parseProxy(id, metadata, false)
+  if (!parsed.ok) throw new Error(parsed.error)
+  return { proxy: parsed.value, show: show ?? [] }
+}
+
+/** A proxy of a case; one that registers by a group is as that makes it. */
+interface Registered extends ReturnType<typeof readOne> {
+  readonly entry: WorkloadEntry | undefined
+}
+
+/** Registers the proxies that name a group, with good health, as pilot would. */
+function registered(
+  proxies: readonly ReturnType<typeof readOne>[],
+  resources: readonly MeshResource[],
+): Registered[] {
+  return proxies.map(({ proxy, show }) => {
+    const { namespace, group: name, network, labels, addresses } = proxy
+    const group = resources.find(
+      one =>
+        one.kind === 'WorkloadGroup' && one.metadata.namespace === namespace && one.metadata.name === name,
+    )
+    if (group?.kind !== 'WorkloadGroup') return { proxy, show, entry: undefined }
+    const workload = { group: group.metadata.name, namespace, address: addresses[0] ?? '', network, labels }
+    const health = group.spec.probe && { healthy: true, message: '', since: 0 }
+    const entry = registeredEntry(group, workload, health)
+    return { proxy: asRegistered(proxy, entry.metadata.name, entry.spec.labels ?? {}), show, entry }
   })
+}
+
+/** The entry as people would see it. */
+function asJson({ apiVersion, kind, metadata, spec, status }: WorkloadEntry): JsonObject {
+  return JSON.parse(JSON.stringify({ apiVersion, kind, metadata, spec, status })) as JsonObject
 }
 
 function withoutBase(

@@ -34,13 +34,17 @@ const TRAFFIC_PORTS = {
 
 /** The environment of the agent: name → meaning. */
 const AGENT_ENVIRONMENT = {
-  POD_NAME: "The pod's name",
+  POD_NAME:
+    "The pod's name. A workload that registers by a group is called as its WorkloadEntry, and needs none",
   POD_NAMESPACE: 'Its namespace',
   PROXY_TYPE: '`router` for a gateway, which captures nothing',
   INSTANCE_IP: 'Its address',
   SERVICE_ACCOUNT: 'Its service account, which is its identity',
-  WORKLOAD_NAME: 'Its Deployment; else the name of the pod',
+  WORKLOAD_NAME: 'Its Deployment; else its WorkloadGroup, or the name of the pod',
   LABELS: 'Its labels, a JSON object',
+  ISTIO_META_AUTO_REGISTER_GROUP: 'The WorkloadGroup by which it registers, for a workload that is no pod',
+  ISTIO_META_NETWORK: 'The network that it is in',
+  ALLOW_EXEC_PROBES: '`true` lets the probe of its WorkloadGroup run programs on the machine',
   CLUSTER_ID: 'The cluster, a label of metrics',
   TRUST_DOMAIN: 'The first part of its SPIFFE ID',
   CA_ADDR: '`host:port` of citadel',
@@ -115,6 +119,8 @@ const METADATA = {
   'app.kubernetes.io/version': 'Label: see `service.istio.io/canonical-revision`',
   'networking.istio.io/exportTo':
     'Annotation of a Service: the namespaces it is visible in, separated by commas',
+  'proxy.istio.io/health-checks-enabled':
+    'Annotation of a WorkloadEntry: `true`, and it takes requests only while the condition `Healthy` of its status is `True`',
   'kubernetes.io/service-name': 'Label of an EndpointSlice: its Service',
   'pod-template-hash': "Label of a pod: what to take off its ReplicaSet's name to get its Deployment's",
   'topology.kubernetes.io/region': 'Label of a node, read by analysis only',

@@ -20,7 +20,6 @@ const PORT_POLICIES = POLICIES.flatMap(policy => [policy, `${policy}.portLevelSe
  * refused all the same, as with {@link UNSUPPORTED} fields. What takes up a kind removes its line here.
  */
 export const UNSUPPORTED_KINDS: ReadonlySet<string> = new Set([
-  'networking.istio.io/WorkloadGroup',
   'networking.istio.io/ProxyConfig',
   'security.istio.io/RequestAuthentication',
   'telemetry.istio.io/Telemetry',
@@ -47,6 +46,7 @@ export const UNSUPPORTED: Partial<Record<Kind, readonly Pattern[]>> = {
   ],
   ServiceEntry: [path('endpoints.*.network')],
   WorkloadEntry: [path('network')],
+  WorkloadGroup: [path('template.network'), path('template.address')],
   // Istio's kind and the Gateway API's of the same name: neither has the other's fields.
   Gateway: [
     path('servers.*.defaultEndpoint'),
@@ -74,6 +74,7 @@ export const UNSUPPORTED: Partial<Record<Kind, readonly Pattern[]>> = {
 
 /** Why fields are not supported, and what to write instead, by their names. */
 const REASONS: Readonly<Record<string, string>> = {
+  address: ': each workload that registers has its own',
   zoneAwareLbSetting:
     ': a sidecar would have to know how many of its own kind there are in each zone; localityLbSetting prefers endpoints by place',
   portName: ', as nothing ever matched by it, in Istio neither: use portNumber',

@@ -38,8 +38,16 @@ export interface Demands {
 export interface ProxySession {
   readonly proxyId: string
   readonly view: ProxyView
+  /**
+   * Takes what the client has found out about its workload: why that can't take requests, or undefined when it can.
+   * Absent where nobody wants to know.
+   */
+  readonly reportHealth?: (reason: string | undefined) => void
   close(): void
 }
+
+/** The type of a request by which an agent reports its workload's health, Istio's: with an error when it is bad. */
+export const HEALTH_TYPE = 'type.googleapis.com/istio.v1.HealthInformation'
 
 /** Where configuration comes from. The ADS server knows nothing of meshes; this does. */
 export interface ConfigSource {

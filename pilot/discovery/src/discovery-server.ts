@@ -14,7 +14,13 @@ import {
   DiscoveryRequestSchema,
 } from '@seine/envoy/envoy/service/discovery/v3/discovery'
 import { type Clock, err, errorMessage, type Logger, ok, type Registry, type Result } from '@seine/kit'
-import type { ConfigSource, NodeInfo, ProxySession, PushHint } from './config-source.ts'
+import {
+  type ConfigSource,
+  HEALTH_TYPE,
+  type NodeInfo,
+  type ProxySession,
+  type PushHint,
+} from './config-source.ts'
 import { DeltaStream, type StreamEvents } from './delta-stream.ts'
 import { HeldNames } from './holdings.ts'
 import { type Meters, meters, shortName } from './meters.ts'
@@ -182,7 +188,10 @@ export class DiscoveryServer {
       const request = readRequest(protocol, message)
       if (!request.ok) return refuse(status.INVALID_ARGUMENT, request.error)
       connection ??= this.#connect(call, request.value, protocol, identity, refuse)
-      if (connection) receive(connection.protocol, request.value)
+      if (!connection) return
+      // A report is no subscription: nothing answers it.
+      if (request.value.typeUrl === HEALTH_TYPE) connection.session.reportHealth?.(reasonOf(request.value))
+      else receive(connection.protocol, request.value)
     }
     call.on('end', () => {
       end()
@@ -299,6 +308,11 @@ function readRequest(protocol: NodeInfo['protocol'], message: Buffer): Result<Re
     return err(`the request can't be read: ${errorMessage(failure)}`)
   }
   return request.typeUrl === '' ? err('a request must name the type of its resources') : ok(request)
+}
+
+/** Why a workload is unhealthy, as the report says; undefined when it is well. */
+function reasonOf({ errorDetail }: Request): string | undefined {
+  return errorDetail && (errorDetail.message || 'its agent does not say why')
 }
 
 function receive(protocol: Protocol, request: Request): void {

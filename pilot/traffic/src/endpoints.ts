@@ -1,4 +1,4 @@
-import type { DestinationRule, MeshConfig, Subset } from '@seine/api'
+import { type DestinationRule, keyOf, type MeshConfig, type Subset } from '@seine/api'
 import type { EncodedResource, Provenance } from '@seine/envoy'
 import { HealthStatus } from '@seine/envoy/envoy/config/core/v3/health_check'
 import { ClusterLoadAssignmentSchema } from '@seine/envoy/envoy/config/endpoint/v3/endpoint'
@@ -53,11 +53,20 @@ function assignment(
     const path = `spec.subsets[${(rule.spec.subsets ?? []).indexOf(subset)}].labels`
     provenance.push({ kind: rule.kind, namespace: rule.metadata.namespace, name: rule.metadata.name, path })
   }
-  const endpoints = localities(chosen(inputs, port, subset), inputs, port, subset).map(locality => ({
+  const own = chosen(inputs, port, subset)
+  provenance.push(...groupsOfWorkloads(own))
+  const endpoints = localities(own, inputs, port, subset).map(locality => ({
     ...locality,
     ...provenanceField(provenance),
   }))
   return encode(ClusterLoadAssignmentSchema, name, { clusterName: name, endpoints }, provenance)
+}
+
+/** The WorkloadGroups by which workloads among the endpoints have registered. */
+function groupsOfWorkloads(endpoints: readonly Endpoint[]): Provenance[] {
+  const groups = endpoints.flatMap(({ workload }) => workload?.group ?? [])
+  const byKey = new Map(groups.map(group => [keyOf(group), { ...group, path: 'spec.template' }]))
+  return [...byKey.values()]
 }
 
 /** The endpoints of a cluster that Envoy resolves by DNS: the addresses of the entry, or the host itself. */

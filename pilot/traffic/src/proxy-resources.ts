@@ -7,6 +7,7 @@ import {
   type MeshSnapshot,
   type ServicePort,
   selects,
+  targetOf,
 } from '@seine/model'
 import { builtInClusters, inboundCluster } from './clusters/inbound.ts'
 import type { IndexedSnapshot } from './indexed-snapshot.ts'
@@ -114,11 +115,13 @@ function targetOn(
   proxy: Proxy,
   snapshot: MeshSnapshot,
   service: MeshService,
-  { number, targetPort }: ServicePort,
+  port: ServicePort,
 ): number | undefined {
+  const { number, targetPort } = port
   if (service.selector === undefined) return ownEndpoints(snapshot, service, proxy, number)[0]?.port
-  if (typeof targetPort !== 'string') return targetPort ?? number
-  return snapshot.workloads.get(`${proxy.namespace}/${proxy.name}`)?.namedPorts.get(targetPort)
+  const workload = snapshot.workloads.get(`${proxy.namespace}/${proxy.name}`)
+  if (workload) return targetOf(port, workload)
+  return typeof targetPort === 'string' ? undefined : (targetPort ?? number)
 }
 
 /** The services that a workload is part of. */

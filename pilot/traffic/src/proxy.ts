@@ -14,6 +14,10 @@ export interface Proxy {
   readonly serviceAccount: string
   readonly labels: Readonly<Record<string, string>>
   readonly clusterId: string
+  /** The WorkloadGroup by which it registers; undefined for one that does not. */
+  readonly group: string | undefined
+  /** The network that it says it is in. */
+  readonly network: string | undefined
   /** What the node says of itself in words: EnvoyFilters can ask for it. */
   readonly metadata: Readonly<Record<string, string>>
   /** Takes virtual hosts one by one (VHDS), which needs delta xDS; others get whole route tables. */
@@ -32,6 +36,8 @@ export interface ProxyMetadata {
   readonly SERVICE_ACCOUNT?: unknown
   readonly INSTANCE_IPS?: unknown
   readonly CLUSTER_ID?: unknown
+  readonly AUTO_REGISTER_GROUP?: unknown
+  readonly NETWORK?: unknown
   /** `true` where the agent lets Envoy ask for what its workload calls; it takes an Envoy that can. */
   readonly ON_DEMAND?: unknown
 }
@@ -62,19 +68,12 @@ export function parseProxy(
     name,
     namespace: text(metadata.NAMESPACE) ?? fullName.slice(dot + 1),
     workloadName,
-    app:
-      labels['service.istio.io/canonical-name'] ??
-      labels['app.kubernetes.io/name'] ??
-      labels['app'] ??
-      workloadName,
-    version:
-      labels['service.istio.io/canonical-revision'] ??
-      labels['app.kubernetes.io/version'] ??
-      labels['version'] ??
-      'latest',
+    ...canonical(labels, workloadName),
     serviceAccount: text(metadata.SERVICE_ACCOUNT) ?? 'default',
     labels,
     clusterId: text(metadata.CLUSTER_ID) ?? 'Kubernetes',
+    group: text(metadata.AUTO_REGISTER_GROUP),
+    network: text(metadata.NETWORK),
     metadata: texts(metadata),
     virtualHostDiscovery,
     authenticated: false,
@@ -84,6 +83,30 @@ export function parseProxy(
       virtualHostDiscovery &&
       (metadata.ON_DEMAND === true || metadata.ON_DEMAND === 'true'),
   })
+}
+
+/** The proxy of a workload that has registered by a group: it is called as its WorkloadEntry, and has the labels of that. */
+export function asRegistered(proxy: Proxy, name: string, labels: Readonly<Record<string, string>>): Proxy {
+  return { ...proxy, name, labels, ...canonical(labels, proxy.workloadName) }
+}
+
+/** Istio's canonical service and revision. */
+function canonical(
+  labels: Readonly<Record<string, string>>,
+  fallback: string,
+): { app: string; version: string } {
+  return {
+    app:
+      labels['service.istio.io/canonical-name'] ??
+      labels['app.kubernetes.io/name'] ??
+      labels['app'] ??
+      fallback,
+    version:
+      labels['service.istio.io/canonical-revision'] ??
+      labels['app.kubernetes.io/version'] ??
+      labels['version'] ??
+      'latest',
+  }
 }
 
 function text(value: unknown): string | undefined {

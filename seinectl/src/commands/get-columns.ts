@@ -105,6 +105,10 @@ const COLUMNS: Readonly<Partial<Record<Kind, readonly Column[]>>> = {
   ],
   ServiceEntry: [list('HOSTS', 'hosts'), text('LOCATION', 'location'), text('RESOLUTION', 'resolution')],
   WorkloadEntry: [text('ADDRESS', 'address'), labels('LABELS', 'labels')],
+  WorkloadGroup: [
+    text('SERVICEACCOUNT', 'template', 'serviceAccount'),
+    labels('LABELS', 'metadata', 'labels'),
+  ],
   PeerAuthentication: [text('MODE', 'mtls', 'mode'), labels('SELECTOR', 'selector', 'matchLabels')],
   AuthorizationPolicy: [
     { title: 'ACTION', value: ({ spec }) => textAt(spec, 'action') || 'ALLOW' },
