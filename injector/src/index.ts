@@ -9,3 +9,4 @@ export {
   PROXY_UID,
   reasonToSkip,
 } from './inject-pod.ts'
+export { machineRules } from './machine-rules.ts'

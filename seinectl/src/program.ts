@@ -12,6 +12,7 @@ import type { RenderFlags } from './commands/render.ts'
 import type { StatusFlags } from './commands/status.ts'
 import type { ValidateFlags } from './commands/validate.ts'
 import type { VersionFlags } from './commands/version.ts'
+import type { WorkloadConfigureFlags } from './commands/workload-configure.ts'
 import type { ExitCode, Terminal } from './terminal.ts'
 
 /**
@@ -266,7 +267,32 @@ function otherCommands(terminal: Terminal, exit: (code: ExitCode) => void): Comm
     .action(async (flags: VersionFlags) =>
       exit(await (await import('./commands/version.ts')).version(terminal, flags)),
     )
-  return [dashboard, version]
+  const workload = withFolders(new Command('workload-configure'))
+    .description(
+      'Write what a machine needs to join the mesh by a WorkloadGroup: environment and capture rules',
+    )
+    .argument('<group>', 'the name of the WorkloadGroup')
+    .option('-n, --namespace <name>', 'the namespace of the group (default: "default")')
+    .requiredOption('--address <ip>', 'the address by which the mesh reaches the machine')
+    .requiredOption('--control-plane <host:port>', "where the machine reaches seined's TLS port", hostPort)
+    .option('--network <name>', 'the network that the machine is in')
+    .addOption(
+      new Option('--proxy-uid <number>', 'the user that Envoy and the agent run as there')
+        .argParser(countFlag)
+        .default(1337),
+    )
+    .requiredOption('--output-dir <dir>', 'where the files are written; it is made if it is not there')
+    .addHelpText(
+      'after',
+      examples(
+        'seinectl workload-configure ledger-vm --address 192.0.2.7 --control-plane 192.0.2.1:15012 --output-dir vm/',
+      ),
+    )
+    .action(async (group: string, flags: WorkloadConfigureFlags) => {
+      const { workloadConfigure } = await import('./commands/workload-configure.ts')
+      exit(await workloadConfigure(terminal, group, flags))
+    })
+  return [dashboard, version, workload]
 }
 
 function withServer(command: Command): Command {
@@ -320,6 +346,12 @@ function countFlag(value: string): number {
   if (!Number.isInteger(count) || count < 0)
     throw new InvalidArgumentError('it is a whole number, 0 or more.')
   return count
+}
+
+function hostPort(value: string): string {
+  if (!/^(\[[\da-fA-F:.]+\]|[^:[\]\s']+):\d+$/.test(value))
+    throw new InvalidArgumentError('it is <host>:<port>, such as 192.0.2.1:15012.')
+  return value
 }
 
 function portNumber(value: string): number {

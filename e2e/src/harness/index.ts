@@ -14,6 +14,7 @@ export {
 } from './edge.ts'
 export type { HubProblem, HubProxy, HubSpan, HubWorkload } from './hub.ts'
 export { Hub } from './hub.ts'
+export { MachineWorkload } from './machine-workload.ts'
 export { type ApplyOptions, Mesh, meshRuns, sharedMesh } from './mesh.ts'
 export {
   type CertificateFacts,
