@@ -1,5 +1,6 @@
 export type * from './extensions/wasm-plugin.ts'
 export { isClaimRoute } from './fields/headers.ts'
+export { UNIX_PREFIX } from './fields/names.ts'
 export type { PolicyTarget, WorkloadSelector } from './fields/selectors.ts'
 export { durationMs, regexProblem, type StringMatch } from './fields.ts'
 export type * from './gateway/backend-tls-policy.ts'

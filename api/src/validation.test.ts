@@ -393,7 +393,11 @@ describe('a value of the wrong type or out of range', () => {
       'labels: {}',
       'spec.address: is needed, or a network whose gateway leads to the workload',
     ],
-    ['WorkloadEntry', 'address: unix:///a', 'spec.address: Unix domain sockets are not supported yet'],
+    [
+      'WorkloadEntry',
+      'address: unix://a',
+      'spec.address: a Unix domain socket is given by its absolute path, or by "@" and an abstract name',
+    ],
     [
       'PeerAuthentication',
       'mtls: {mode: ON}',

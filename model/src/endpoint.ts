@@ -1,5 +1,5 @@
 import { canonicalIp, type EndpointSlice } from '@seine/api'
-import { canonicalHost } from './host.ts'
+import { canonicalAddress, canonicalHost, isSocket } from './host.ts'
 import { localityOfLabels } from './locality.ts'
 import type { PolicyTarget } from './peer-authentication.ts'
 import type { MeshService, ServicePort } from './service.ts'
@@ -70,10 +70,15 @@ export function endpointsOf(service: MeshService, inputs: EndpointInputs): Servi
 
 function portEndpoints(service: MeshService, port: ServicePort, inputs: EndpointInputs): readonly Endpoint[] {
   const found = candidates(service, port, inputs)
-  // Only DNS can make use of a name.
-  const isResolved = service.resolution === 'dns' || service.resolution === 'dns-round-robin'
-  const usable = isResolved ? found : found.filter(({ address }) => canonicalIp(address))
+  const usable = found.filter(({ address }) => isUsable(address, service.resolution))
   return unique(usable).sort(byAddress)
+}
+
+/** Only DNS can make use of a name, and only an endpoint that is listed can be a socket. */
+function isUsable(address: string, resolution: MeshService['resolution']): boolean {
+  if (isSocket(address)) return resolution === 'static'
+  const isResolved = resolution === 'dns' || resolution === 'dns-round-robin'
+  return isResolved || canonicalIp(address) !== undefined
 }
 
 function candidates(service: MeshService, port: ServicePort, inputs: EndpointInputs): readonly Endpoint[] {
@@ -139,7 +144,7 @@ function entryEndpoints(service: MeshService, port: ServicePort, inputs: Endpoin
       entry.ports?.[port.name] ?? (typeof port.targetPort === 'number' ? port.targetPort : port.number)
     const labels = entry.labels ?? {}
     return {
-      address: canonicalHost(entry.address),
+      address: canonicalAddress(entry.address),
       port: target,
       labels,
       weight: entry.weight ?? 1,

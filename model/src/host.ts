@@ -1,4 +1,4 @@
-import { canonicalIp } from '@seine/api'
+import { canonicalIp, UNIX_PREFIX } from '@seine/api'
 
 /** The suffix of the names of Kubernetes services. */
 export const CLUSTER_DOMAIN = 'cluster.local'
@@ -20,6 +20,16 @@ export function resolveHost(host: string, namespace: string): string {
 /** A host in the one form in which names are compared: lower case, without a dot at its end. */
 export function canonicalHost(host: string): string {
   return canonicalIp(host) ?? host.replace(/\.$/, '').toLowerCase()
+}
+
+/** Where an endpoint is: an address or a name in the form in which they are compared, or a socket's path as it is written. */
+export function canonicalAddress(address: string): string {
+  return isSocket(address) ? address : canonicalHost(address)
+}
+
+/** Whether an endpoint is a Unix domain socket: `unix://` and its path. */
+export function isSocket(address: string): boolean {
+  return address.startsWith(UNIX_PREFIX)
 }
 
 /** The service that has a host: the one of that very name, else the one of the longest wildcard that covers it. */

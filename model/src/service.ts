@@ -10,6 +10,8 @@ export interface ServicePort {
   /** The port on the workload: a number, the name of a container's port, or undefined for the same number. */
   readonly targetPort: number | string | undefined
   readonly protocol: Protocol
+  /** Its place among the ports of the object. */
+  readonly index: number
 }
 
 /** How a proxy finds a service's addresses: it is told them, it asks DNS, or it goes where the client went. */
@@ -64,14 +66,17 @@ export function fromKubernetesService(
     name: metadata.name,
     namespace: metadata.namespace,
     addresses: external ? addressesOf(hostname, allocate) : canonicalAddresses(ips),
-    ports: (spec.ports ?? [])
-      .filter(port => port.protocol === undefined || port.protocol === 'TCP')
-      .map(port => ({
-        name: port.name ?? '',
-        number: port.port,
-        targetPort: port.targetPort,
-        protocol: portProtocol(port.name, port.appProtocol, port.port),
-      })),
+    ports: (spec.ports ?? []).flatMap((port, index) =>
+      port.protocol === undefined || port.protocol === 'TCP'
+        ? {
+            name: port.name ?? '',
+            number: port.port,
+            targetPort: port.targetPort,
+            protocol: portProtocol(port.name, port.appProtocol, port.port),
+            index,
+          }
+        : [],
+    ),
     resolution: external ? 'dns' : headless ? 'passthrough' : 'static',
     external,
     headless,
@@ -89,7 +94,8 @@ export function fromKubernetesService(
 
 /**
  * The services that a `ServiceEntry` stands for, one for each host. `allocate` gives a virtual IP to a host that
- * has none, while there are any left.
+ * has none, while there are any left. UDP goes past the mesh, as it does for a Kubernetes Service: the ports for it
+ * are left out, and the host has no virtual address.
  */
 export function fromServiceEntry(
   entry: ServiceEntry,
@@ -98,17 +104,24 @@ export function fromServiceEntry(
   const { metadata, spec } = entry
   const written = canonicalAddresses(spec.addresses ?? [])
   const hostnames = new Set(spec.hosts.map(canonicalHost))
+  // Datagrams are not captured: what they are sent to has to be a real address.
+  const virtual = (spec.ports ?? []).some(isUdp) ? () => undefined : allocate
   return [...hostnames].map(hostname => ({
     hostname,
     name: hostname,
     namespace: metadata.namespace,
-    addresses: written.length > 0 ? written : addressesOf(hostname, allocate),
-    ports: (spec.ports ?? []).map(port => ({
-      name: port.name,
-      number: port.number,
-      targetPort: port.targetPort,
-      protocol: portProtocol(port.name, port.protocol ?? '', port.number),
-    })),
+    addresses: written.length > 0 ? written : addressesOf(hostname, virtual),
+    ports: (spec.ports ?? []).flatMap((port, index) =>
+      isUdp(port)
+        ? []
+        : {
+            name: port.name,
+            number: port.number,
+            targetPort: port.targetPort,
+            protocol: portProtocol(port.name, port.protocol ?? '', port.number),
+            index,
+          },
+    ),
     resolution: entryResolution(spec.resolution),
     external: spec.location !== 'MESH_INTERNAL',
     headless: false,
@@ -120,6 +133,10 @@ export function fromServiceEntry(
     ref: refOf(entry),
     entry,
   }))
+}
+
+function isUdp({ protocol }: { readonly protocol?: string | undefined }): boolean {
+  return protocol?.toUpperCase() === 'UDP'
 }
 
 /** Each address once. The unspecified address, and Kubernetes' `None`, stand for having none. */

@@ -1,7 +1,7 @@
 import { canonicalIp, type Pod, refOf, type WorkloadEntry } from '@seine/api'
 import type { ResourceRef } from '@seine/kit'
 import { groupOfEntry, isHealthy } from './entry-status.ts'
-import { canonicalHost } from './host.ts'
+import { canonicalAddress } from './host.ts'
 import { localityOfLabels } from './locality.ts'
 
 /** The label Istio's injector puts on what can take mutual TLS. */
@@ -83,7 +83,7 @@ export function fromWorkloadEntry(entry: WorkloadEntry): Workload | undefined {
     ...canonical(labels, workloadName),
     labels,
     serviceAccount: spec.serviceAccount ?? 'default',
-    addresses: [canonicalHost(spec.address)],
+    addresses: [canonicalAddress(spec.address)],
     ready: isHealthy(entry),
     meshed: labels[TLS_MODE_LABEL] === 'istio',
     gateway: false,

@@ -23,7 +23,7 @@ export const workloadEntryFields = {
     .superRefine(checkedBy(addressProblem))
     .optional()
     .describe(
-      'An IP address, a host name where the ServiceEntry resolves by DNS, or `unix://` and the path of a socket',
+      'An IP address, a host name where the ServiceEntry resolves by DNS, or, with resolution STATIC, `unix://` and the path of a socket on the machine of whoever calls, which its sidecar must be able to open',
     ),
   ports: z
     .record(dnsLabelField, portField)
@@ -77,7 +77,9 @@ const servicePort = z.strictObject({
   number: portField.describe('The port that clients call'),
   protocol: protocolField
     .optional()
-    .describe("What is spoken; found out from the port's name, else from the first bytes, unless it is said"),
+    .describe(
+      "What is spoken; found out from the port's name, else from the first bytes, unless it is said. UDP goes past the sidecar: the host is looked up in the mesh where it has `addresses`, and where the machine looks up others where it has none",
+    ),
   name: dnsLabelField.describe('Its name'),
   targetPort: portField.optional().describe('The port of the endpoints; the same unless it is said'),
 })

@@ -23,8 +23,8 @@ describe('what the API has and nothing translates yet is refused', () => {
     ],
     [
       'ServiceEntry',
-      'hosts: [a.example]\nports: [{number: 53, name: dns, protocol: udp}]',
-      'unsupported spec.ports[0].protocol: UDP is not supported yet',
+      'hosts: ["*.example"]\nresolution: DYNAMIC_DNS\nports: [{number: 80, name: http, protocol: HTTP}]',
+      'unsupported spec.resolution: DYNAMIC_DNS is not supported yet',
     ],
     [
       'Gateway',

@@ -83,10 +83,7 @@ const REASONS: Readonly<Record<string, string>> = {
 
 /** Values that nothing translates yet, of fields that take others. */
 export const UNSUPPORTED_VALUES: Partial<Record<Kind, readonly (readonly [Pattern, value: string])[]>> = {
-  ServiceEntry: [
-    [path('resolution'), 'DYNAMIC_DNS'],
-    [path('ports.*.protocol'), 'UDP'],
-  ],
+  ServiceEntry: [[path('resolution'), 'DYNAMIC_DNS']],
   Gateway: [[path('servers.*.tls.mode'), 'AUTO_PASSTHROUGH']],
   EnvoyFilter: [[path('configPatches.*.match.context'), 'WAYPOINT']],
   Sidecar: [[path('egress.*.port.protocol'), 'HTTP_PROXY']],
@@ -141,7 +138,6 @@ function unsupportedValues(kind: Kind, spec: unknown): Unsupported[] {
       .map(at => ({ path: at, message: `${value} is not supported yet` })),
   )
   if (kind === 'Gateway') return [...found, ...unsupportedSockets(spec, path('servers.*.bind'))]
-  if (kind === 'ServiceEntry') return [...found, ...unsupportedSockets(spec, path('endpoints.*.address'))]
   if (kind === 'EnvoyFilter') return [...found, ...unsupportedPatches(spec as EnvoyFilterSpec)]
   if (kind === 'Sidecar')
     return [
@@ -150,7 +146,6 @@ function unsupportedValues(kind: Kind, spec: unknown): Unsupported[] {
       ...ownPorts(spec),
       ...unsupportedIngress(spec as SidecarSpec),
     ]
-  if (kind === 'WorkloadEntry') return [...found, ...unsupportedSockets(spec, path('address'))]
   if (kind === 'AuthorizationPolicy')
     return [...found, ...unsupportedConditions(spec as AuthorizationPolicySpec)]
   return found

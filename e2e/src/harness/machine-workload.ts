@@ -1,6 +1,6 @@
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { chmod, chown, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { OwnProcess } from '../resilience/own-process.ts'
 import { TokenIssuer } from '../resilience/token-issuer.ts'
 import { run } from './command.ts'
@@ -15,17 +15,20 @@ const APP_UID = 1000
 /** The agent runs as root: a machine of its own would have a user for it. */
 const PROXY_UID = 0
 
-/** Answers on 8080: with what reached it, with what `/call?url=` answers, and on `/healthz` by how it feels, which SIGUSR2 turns. */
+/** Answers on a socket, and on 8080: with what reached it, with what `/call?url=` answers, and on `/healthz` by how it feels, which SIGUSR2 turns. */
 const APP = `
 let sick = false
 process.on('SIGUSR2', () => { sick = !sick })
-require('node:http').createServer(async (request, response) => {
+const serve = async (request, response) => {
   const { pathname, searchParams } = new URL('http://app' + request.url)
   if (pathname === '/healthz') return response.writeHead(sick ? 500 : 200).end()
   if (pathname !== '/call') return response.end(JSON.stringify(request.headers))
   const answer = await fetch(searchParams.get('url')).catch(failure => ({ status: 599, text: async () => String(failure.cause) }))
   response.writeHead(answer.status).end(await answer.text())
-}).listen(8080, () => console.log('listening'))
+}
+const { createServer } = require('node:http')
+createServer(serve).listen(8080)
+createServer((request, response) => response.end('by the socket')).listen(process.argv[1])
 `
 
 /** A machine that is no pod: its own network on the bridge, an application, and an agent that nobody injected. */
@@ -44,6 +47,9 @@ export class MachineWorkload {
   static async make(mesh: Mesh, group: string, namespace: string, account: string): Promise<MachineWorkload> {
     const machine = new MachineWorkload(await mkdtemp(join(tmpdir(), 'seine-machine-')))
     await machine.#connect()
+    await chmod(machine.#folder, 0o711)
+    await mkdir(dirname(machine.socket))
+    await chown(dirname(machine.socket), APP_UID, APP_UID)
     await machine.#configure(group, namespace)
     await machine.#trust(mesh, namespace, account)
     machine.#app = machine.#start(
@@ -56,11 +62,17 @@ export class MachineWorkload {
         process.execPath,
         '-e',
         APP,
+        machine.socket,
       ],
       {},
       'app',
     )
     return machine
+  }
+
+  /** The path of the Unix domain socket on which its application listens as well. */
+  get socket(): string {
+    return join(this.#folder, 'app', 'app.sock')
   }
 
   startAgent(): void {

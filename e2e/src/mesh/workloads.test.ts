@@ -76,6 +76,22 @@ describeMesh('a workload outside of the platform', mesh => {
     )
   })
 
+  test('calls what listens on a Unix domain socket beside it', async () => {
+    await mesh().apply(
+      'socket',
+      serviceEntry('socket', {
+        hosts: ['socket.shop.example'],
+        resolution: 'STATIC',
+        ports: [{ number: 80, name: 'http', protocol: 'HTTP' }],
+        endpoints: [{ address: `unix://${machine.socket}` }],
+      }),
+    )
+    const { status, body } = await client().get(
+      `${URL}call?url=${encodeURIComponent('http://socket.shop.example/')}`,
+    )
+    expect([status, body]).toEqual([200, 'by the socket'])
+  })
+
   test('gets no calls while its probe fails', async () => {
     machine.turnHealth()
     await eventually(async () => expect(await statusOf(URL)).toBe(503))

@@ -1,10 +1,11 @@
-import { type DestinationRule, keyOf, type MeshConfig, type Subset } from '@seine/api'
+import { type DestinationRule, keyOf, type MeshConfig, type Subset, UNIX_PREFIX } from '@seine/api'
 import type { EncodedResource, Provenance } from '@seine/envoy'
 import { HealthStatus } from '@seine/envoy/envoy/config/core/v3/health_check'
 import { ClusterLoadAssignmentSchema } from '@seine/envoy/envoy/config/endpoint/v3/endpoint'
 import type { LocalityLbEndpointsSchema } from '@seine/envoy/envoy/config/endpoint/v3/endpoint_components'
 import {
   type Endpoint,
+  isSocket,
   localityParts,
   type MeshService,
   type ServiceEndpoints,
@@ -121,18 +122,23 @@ function localities(
   })
 }
 
+function socketAddress(address: string, port: number) {
+  const value = { address, portSpecifier: { case: 'portValue' as const, value: port } }
+  return { case: 'socketAddress' as const, value }
+}
+
+/** A Unix domain socket, of the machine that the calling proxy runs on. */
+function pipe(address: string) {
+  return { case: 'pipe' as const, value: { path: address.slice(UNIX_PREFIX.length) } }
+}
+
 function lbEndpoint(endpoint: Endpoint): NonNullable<LocalityInit['lbEndpoints']>[number] {
   const { address, port, workload } = endpoint
   return {
     hostIdentifier: {
       case: 'endpoint',
       value: {
-        address: {
-          address: {
-            case: 'socketAddress',
-            value: { address, portSpecifier: { case: 'portValue', value: port } },
-          },
-        },
+        address: { address: isSocket(address) ? pipe(address) : socketAddress(address, port) },
       },
     },
     healthStatus: HealthStatus.HEALTHY,

@@ -94,7 +94,7 @@ function servicePorts(snapshot: MeshSnapshot, proxy: Proxy, settings: IngressSet
   const services = servicesOf(snapshot, proxy).sort((a, b) => (a.hostname < b.hostname ? -1 : 1))
   const found = new Map<number, InboundPort>()
   for (const service of services) {
-    for (const [index, port] of service.ports.entries()) {
+    for (const port of service.ports) {
       const target = targetOn(proxy, snapshot, service, port)
       if (target === undefined || found.has(target)) continue
       found.set(target, {
@@ -102,7 +102,7 @@ function servicePorts(snapshot: MeshSnapshot, proxy: Proxy, settings: IngressSet
         servicePort: port.number,
         protocol: port.protocol,
         service,
-        provenance: { ...service.ref, path: `spec.ports[${index}]` },
+        provenance: { ...service.ref, path: `spec.ports[${port.index}]` },
         settings,
       })
     }

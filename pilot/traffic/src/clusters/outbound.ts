@@ -271,7 +271,7 @@ function provenanceOf(
   subset: Subset | undefined,
   policy: EffectivePolicy,
 ): Provenance[] {
-  const found: Provenance[] = [{ ...service.ref, path: `spec.ports[${service.ports.indexOf(port)}]` }]
+  const found: Provenance[] = [{ ...service.ref, path: `spec.ports[${port.index}]` }]
   if (!rule) return found
   const ref = { kind: rule.kind, namespace: rule.metadata.namespace, name: rule.metadata.name }
   for (const path of policy.paths) found.push({ ...ref, path })

@@ -1,3 +1,4 @@
+import { UNIX_PREFIX } from '@seine/api'
 import {
   type Cluster,
   Cluster_DiscoveryType as DiscoveryType,
@@ -38,13 +39,18 @@ export function endpointsOf(
 function localityEndpoints({ lbEndpoints, priority, locality }: LocalityLbEndpoints): ExplainedEndpoint[] {
   return lbEndpoints.flatMap(({ hostIdentifier, healthStatus, loadBalancingWeight, metadata }) => {
     const address = hostIdentifier.case === 'endpoint' ? hostIdentifier.value.address?.address : undefined
-    if (address?.case !== 'socketAddress') return []
-    const { portSpecifier } = address.value
+    if (address?.case !== 'socketAddress' && address?.case !== 'pipe') return []
+    const at =
+      address.case === 'pipe'
+        ? { address: `${UNIX_PREFIX}${address.value.path}`, port: 0 }
+        : {
+            address: address.value.address,
+            port: address.value.portSpecifier.case === 'portValue' ? address.value.portSpecifier.value : 0,
+          }
     const { workload, namespace } = metadata?.filterMetadata[TELEMETRY_METADATA] ?? {}
     return [
       {
-        address: address.value.address,
-        port: portSpecifier.case === 'portValue' ? portSpecifier.value : 0,
+        ...at,
         weight: loadBalancingWeight ?? 1,
         priority,
         ...(locality ? { locality: placeOf(locality) } : {}),

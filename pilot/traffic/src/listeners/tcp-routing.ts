@@ -121,7 +121,7 @@ function routingBy(inputs: TcpRoutingInputs, found: FoundRoute | undefined): Tcp
     // Of what a request can be told apart by, a connection has the address it comes from.
     hashesSource: policy.loadBalancer?.consistentHash?.useSourceIp ?? false,
     provenance: [
-      { ...service.ref, path: `spec.ports[${service.ports.indexOf(port)}]` },
+      { ...service.ref, path: `spec.ports[${port.index}]` },
       ...(found && virtualService ? [found.route.cause ?? causeOf(virtualService, found.path)] : []),
     ],
   }
