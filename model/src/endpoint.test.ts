@@ -158,6 +158,25 @@ describe('endpoints of a ServiceEntry', () => {
     ])
   })
 
+  it.each([
+    [{ serviceAccount: 'vm' }, true],
+    [{}, false],
+    [{ serviceAccount: 'vm', labels: { 'security.istio.io/tlsMode': 'disabled' } }, false],
+    [{ labels: { 'security.istio.io/tlsMode': 'istio' } }, true],
+  ])('take mutual TLS where they have an identity, or say otherwise: %j', (more, meshed) => {
+    const one = { address: '10.2.0.9', ...more }
+    const plus = meshed ? '+' : ''
+    expect(shown('out.example.com', 80, entry({ resolution: 'STATIC', endpoints: [one] }))).toEqual([
+      `10.2.0.9:8080${plus}`,
+    ])
+    const selected = { resolution: 'STATIC', workloadSelector: { labels: { app: 'vm' } } }
+    const vm = objectYaml(NETWORKING, 'WorkloadEntry', 'vm', {
+      ...one,
+      labels: { ...one.labels, app: 'vm' },
+    })
+    expect(shown('out.example.com', 80, entry(selected), vm)).toEqual([`10.2.0.9:8080${plus}`])
+  })
+
   it('are names only where DNS finds them', () => {
     const vm = objectYaml(NETWORKING, 'WorkloadEntry', 'vm', {
       address: 'vm.example.com',

@@ -3,7 +3,7 @@ import { canonicalAddress, canonicalHost, isSocket } from './host.ts'
 import { localityOfLabels } from './locality.ts'
 import type { PolicyTarget } from './peer-authentication.ts'
 import type { MeshService, ServicePort } from './service.ts'
-import { selects, TLS_MODE_LABEL, type Workload } from './workload.ts'
+import { entryTakesTls, selects, type Workload } from './workload.ts'
 
 /** An address that serves one port of a service. */
 export interface Endpoint {
@@ -148,7 +148,8 @@ function entryEndpoints(service: MeshService, port: ServicePort, inputs: Endpoin
       port: target,
       labels,
       weight: entry.weight ?? 1,
-      meshed: labels[TLS_MODE_LABEL] === 'istio' && inputs.takesMutualTls({ namespace, labels }, target),
+      meshed:
+        entryTakesTls(labels, entry.serviceAccount) && inputs.takesMutualTls({ namespace, labels }, target),
       serviceAccount: entry.serviceAccount,
       namespace,
       workload: undefined,

@@ -85,7 +85,7 @@ export function fromWorkloadEntry(entry: WorkloadEntry): Workload | undefined {
     serviceAccount: spec.serviceAccount ?? 'default',
     addresses: [canonicalAddress(spec.address)],
     ready: isHealthy(entry),
-    meshed: labels[TLS_MODE_LABEL] === 'istio',
+    meshed: entryTakesTls(labels, spec.serviceAccount),
     gateway: false,
     namedPorts: new Map(Object.entries(spec.ports ?? {})),
     weight: spec.weight ?? 1,
@@ -93,6 +93,18 @@ export function fromWorkloadEntry(entry: WorkloadEntry): Workload | undefined {
     ref: refOf(entry),
     group,
   }
+}
+
+/**
+ * Whether a workload that an entry describes can take mutual TLS, as Istio has it: its label says so or, without the
+ * label, it has an identity, for which it needs a sidecar.
+ */
+export function entryTakesTls(
+  labels: Readonly<Record<string, string>>,
+  serviceAccount: string | undefined,
+): boolean {
+  const mode = labels[TLS_MODE_LABEL]
+  return mode === undefined ? !!serviceAccount : mode === 'istio'
 }
 
 /** The Deployment of a pod: its ReplicaSet's name without the hash, else its owner, else itself. */

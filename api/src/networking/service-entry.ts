@@ -33,7 +33,13 @@ export const workloadEntryFields = {
   network: z.string().max(2048).optional().describe('The network it is in'),
   locality: z.string().max(2048).optional().describe('Where it is: `region/zone/subzone`'),
   weight: z.int().min(0).max(1_000_000).optional().describe('Its share of the requests; 1 unless it is said'),
-  serviceAccount: z.string().max(253).optional().describe('Its identity'),
+  serviceAccount: z
+    .string()
+    .max(253)
+    .optional()
+    .describe(
+      'Its identity. A workload that has one is called over mutual TLS, unless its label `security.istio.io/tlsMode` says otherwise (`disabled`)',
+    ),
 }
 
 function addressProblem(address: string): string | undefined {

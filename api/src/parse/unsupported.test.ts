@@ -24,7 +24,7 @@ describe('what the API has and nothing translates yet is refused', () => {
     [
       'ServiceEntry',
       'hosts: ["*.example"]\nresolution: DYNAMIC_DNS\nports: [{number: 80, name: http, protocol: HTTP}]',
-      'unsupported spec.resolution: DYNAMIC_DNS is not supported yet',
+      'unsupported spec.resolution: DYNAMIC_DNS is not supported yet: with resolution NONE, a call to a wildcard goes where the caller looked its host up',
     ],
     [
       'Gateway',

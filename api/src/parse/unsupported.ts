@@ -75,6 +75,7 @@ export const UNSUPPORTED: Partial<Record<Kind, readonly Pattern[]>> = {
 /** Why fields are not supported, and what to write instead, by their names. */
 const REASONS: Readonly<Record<string, string>> = {
   address: ': each workload that registers has its own',
+  network: ': there are no gateways between networks yet, so all endpoints have to be reached directly',
   zoneAwareLbSetting:
     ': a sidecar would have to know how many of its own kind there are in each zone; localityLbSetting prefers endpoints by place',
   portName: ', as nothing ever matched by it, in Istio neither: use portNumber',
@@ -91,6 +92,11 @@ export const UNSUPPORTED_VALUES: Partial<Record<Kind, readonly (readonly [Patter
     [path('action'), 'CUSTOM'],
     [path('action'), 'AUDIT'],
   ],
+}
+
+/** Why values are not supported, and what to write instead. */
+const VALUE_REASONS: Readonly<Record<string, string>> = {
+  DYNAMIC_DNS: ' yet: with resolution NONE, a call to a wildcard goes where the caller looked its host up',
 }
 
 const CONDITION =
@@ -135,7 +141,7 @@ function unsupportedValues(kind: Kind, spec: unknown): Unsupported[] {
   const found = (UNSUPPORTED_VALUES[kind] ?? []).flatMap(([pattern, value]) =>
     occurrences(spec, pattern, [])
       .filter(at => String(valueAt(spec, at)).toUpperCase() === value)
-      .map(at => ({ path: at, message: `${value} is not supported yet` })),
+      .map(at => ({ path: at, message: `${value} is not supported${VALUE_REASONS[value] ?? ' yet'}` })),
   )
   if (kind === 'Gateway') return [...found, ...unsupportedSockets(spec, path('servers.*.bind'))]
   if (kind === 'EnvoyFilter') return [...found, ...unsupportedPatches(spec as EnvoyFilterSpec)]
