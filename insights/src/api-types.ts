@@ -294,6 +294,15 @@ export interface ApiStatus {
   readonly status: unknown
 }
 
+/** `GET /registered`, one row: the WorkloadEntry of a workload that has registered by a WorkloadGroup, which no file holds. */
+export interface ApiRegistered {
+  readonly apiVersion: string
+  readonly kind: 'WorkloadEntry'
+  readonly metadata: Readonly<Record<string, unknown>>
+  readonly spec: unknown
+  readonly status?: unknown
+}
+
 /** `GET /traces?limit=50`, one row. Durations are ms. */
 export interface TraceSummary {
   readonly id: string

@@ -1,6 +1,6 @@
 import { keyOf, type MeshResource, refOf } from '@seine/api'
-import type { MeshSnapshot } from '@seine/model'
-import type { ApiStatus, ConfigRef } from './api-types.ts'
+import { isRegistered, type MeshSnapshot } from '@seine/model'
+import type { ApiRegistered, ApiStatus, ConfigRef } from './api-types.ts'
 import type { Reason } from './concerns.ts'
 
 /** A resource by name, with the place it stands at. */
@@ -18,6 +18,15 @@ export function apiStatuses(resources: Iterable<MeshResource>, { statuses }: Mes
     const status = statuses.get(keyOf(refOf(resource)))
     const { kind, metadata } = resource
     return status ? [{ kind, namespace: metadata.namespace, name: metadata.name, status }] : []
+  })
+}
+
+/** The entries of workloads that have registered. */
+export function apiRegistered(resources: Iterable<MeshResource>): ApiRegistered[] {
+  return [...resources].flatMap(resource => {
+    if (resource.kind !== 'WorkloadEntry' || !isRegistered(resource)) return []
+    const { apiVersion, kind, metadata, spec, status } = resource
+    return [{ apiVersion, kind, metadata: { ...metadata }, spec, ...(status ? { status } : {}) }]
   })
 }
 

@@ -1,10 +1,7 @@
 import { registeredName, type WorkloadEntry, type WorkloadGroup } from '@seine/api'
-import { HEALTH_ANNOTATION, HEALTHY } from './entry-status.ts'
+import { GROUP_ANNOTATION, HEALTH_ANNOTATION, HEALTHY } from './entry-status.ts'
 import { localityOfLabels } from './locality.ts'
 import { TLS_MODE_LABEL } from './workload.ts'
-
-/** The annotation by which Istio says which group an entry was made for. */
-export const GROUP_ANNOTATION = 'istio.io/autoRegistrationGroup'
 
 /** A workload that has registered by a group, as its agent describes it. */
 export interface RegisteringWorkload {

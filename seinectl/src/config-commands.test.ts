@@ -39,9 +39,14 @@ async function serving(
   folders: readonly string[],
   act: (server: string) => Promise<void>,
   problems: readonly object[] = [],
+  registered: readonly object[] = [],
 ): Promise<void> {
+  const answers: Readonly<Record<string, unknown>> = {
+    '/api/v1/problems': problems,
+    '/api/v1/registered': registered,
+  }
   const hub = createServer((request, response) => {
-    const answer = request.url === '/api/v1/problems' ? problems : { version: '0', configFolders: folders }
+    const answer = answers[request.url ?? ''] ?? { version: '0', configFolders: folders }
     response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(answer))
   })
   await new Promise<void>(resolve => hub.listen(0, '127.0.0.1', resolve))
@@ -255,6 +260,38 @@ describe('delete', () => {
 })
 
 describe('get', () => {
+  it('shows the entries of workloads that have registered with the mesh, which no folder holds', async () => {
+    const entry = (name: string, address: string) => ({
+      apiVersion: 'networking.istio.io/v1',
+      kind: 'WorkloadEntry',
+      metadata: { name, namespace: 'default', annotations: { 'istio.io/autoRegistrationGroup': 'vms' } },
+      spec: { address, labels: { app: 'vm' } },
+      status: { conditions: [{ type: 'Healthy', status: 'False' }] },
+    })
+    has(
+      'entry.yaml',
+      'apiVersion: networking.istio.io/v1\nkind: WorkloadEntry\nmetadata: {name: vms-10.9.0.2}\nspec: {address: 10.0.0.1}\n',
+    )
+    const registered = [entry('vms-10.9.0.1', '10.9.0.1'), entry('vms-10.9.0.2', '10.9.0.2')]
+    await serving(
+      [config],
+      async server => {
+        const { code, out } = await seinectl('get', 'workloadentries', '--server', server)
+        expect(code).toBe(0)
+        expect(out.split('\n').map(line => line.trim().split(/\s{2,}/))).toMatchObject([
+          ['NAME', 'ADDRESS', 'LABELS', 'HEALTHY', 'PROBLEMS'],
+          ['vms-10.9.0.1', '10.9.0.1', 'app=vm', 'False', '<none>'],
+          ['vms-10.9.0.2', '10.0.0.1', '<none>', '<none>', '<none>'],
+          [''],
+        ])
+        const services = await seinectl('get', 'svc', '--server', server)
+        expect(services.out).not.toContain('vms')
+      },
+      [],
+      registered,
+    )
+  })
+
   beforeEach(() =>
     has(
       'all.yaml',

@@ -229,6 +229,14 @@ spec:
     await eventually(() => expect(agent.probes).toEqual(['{"tcpSocket":{"port":8080}}']))
     agent.send({ typeUrl: HEALTH_TYPE })
     await eventually(async () => expect(await workload()).toMatchObject({ ready: true }))
+    expect(JSON.parse((await get('/api/v1/registered', ports.hub))[1])).toMatchObject([
+      {
+        kind: 'WorkloadEntry',
+        metadata: { name: 'vms-10.0.0.8' },
+        spec: { address: '10.0.0.8', serviceAccount: 'web' },
+        status: { conditions: [{ type: 'Healthy', status: 'True' }] },
+      },
+    ])
     agent.send({ typeUrl: HEALTH_TYPE, errorDetail: { code: 500, message: 'no answer' } })
     await eventually(async () => expect(await workload()).toMatchObject({ ready: false }))
     await writeFile(join(place.config, 'vms.yaml'), group(''))

@@ -104,7 +104,7 @@ const COLUMNS: Readonly<Partial<Record<Kind, readonly Column[]>>> = {
     },
   ],
   ServiceEntry: [list('HOSTS', 'hosts'), text('LOCATION', 'location'), text('RESOLUTION', 'resolution')],
-  WorkloadEntry: [text('ADDRESS', 'address'), labels('LABELS', 'labels')],
+  WorkloadEntry: [text('ADDRESS', 'address'), labels('LABELS', 'labels'), inConditions('HEALTHY', 'Healthy')],
   WorkloadGroup: [
     text('SERVICEACCOUNT', 'template', 'serviceAccount'),
     labels('LABELS', 'metadata', 'labels'),

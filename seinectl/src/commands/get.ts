@@ -8,6 +8,7 @@ import { keyOfResource, kindOf, qualifiedKind, qualifiedName } from '../config/n
 import { toObject } from '../config/object-data.ts'
 import { serverUrl } from '../hub/client.ts'
 import { byObject, type HubProblem, listProblems } from '../hub/problems.ts'
+import { listRegistered } from '../hub/registered.ts'
 import { printData } from '../output/data.ts'
 import { printProblems, problemText } from '../output/errors.ts'
 import { printError, printWarning } from '../output/message.ts'
@@ -53,7 +54,9 @@ export async function get(
   const store = await ConfigStore.open(own)
   for (const problem of store.problems)
     if (problem.severity === 'error') printWarning(terminal, problemText(problem))
-  const found = select(withStatuses(store.resources()), query.value, flags)
+  const written = withStatuses(store.resources())
+  const registered = complete ? await registeredEntries(terminal, written, query.value, flags) : []
+  const found = select([...written, ...registered], query.value, flags)
   const missing = query.value.names.filter(name => !found.some(resource => resource.metadata.name === name))
   const known = complete ? await askMesh(terminal, flags) : undefined
   await print(terminal, found, query.value, flags, known)
@@ -61,6 +64,23 @@ export async function get(
   for (const name of missing)
     printError(terminal, `${kind} "${name}" not found${whereOf(query.value, flags)}`)
   return missing.length > 0 ? ExitCode.failed : ExitCode.ok
+}
+
+/** WorkloadEntries that pilot made are in no folder: a running mesh knows them. */
+async function registeredEntries(
+  terminal: Terminal,
+  written: readonly MeshResource[],
+  { definitions }: Query,
+  flags: GetFlags,
+): Promise<readonly MeshResource[]> {
+  if (definitions.length > 0 && !definitions.some(({ kind }) => kind === 'WorkloadEntry')) return []
+  const answer = await listRegistered(serverUrl(flags.server, terminal))
+  if (!answer.ok) {
+    printWarning(terminal, `which workloads have registered is not known: ${answer.error}`)
+    return []
+  }
+  const known = new Set(written.map(keyOfResource))
+  return answer.value.filter(entry => !known.has(keyOfResource(entry)))
 }
 
 async function askMesh(terminal: Terminal, flags: GetFlags): Promise<Known> {
