@@ -14,7 +14,7 @@ import { NameTable } from './name-table.ts'
 import { PilotStream } from './pilot-stream.ts'
 import { probeOnce } from './probes.ts'
 import { addSecretService } from './sds-service.ts'
-import type { AgentSettings } from './settings.ts'
+import { type AgentSettings, hasIpv6 } from './settings.ts'
 import { StatusServer } from './status-server.ts'
 import { bearer, controlPlaneClient } from './upstream.ts'
 import { addXdsRelay } from './xds-relay.ts'
@@ -65,7 +65,9 @@ export class Agent {
     await this.#listen(server)
     keeper.start()
     this.#followPilot(xds, authorize)
+    const ipv6 = hasIpv6(settings)
     const dns = new DnsServer({
+      ipv6,
       port: settings.ports.dns,
       lookUp: name => this.#names.lookUp(name),
       resolvers: await readResolvers(settings.resolvConf),
@@ -74,6 +76,7 @@ export class Agent {
     })
     await dns.start()
     const status = new StatusServer({
+      ipv6,
       metricsPort: settings.ports.metrics,
       healthPort: settings.ports.health,
       adminPort: settings.ports.admin,

@@ -1,4 +1,4 @@
-import { type AgentSettings, nodeId, nodeMetadata } from './settings.ts'
+import { type AgentSettings, hasIpv6, nodeId, nodeMetadata } from './settings.ts'
 
 const HTTP2 = {
   'envoy.extensions.upstreams.http.v3.HttpProtocolOptions': {
@@ -91,11 +91,13 @@ export function bootstrap(settings: AgentSettings): object {
   }
 }
 
-function prometheusListener({ ports }: AgentSettings): object {
+function prometheusListener(settings: AgentSettings): object {
+  const { ports } = settings
   const route = { match: { path: '/stats/prometheus' }, route: { cluster: 'prometheus_stats' } }
   return {
     name: 'prometheus',
     address: address('0.0.0.0', ports.prometheus),
+    ...(hasIpv6(settings) ? { additional_addresses: [{ address: address('::', ports.prometheus) }] } : {}),
     filter_chains: [
       {
         filters: [

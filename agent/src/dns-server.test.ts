@@ -2,7 +2,7 @@ import { createSocket, type Socket as UdpSocket } from 'node:dgram'
 import { Resolver as NodeResolver } from 'node:dns/promises'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { type AddressInfo, connect, createServer, type Server } from 'node:net'
-import { tmpdir } from 'node:os'
+import { networkInterfaces, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { FakeClock, silentLogger } from '@seine/kit'
 import { type DecodedPacket, decode as decodePacket, encode, type Packet, type Question } from 'dns-packet'
@@ -25,6 +25,8 @@ const NAMES = new Map([
   ['dual.default.svc.cluster.local', ['10.96.0.8', 'fd00::8']],
   ['wide.default.svc.cluster.local', Array.from({ length: 300 }, (_, at) => `10.1.${at >> 8}.${at & 255}`)],
 ])
+
+const hasIpv6 = Object.values(networkInterfaces()).some(all => all?.some(({ address }) => address === '::1'))
 
 let clock: FakeClock
 let server: DnsServer
@@ -101,6 +103,7 @@ afterEach(async () => {
 async function start(resolvers: { address: string; port: number }[]): Promise<void> {
   server = new DnsServer({
     port: 0,
+    ipv6: hasIpv6,
     lookUp: name => NAMES.get(name.toLowerCase()),
     resolvers,
     clock,
@@ -416,9 +419,24 @@ describe('TCP', () => {
   })
 })
 
+it('answers on the loopback address of IPv6 as well, over UDP and TCP', async ({ skip }) => {
+  skip(!hasIpv6, 'this machine has no IPv6')
+  const message = query({ type: 'AAAA', name: 'dual.default.svc.cluster.local' })
+  const socket = createSocket('udp6')
+  const answer = new Promise<Buffer>(resolve => socket.once('message', resolve))
+  socket.send(message, port, '::1')
+  expect(decode(await answer).answers).toMatchObject([{ type: 'AAAA', data: 'fd00::8' }])
+  socket.close()
+  const tcp = connect(port, '::1', () => tcp.write(framed(message)))
+  const chunk = await new Promise<Buffer>(resolve => tcp.once('data', resolve))
+  expect(unframed(chunk).messages.map(one => decode(one).answers)).toMatchObject([[{ data: 'fd00::8' }]])
+  tcp.destroy()
+})
+
 it('rejects when the port is taken', async () => {
   const other = new DnsServer({
     port,
+    ipv6: false,
     lookUp: () => undefined,
     resolvers: [],
     clock,

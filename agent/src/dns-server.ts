@@ -16,6 +16,8 @@ const HEADER_BYTES = 12
 export interface DnsOptions {
   /** 0 for any. */
   readonly port: number
+  /** Whether to answer on `::1` too. */
+  readonly ipv6: boolean
   lookUp(name: string): readonly string[] | undefined
   /** Asked in order for names that the mesh does not have. */
   readonly resolvers: readonly Resolver[]
@@ -27,8 +29,8 @@ export interface DnsOptions {
 export class DnsServer {
   readonly #options: DnsOptions
   readonly #connections = new Set<Socket>()
-  #udp: UdpSocket | undefined
-  #tcp: Server | undefined
+  readonly #udp: UdpSocket[] = []
+  readonly #tcp: Server[] = []
   #forwarded = 0
   #isRefusing = false
 
@@ -36,38 +38,44 @@ export class DnsServer {
     this.#options = options
   }
 
-  /** Resolves with the port when both sockets listen; rejects when it is taken. */
+  /** Resolves with the port when all sockets listen; rejects when it is taken. */
   async start(): Promise<number> {
+    const port = await this.#listen(this.#options.port, '127.0.0.1')
+    // Look-ups that are captured on IPv6 come to its own loopback address.
+    if (this.#options.ipv6) await this.#listen(port, '::1')
+    return port
+  }
+
+  async close(): Promise<void> {
+    for (const socket of this.#udp.splice(0)) socket.close()
+    for (const socket of this.#connections) socket.destroy()
+    await Promise.all(this.#tcp.map(server => new Promise(resolve => server.close(resolve))))
+  }
+
+  async #listen(wanted: number, address: '127.0.0.1' | '::1'): Promise<number> {
     const { logger } = this.#options
     const tcp = createServer(socket => void this.#serve(socket))
     tcp.maxConnections = MAX_TCP_CONNECTIONS
-    this.#tcp = tcp
+    this.#tcp.push(tcp)
     await new Promise<void>((resolve, reject) => {
-      tcp.once('error', failure => reject(listenFailure(this.#options.port, failure)))
-      tcp.listen(this.#options.port, '127.0.0.1', resolve)
+      tcp.once('error', failure => reject(listenFailure(wanted, failure)))
+      tcp.listen(wanted, address, resolve)
     })
     const { port } = tcp.address() as AddressInfo
-    const udp = createSocket('udp4')
-    this.#udp = udp
+    const udp = createSocket(address === '::1' ? 'udp6' : 'udp4')
+    this.#udp.push(udp)
     await new Promise<void>((resolve, reject) => {
       udp.once('error', failure => reject(listenFailure(port, failure)))
-      udp.bind(port, '127.0.0.1', resolve)
+      udp.bind(port, address, resolve)
     })
     for (const socket of [tcp, udp])
       socket.removeAllListeners('error').on('error', failure => logger.warn({ err: failure }, 'dns socket'))
     udp.on('message', (message, from) => {
       void this.#answer(message, 'udp').then(answer => {
-        if (answer && this.#udp) udp.send(answer, from.port, from.address)
+        if (answer && this.#udp.includes(udp)) udp.send(answer, from.port, from.address)
       })
     })
     return port
-  }
-
-  async close(): Promise<void> {
-    this.#udp?.close()
-    this.#udp = undefined
-    for (const socket of this.#connections) socket.destroy()
-    await new Promise(resolve => (this.#tcp ? this.#tcp.close(resolve) : resolve(undefined)))
   }
 
   /** One connection's queries, one after the other. */

@@ -24,6 +24,7 @@ describe('readSettings', () => {
         podName: 'reviews-v1-abc',
         namespace: 'default',
         ip: '10.0.0.7',
+        ips: ['10.0.0.7'],
         serviceAccount: 'default',
         workloadName: 'reviews-v1-abc',
         labels: { app: 'reviews' },
@@ -66,6 +67,12 @@ describe('readSettings', () => {
       allowExecProbes: true,
     })
     expect(nodeMetadata(read.value)).toMatchObject({ AUTO_REGISTER_GROUP: 'vms', NETWORK: 'dc' })
+  })
+
+  it('takes all addresses of a pod with several', () => {
+    const read = readSettings({ ...ENVIRONMENT, INSTANCE_IPS: '10.0.0.7,fd00::7' })
+    expect(read).toMatchObject({ ok: true, value: { ip: '10.0.0.7', ips: ['10.0.0.7', 'fd00::7'] } })
+    expect(read.ok && nodeMetadata(read.value)['INSTANCE_IPS']).toBe('10.0.0.7,fd00::7')
   })
 
   it('names everything that is missing', () => {

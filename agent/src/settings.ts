@@ -9,6 +9,8 @@ export interface AgentSettings {
   readonly podName: string
   readonly namespace: string
   readonly ip: string
+  /** All addresses of the workload, of one family or both; the main one is among them. */
+  readonly ips: readonly string[]
   readonly serviceAccount: string
   readonly workloadName: string
   readonly labels: Readonly<Record<string, string>>
@@ -106,6 +108,7 @@ export function readSettings(env: NodeJS.ProcessEnv): Result<AgentSettings, stri
     podName,
     namespace: text('POD_NAMESPACE'),
     ip: text('INSTANCE_IP'),
+    ips: text('INSTANCE_IPS', text('INSTANCE_IP')).split(','),
     serviceAccount: text('SERVICE_ACCOUNT', 'default'),
     workloadName: text('WORKLOAD_NAME', group ?? podName),
     labels,
@@ -155,6 +158,11 @@ function parseLabels(text: string): Record<string, string> | undefined {
   }
 }
 
+/** Whether the workload has an IPv6 address. */
+export function hasIpv6({ ips }: Pick<AgentSettings, 'ips'>): boolean {
+  return ips.some(address => address.includes(':'))
+}
+
 /** Istio's node id: `sidecar~<ip>~<pod>.<namespace>~<namespace>.svc.cluster.local`. */
 export function nodeId({ proxyType, ip, podName, namespace }: AgentSettings): string {
   return `${proxyType}~${ip}~${podName}.${namespace}~${namespace}.svc.cluster.local`
@@ -169,7 +177,7 @@ export function nodeMetadata(
     NAMESPACE: settings.namespace,
     WORKLOAD_NAME: settings.workloadName,
     SERVICE_ACCOUNT: settings.serviceAccount,
-    INSTANCE_IPS: settings.ip,
+    INSTANCE_IPS: settings.ips.join(','),
     CLUSTER_ID: settings.clusterId,
     MESH_ID: settings.trustDomain,
     ISTIO_VERSION: PROXY_VERSION,

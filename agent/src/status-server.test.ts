@@ -28,6 +28,7 @@ beforeEach(async () => {
   const metrics = createMetrics()
   new Gauge({ name: 'seine_agent_something', help: 'Something', registers: [metrics] }).set(3)
   status = new StatusServer({
+    ipv6: false,
     metricsPort: 0,
     healthPort: 0,
     adminPort: port,
@@ -117,6 +118,7 @@ describe('metrics', () => {
 
 it('says what to do when its port is taken', async () => {
   const other = new StatusServer({
+    ipv6: false,
     metricsPort: ports.metrics,
     healthPort: 0,
     adminPort: 1,

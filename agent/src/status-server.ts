@@ -11,6 +11,8 @@ const SCRAPE_TIMEOUT_MS = 5000
 /** What the agent's HTTP ports answer from. */
 export interface StatusOptions {
   /** 0 for any, as the next. */
+  /** Whether to listen on IPv6 as well. */
+  readonly ipv6: boolean
   readonly metricsPort: number
   readonly healthPort: number
   readonly adminPort: number
@@ -59,7 +61,8 @@ export class StatusServer {
     this.#servers.push(server)
     await new Promise<void>((resolve, reject) => {
       server.once('error', failure => reject(listenFailure(port, failure)))
-      server.listen(port, '0.0.0.0', resolve)
+      // Connections by IPv4 come to the unspecified address of IPv6 too.
+      server.listen(port, this.#options.ipv6 ? '::' : '0.0.0.0', resolve)
     })
     return (server.address() as AddressInfo).port
   }

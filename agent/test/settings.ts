@@ -7,6 +7,7 @@ export function testSettings(changes: Partial<AgentSettings> = {}): AgentSetting
     podName: 'reviews-v1-abc',
     namespace: 'default',
     ip: '10.0.0.7',
+    ips: ['10.0.0.7'],
     serviceAccount: 'bookinfo-reviews',
     workloadName: 'reviews-v1',
     labels: { app: 'reviews', version: 'v1' },

@@ -17,7 +17,7 @@ interface Case {
 }
 
 const ROOT = new URL('../testdata/', import.meta.url)
-const FINDING = /^# (IST\d{4} .+)$/gm
+const FINDING = /^# ((?:IST\d{4}|gateway-[a-z-]+) .+)$/gm
 
 /** Every case, by name. */
 function readCases(): Case[] {

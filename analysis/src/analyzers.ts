@@ -6,7 +6,12 @@ import { deprecations, gatewayApiVersions } from './analyzers/deprecations.ts'
 import { destinationRuleTargets, uncheckedServers } from './analyzers/destination-rules.ts'
 import { envoyFilterOperations } from './analyzers/envoy-filters.ts'
 import { gatewaySecrets } from './analyzers/gateway-secrets.ts'
-import { conflictingGateways, duplicateCertificates, gatewayPorts } from './analyzers/gateways.ts'
+import {
+  conflictingGateways,
+  duplicateCertificates,
+  gatewayPorts,
+  gatewaySockets,
+} from './analyzers/gateways.ts'
 import {
   applicationUsers,
   automaticImages,
@@ -44,6 +49,7 @@ export const analyzers: readonly Analyzer[] = [
   gatewayPorts,
   gatewaySecrets,
   conflictingGateways,
+  gatewaySockets,
   duplicateCertificates,
   kubernetesGatewaySelectors,
   portNames,

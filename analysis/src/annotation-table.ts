@@ -18,6 +18,10 @@ const QUANTITY = (value: string) =>
   /^[+-]?(\d+(\.\d*)?|\.\d+)(m|[kMGTPE]|[KMGTPE]i|n|u|[eE][+-]?\d+)?$/.test(value)
     ? undefined
     : 'must be a quantity such as 100m or 128Mi'
+const DISTRIBUTION = (value: string) =>
+  /^prefer(close|samezone|samenode)$/i.test(value)
+    ? undefined
+    : 'must be PreferClose, PreferSameZone or PreferSameNode'
 const PORT = (value: string) =>
   /^\s*\d{1,5}\s*$/.test(value) && Number(value) <= 65535 ? undefined : `"${value}" is no port`
 const INTERFACES = (value: string) =>
@@ -115,7 +119,7 @@ export const annotations: Readonly<Record<string, AnnotationDefinition>> = {
   'gateway.istio.io/service-account': { on: ['Gateway'] },
   'gateway.istio.io/name-override': { on: ['Gateway'] },
   'networking.istio.io/service-type': { on: ['Gateway'] },
-  'networking.istio.io/traffic-distribution': { on: ['Namespace', 'Service', 'ServiceEntry'] },
+  'networking.istio.io/traffic-distribution': { on: ['Service', 'ServiceEntry'], problem: DISTRIBUTION },
   'istio.io/use-waypoint-canary-weight': { on: ['Service', 'ServiceEntry', 'Namespace'] },
   'ambient.istio.io/redirection': POD,
   'ambient.istio.io/bypass-inbound-capture': POD,

@@ -188,6 +188,20 @@ export const codes = {
       'the gateways {gateways} have servers for the same hosts ({hosts}) at port {port} of the same workloads',
     explains: 'It is not defined which of the servers is used. Let their hosts or ports differ.',
   },
+  'gateway-own-port': {
+    level: 'Error',
+    template:
+      'the gateway would listen on port {port} of its pods, which the proxy has for itself, so this server is left out: let the Service lead to another targetPort',
+    explains:
+      "A server's port leads, by the Service of the gateway, to a port of the pod that Envoy or the agent listens on: 15000, 15020, 15021, 15053 or 15090.",
+  },
+  'gateway-protocols': {
+    level: 'Error',
+    template:
+      'port {port} of the gateway is for {other} already, by {gateway}, so this server is left out: give it another port',
+    explains:
+      'On one port, servers for HTTP go together, and so do servers with TLS; other TCP has a port alone. The oldest Gateway has it.',
+  },
   IST0146: {
     level: 'Warning',
     template: '{kind} {name} waits for an image that injection fills in, and no webhook selects its pods',

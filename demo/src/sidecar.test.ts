@@ -33,7 +33,7 @@ it('knows the proxy by its mark where there are no user ids, and lets the agent 
     excludeInterfaces: [],
     captureDns: true,
   })
-  const lines = rulesWithoutUsers(rules).split('\n')
+  const lines = rulesWithoutUsers(rules, true).split('\n')
   expect(lines.join('\n')).not.toContain('owner')
   expect(lines).toContain('-A ISTIO_OUTPUT -m mark --mark 0x539 -j RETURN')
   const output = lines.filter(line => line.startsWith('-A OUTPUT'))

@@ -28,16 +28,16 @@ export function sidecarMachine(changeUser: boolean): Pick<Machine, 'programs' | 
 
 /**
  * Capture rules know the proxy by its user id. Where there is only one user id, Envoy marks its
- * connections instead, and the agent is known by where it goes: to the control plane.
+ * connections instead, and the agent is known by where it goes: to the control plane, which has IPv4.
  */
-export function rulesWithoutUsers(rules: string): string {
+export function rulesWithoutUsers(rules: string, withControlPlane: boolean): string {
   const byMark = rules.replaceAll(
     /-m owner (!\s*)?--uid-owner 1337/g,
     (_, not: string | undefined) => `-m mark ${not ?? ''}--mark ${PROXY_MARK}`,
   )
   const byGroup = byMark.split('\n').filter(line => !line.includes('--gid-owner'))
   const first = byGroup.findIndex(line => line.startsWith('-A OUTPUT'))
-  if (first < 0) return byGroup.join('\n')
+  if (first < 0 || !withControlPlane) return byGroup.join('\n')
   return [...byGroup.slice(0, first), `-A OUTPUT -d ${GATEWAY}/32 -j RETURN`, ...byGroup.slice(first)].join(
     '\n',
   )
@@ -60,7 +60,10 @@ export function makeSidecar(changeUser: boolean, citadel?: string): Inject {
     if (!injected.ok) return err(injected.error.map(formatProblem).join('; '))
     const { metadata, spec } = injected.value.pod
     const captured = injected.value.rules
-    const rules = captured === undefined || changeUser ? captured : rulesWithoutUsers(captured)
+    const rules =
+      captured === undefined || changeUser
+        ? captured
+        : { ipv4: rulesWithoutUsers(captured.ipv4, true), ipv6: rulesWithoutUsers(captured.ipv6, false) }
     return ok({
       pod: {
         ...pod,

@@ -59,7 +59,7 @@ export function readAnnotations(metadata: ObjectMeta): Result<SidecarAnnotations
   const reader = new Reader(metadata)
   const ports = (name: string) => reader.list(`${TRAFFIC}/${name}`, isPort, 'a port, 1 to 65535').map(Number)
   const ranges = (name: string) =>
-    reader.list(`${TRAFFIC}/${name}`, isIpv4Range, 'a range of IPv4 addresses such as 10.0.0.0/8')
+    reader.list(`${TRAFFIC}/${name}`, isRange, 'a range of addresses such as 10.0.0.0/8 or fd00::/8')
   const capture = {
     includeInboundPorts: reader.isAll(`${TRAFFIC}/includeInboundPorts`) ? '*' : ports('includeInboundPorts'),
     excludeInboundPorts: ports('excludeInboundPorts'),
@@ -187,6 +187,6 @@ function isPort(text: string): boolean {
   return /^[1-9]\d{0,4}$/.test(text) && Number(text) <= 65_535
 }
 
-function isIpv4Range(text: string): boolean {
-  return !text.includes(':') && (canonicalIp(text) !== undefined || canonicalCidr(text) !== undefined)
+function isRange(text: string): boolean {
+  return canonicalIp(text) !== undefined || canonicalCidr(text) !== undefined
 }

@@ -1,6 +1,7 @@
 import { spawnSync } from 'node:child_process'
 import { describe, expect, it } from 'vitest'
 import { type CaptureOptions, captureRules } from './capture-rules.ts'
+import { type InjectOptions, injectPod } from './inject-pod.ts'
 
 const PLAIN: CaptureOptions = {
   proxyUid: 1337,
@@ -11,6 +12,14 @@ const PLAIN: CaptureOptions = {
   includeOutboundIpRanges: '*',
   excludeOutboundIpRanges: [],
   excludeInterfaces: [],
+  captureDns: true,
+}
+const OPTIONS: InjectOptions = {
+  controlPlane: 'seined:15012',
+  otlp: 'seined:4317',
+  trustDomain: 'cluster.local',
+  clusterId: 'Kubernetes',
+  image: 'seine/proxy',
   captureDns: true,
 }
 const EVERYTHING: CaptureOptions = {
@@ -103,6 +112,48 @@ COMMIT
     expect(rules({ captureDns: false }).filter(line => line.includes('15053'))).toEqual([])
   })
 
+  it('are the same for IPv6, with its addresses, and with its share of the ranges', () => {
+    const both = {
+      includeOutboundIpRanges: ['10.0.0.0/8', 'fd00::/8'],
+      excludeOutboundIpRanges: ['10.1.0.0/16', 'fd00:1::/32'],
+    }
+    const ipv6 = captureRules({ ...PLAIN, ...both }, 'ipv6').split('\n')
+    const ipv4 = captureRules({ ...PLAIN, ...both }).split('\n')
+    const translated: Record<string, string> = {
+      '127.0.0.6/32': '::6/128',
+      '127.0.0.1/32': '::1/128',
+      '10.0.0.0/8': 'fd00::/8',
+      '10.1.0.0/16': 'fd00:1::/32',
+    }
+    expect(ipv6).toEqual(ipv4.map(line => line.replace(/\d+(\.\d+){3}\/\d+/g, ip => translated[ip] ?? ip)))
+    expect(ipv6.join()).not.toMatch(/\d+\.\d+\.\d+/)
+  })
+
+  it.for([
+    ['an IPv6 address', 'ip -6 addr add fd00::2/64 dev lo', true],
+    ['none but loopback', 'true', false],
+  ] as const)('are set by the init container, in a pod with %s', ([_name, setUp, isIpv6], { skip }) => {
+    const probe = inOwnNetwork(
+      'iptables -t nat -L -n && ip6tables -t nat -L -n && ip link set lo up && ip -6 addr show dev lo | grep ::1',
+      '',
+    )
+    skip(probe.status !== 0, `no network namespace with ip6tables can be made here: ${probe.stderr}`)
+    const pod = {
+      metadata: { name: 'a', namespace: 'b', labels: {}, annotations: {} },
+      spec: { containers: [] },
+    }
+    const injected = injectPod(pod, OPTIONS)
+    const [init] = injected.ok ? (injected.value.pod.spec.initContainers ?? []) : []
+    const env = Object.fromEntries((init?.env ?? []).map(({ name, value }) => [name, value]))
+    const script = `ip link set lo up; ${setUp}; (${init?.command?.[2]}) && echo "$(iptables-save -t nat | grep -c '^-A') $(ip6tables-save -t nat | grep -c '^-A') $(ip -6 addr show dev lo | grep -c ' ::6/128 ')"`
+    const count = captureRules(PLAIN).match(/^-A/gm)?.length
+    expect(inOwnNetwork(script, '', env)).toEqual({
+      status: 0,
+      stdout: isIpv6 ? `${count} ${count} 1\n` : `${count} 0 0\n`,
+      stderr: '',
+    })
+  })
+
   it.for<[string, CaptureOptions]>([
     ['without wishes', PLAIN],
     ['with every wish', EVERYTHING],
@@ -126,11 +177,12 @@ COMMIT
 })
 
 /** Runs a script in a network namespace of its own, which ends with it. */
-function inOwnNetwork(script: string, input: string) {
+function inOwnNetwork(script: string, input: string, env: Readonly<Record<string, string | undefined>> = {}) {
   const flags = process.getuid?.() === 0 ? ['-n'] : ['-Urn']
   const { status, stdout, stderr } = spawnSync('unshare', [...flags, 'sh', '-c', script], {
     input,
     encoding: 'utf8',
+    env: { ...process.env, ...env },
   })
   return { status, stdout, stderr }
 }

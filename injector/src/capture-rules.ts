@@ -8,7 +8,7 @@ export interface CaptureOptions {
   /** Ports of others that are captured at whatever address. */
   readonly includeOutboundPorts: readonly number[]
   readonly excludeOutboundPorts: readonly number[]
-  /** Outbound destinations that are captured, IPv4; `*` for all. */
+  /** Outbound destinations that are captured, of both families; `*` for all. */
   readonly includeOutboundIpRanges: readonly string[] | '*'
   readonly excludeOutboundIpRanges: readonly string[]
   /** Network interfaces on which nothing is captured. */
@@ -21,12 +21,20 @@ const PORT = { outbound: 15001, inbound: 15006, dns: 15053 } as const
 /** The sidecar's own ports: scrapes and probes reach them directly. */
 const OWN_PORTS = [15020, 15021, 15090, 15000]
 
+/** What differs between the families of addresses. */
+const ADDRESSES = {
+  /** Where the sidecar hands connections to the application from, and the loopback address. */
+  ipv4: { ownSource: '127.0.0.6/32', loopback: '127.0.0.1/32' },
+  ipv6: { ownSource: '::6/128', loopback: '::1/128' },
+} as const
+
 /**
- * The pod's nat table as input for `iptables-restore`: inbound TCP goes to 15006, outbound TCP to 15001 and
- * look-ups to 15053, except what the sidecar itself sends. Chains are called as Istio calls them.
+ * The pod's nat table as input for `iptables-restore`, or for `ip6tables-restore`: inbound TCP goes to 15006, outbound
+ * TCP to 15001 and look-ups to 15053, except what the sidecar itself sends. Chains are called as Istio calls them.
  */
-export function captureRules(options: CaptureOptions): string {
+export function captureRules(options: CaptureOptions, family: 'ipv4' | 'ipv6' = 'ipv4'): string {
   const { proxyUid: uid, captureDns, excludeInterfaces } = options
+  const { ownSource, loopback } = ADDRESSES[family]
   const rules = [
     '*nat',
     ':PREROUTING ACCEPT [0:0]',
@@ -49,14 +57,14 @@ export function captureRules(options: CaptureOptions): string {
     ...inbound(options),
     `-A ISTIO_IN_REDIRECT -p tcp -j REDIRECT --to-ports ${PORT.inbound}`,
     `-A ISTIO_REDIRECT -p tcp -j REDIRECT --to-ports ${PORT.outbound}`,
-    // What Envoy hands to the application comes from 127.0.0.6 and must not come back.
-    '-A ISTIO_OUTPUT -s 127.0.0.6/32 -o lo -j RETURN',
+    // What Envoy hands to the application comes from there and must not come back.
+    `-A ISTIO_OUTPUT -s ${ownSource} -o lo -j RETURN`,
     // A workload that calls itself through its service is a server like any other.
-    `-A ISTIO_OUTPUT ! -d 127.0.0.1/32 -o lo -p tcp -m owner --uid-owner ${uid} -m multiport ! --dports ${[...OWN_PORTS, 53].join(',')} -j ISTIO_IN_REDIRECT`,
+    `-A ISTIO_OUTPUT ! -d ${loopback} -o lo -p tcp -m owner --uid-owner ${uid} -m multiport ! --dports ${[...OWN_PORTS, 53].join(',')} -j ISTIO_IN_REDIRECT`,
     `-A ISTIO_OUTPUT -m owner --uid-owner ${uid} -j RETURN`,
     ...(captureDns ? [`-A ISTIO_OUTPUT -p tcp --dport 53 -j REDIRECT --to-ports ${PORT.dns}`] : []),
-    '-A ISTIO_OUTPUT -d 127.0.0.1/32 -j RETURN',
-    ...outbound(options),
+    `-A ISTIO_OUTPUT -d ${loopback} -j RETURN`,
+    ...outbound(options, family),
     'COMMIT',
   ]
   return `${rules.join('\n')}\n`
@@ -71,16 +79,18 @@ function inbound({ includeInboundPorts, excludeInboundPorts }: CaptureOptions): 
 }
 
 /** Exclusions come first: what is both excluded and included is left alone. */
-function outbound(options: CaptureOptions): string[] {
+function outbound(options: CaptureOptions, family: 'ipv4' | 'ipv6'): string[] {
+  const ofFamily = (ranges: readonly string[]) =>
+    ranges.filter(range => range.includes(':') === (family === 'ipv6'))
   const { includeOutboundIpRanges: ranges } = options
   const toPort = (port: number, target: string) => `-A ISTIO_OUTPUT -p tcp --dport ${port} -j ${target}`
   const toRange = (range: string, target: string) => `-A ISTIO_OUTPUT -d ${range} -j ${target}`
   return [
     ...options.excludeOutboundPorts.map(port => toPort(port, 'RETURN')),
-    ...options.excludeOutboundIpRanges.map(range => toRange(range, 'RETURN')),
+    ...ofFamily(options.excludeOutboundIpRanges).map(range => toRange(range, 'RETURN')),
     ...options.includeOutboundPorts.map(port => toPort(port, 'ISTIO_REDIRECT')),
     ...(ranges === '*'
       ? ['-A ISTIO_OUTPUT -j ISTIO_REDIRECT']
-      : ranges.map(range => toRange(range, 'ISTIO_REDIRECT'))),
+      : ofFamily(ranges).map(range => toRange(range, 'ISTIO_REDIRECT'))),
   ]
 }

@@ -1,5 +1,6 @@
 export { type CaptureOptions, captureRules } from './capture-rules.ts'
 export {
+  type CapturedRules,
   INIT_CONTAINER,
   type InjectablePod,
   type InjectedPod,

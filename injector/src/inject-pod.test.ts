@@ -151,8 +151,12 @@ describe('injectPod', () => {
     const { pod: made, rules } = injected(
       annotated({ 'traffic.sidecar.istio.io/excludeInboundPorts': '9901' }),
     )
-    expect(made.spec.initContainers?.[0]?.env).toEqual([{ name: 'RULES', value: rules }])
-    expect(rules).toContain('-A ISTIO_INBOUND -p tcp --dport 9901 -j RETURN')
+    expect(made.spec.initContainers?.[0]?.env).toEqual([
+      { name: 'RULES', value: rules?.ipv4 },
+      { name: 'RULES_IPV6', value: rules?.ipv6 },
+    ])
+    for (const text of [rules?.ipv4, rules?.ipv6])
+      expect(text).toContain('-A ISTIO_INBOUND -p tcp --dport 9901 -j RETURN')
   })
 
   it('names the workload after what made the pod', () => {
@@ -219,19 +223,19 @@ describe('injectPod', () => {
       'traffic.sidecar.istio.io/includeOutboundIPRanges',
       '10.0.0.0/33',
       'IST0125',
-      '"10.0.0.0/33" is not a range of IPv4 addresses such as 10.0.0.0/8',
+      '"10.0.0.0/33" is not a range of addresses such as 10.0.0.0/8 or fd00::/8',
     ],
     [
       'traffic.sidecar.istio.io/excludeOutboundIPRanges',
       '300.1.1.1',
       'IST0125',
-      '"300.1.1.1" is not a range of IPv4 addresses such as 10.0.0.0/8',
+      '"300.1.1.1" is not a range of addresses such as 10.0.0.0/8 or fd00::/8',
     ],
     [
       'traffic.sidecar.istio.io/excludeOutboundIPRanges',
-      'fd00::/8',
+      'fd00::/200',
       'IST0125',
-      '"fd00::/8" is not a range of IPv4 addresses such as 10.0.0.0/8',
+      '"fd00::/200" is not a range of addresses such as 10.0.0.0/8 or fd00::/8',
     ],
     [
       'traffic.sidecar.istio.io/excludeInterfaces',

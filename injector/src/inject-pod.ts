@@ -28,11 +28,17 @@ export interface InjectOptions {
   readonly captureDns: boolean
 }
 
+/** The capture rules of both families of addresses. */
+export interface CapturedRules {
+  readonly ipv4: string
+  readonly ipv6: string
+}
+
 /** A pod with its sidecar, and the capture rules that its init container sets. */
 export interface InjectedPod {
   readonly pod: InjectablePod
-  /** Undefined for a gateway, which captures nothing. */
-  readonly rules: string | undefined
+  /** For `iptables-restore`, and for `ip6tables-restore` in pods with IPv6; undefined for a gateway, which captures nothing. */
+  readonly rules: CapturedRules | undefined
 }
 
 /** Namespaces of Kubernetes itself: what runs there is needed for pods to run at all. */
@@ -121,7 +127,8 @@ export function injectPod(pod: InjectablePod, options: InjectOptions): Result<In
       rules: undefined,
     })
   }
-  const rules = captureRules({ ...capture, proxyUid: PROXY_UID, captureDns: options.captureDns })
+  const captured = { ...capture, proxyUid: PROXY_UID, captureDns: options.captureDns }
+  const rules = { ipv4: captureRules(captured, 'ipv4'), ipv6: captureRules(captured, 'ipv6') }
   const injected = {
     metadata: { ...metadata, labels, annotations },
     spec: {
@@ -202,12 +209,28 @@ function userOf(owner: object): unknown {
   return (owner as { securityContext?: { runAsUser?: unknown } }).securityContext?.runAsUser
 }
 
-function initContainer(rules: string, image: string): Container {
+/**
+ * Sets the rules, those of IPv6 in pods that have an address of it that is neither link-local nor loopback (its scope is
+ * `00`), together with the address by which the sidecar calls the application.
+ */
+const SET_RULES = [
+  'set -e',
+  'printf %s "$RULES" | iptables-restore --noflush',
+  'while read -r _ _ _ scope _; do [ "$scope" != 00 ] || ipv6=1; done 2>/dev/null </proc/net/if_inet6 || true',
+  '[ -n "$ipv6" ] || exit 0',
+  'ip -6 addr replace ::6/128 dev lo',
+  'printf %s "$RULES_IPV6" | ip6tables-restore --noflush',
+].join('\n')
+
+function initContainer({ ipv4, ipv6 }: CapturedRules, image: string): Container {
   return {
     name: INIT_CONTAINER,
     image,
-    command: ['sh', '-c', 'printf %s "$RULES" | iptables-restore --noflush'],
-    env: [{ name: 'RULES', value: rules }],
+    command: ['sh', '-c', SET_RULES],
+    env: [
+      { name: 'RULES', value: ipv4 },
+      { name: 'RULES_IPV6', value: ipv6 },
+    ],
     securityContext: {
       runAsUser: 0,
       runAsNonRoot: false,
@@ -234,6 +257,7 @@ function proxyContainer(sidecar: Sidecar): Container {
       field('POD_NAME', 'metadata.name'),
       field('POD_NAMESPACE', 'metadata.namespace'),
       field('INSTANCE_IP', 'status.podIP'),
+      field('INSTANCE_IPS', 'status.podIPs'),
       field('SERVICE_ACCOUNT', 'spec.serviceAccountName'),
       ...(proxyType === 'sidecar' ? [] : [{ name: 'PROXY_TYPE', value: proxyType }]),
       { name: 'WORKLOAD_NAME', value: workload },

@@ -1,7 +1,9 @@
-const BLOCK = 0xf0f00000 // 240.240.0.0/16, the block that Istio gives to ServiceEntries
+/** 240.240.0.0/16 and 2001:2::f0f0:0/112, the blocks that Istio gives to ServiceEntries. */
+const BLOCK = 0xf0f00000
+const IPV6_BLOCK = '2001:2::f0f0:'
 const SIZE = 0x10000
 
-/** Gives each ServiceEntry host without an address a virtual one that stays the same while the host exists. */
+/** Gives each ServiceEntry host without an address virtual ones, of both families, that stay the same while the host exists. */
 export class AddressAllocator {
   readonly #size: number
   readonly #offsets = new Map<string, number>()
@@ -12,20 +14,23 @@ export class AddressAllocator {
     this.#size = size
   }
 
-  /** The host's address, which depends on its name as long as no other has it; undefined when all are given out. */
-  allocate(host: string): string | undefined {
+  /**
+   * The host's addresses, IPv4 first, which depend on its name as long as no other has them; none when all are given
+   * out.
+   */
+  allocate(host: string): readonly string[] {
     const known = this.#offsets.get(host)
-    if (known !== undefined) return format(BLOCK + known)
-    if (this.#taken.size >= this.#size - 2) return undefined
+    if (known !== undefined) return addressesAt(known)
+    if (this.#taken.size >= this.#size - 2) return []
     let offset = hash(host) % this.#size
     while (offset === 0 || offset === this.#size - 1 || this.#taken.has(offset))
       offset = (offset + 1) % this.#size
     this.#offsets.set(host, offset)
     this.#taken.add(offset)
-    return format(BLOCK + offset)
+    return addressesAt(offset)
   }
 
-  /** The host is gone: its address may go to another one. */
+  /** The host is gone: its addresses may go to another one. */
   release(host: string): void {
     const offset = this.#offsets.get(host)
     if (offset === undefined) return
@@ -38,6 +43,10 @@ function hash(text: string): number {
   let value = 0x811c9dc5
   for (let i = 0; i < text.length; i++) value = Math.imul(value ^ text.charCodeAt(i), 0x01000193)
   return value >>> 0
+}
+
+function addressesAt(offset: number): readonly string[] {
+  return [format(BLOCK + offset), `${IPV6_BLOCK}${offset.toString(16)}`]
 }
 
 function format(address: number): string {

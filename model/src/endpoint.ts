@@ -1,4 +1,5 @@
-import { canonicalIp, type EndpointSlice } from '@seine/api'
+import { canonicalIp, type EndpointSlice, keyOf } from '@seine/api'
+import { ofFamilies } from './address-family.ts'
 import { canonicalAddress, canonicalHost, isSocket } from './host.ts'
 import { localityOfLabels } from './locality.ts'
 import type { PolicyTarget } from './peer-authentication.ts'
@@ -8,6 +9,8 @@ import { entryTakesTls, selects, type Workload } from './workload.ts'
 /** An address that serves one port of a service. */
 export interface Endpoint {
   readonly address: string
+  /** Further addresses of the same place, for clients that can't reach the first: those of a pod with several. */
+  readonly additionalAddresses: readonly string[]
   readonly port: number
   readonly labels: Readonly<Record<string, string>>
   readonly weight: number
@@ -18,6 +21,11 @@ export interface Endpoint {
   readonly workload: Workload | undefined
   /** Where it is, as `region/zone/subzone`; empty where that is not known. */
   readonly locality: string
+}
+
+/** The addresses of an endpoint, the one to try first before the others. */
+export function allAddresses({ address, additionalAddresses }: Endpoint): string[] {
+  return [address, ...additionalAddresses]
 }
 
 /** Whether all, none or some of a service's endpoints take mutual TLS. A service of the mesh without any counts as `all`. */
@@ -70,15 +78,21 @@ export function endpointsOf(service: MeshService, inputs: EndpointInputs): Servi
 
 function portEndpoints(service: MeshService, port: ServicePort, inputs: EndpointInputs): readonly Endpoint[] {
   const found = candidates(service, port, inputs)
-  const usable = found.filter(({ address }) => isUsable(address, service.resolution))
+  const usable = found
+    .filter(({ address }) => isUsable(address, service))
+    .map(endpoint => (isResolved(service) ? { ...endpoint, additionalAddresses: [] } : endpoint))
   return unique(usable).sort(byAddress)
 }
 
 /** Only DNS can make use of a name, and only an endpoint that is listed can be a socket. */
-function isUsable(address: string, resolution: MeshService['resolution']): boolean {
-  if (isSocket(address)) return resolution === 'static'
-  const isResolved = resolution === 'dns' || resolution === 'dns-round-robin'
-  return isResolved || canonicalIp(address) !== undefined
+function isUsable(address: string, service: MeshService): boolean {
+  if (isSocket(address)) return service.resolution === 'static'
+  return isResolved(service) || canonicalIp(address) !== undefined
+}
+
+/** Whether Envoy asks DNS for the addresses: then a place has one. */
+function isResolved({ resolution }: MeshService): boolean {
+  return resolution === 'dns' || resolution === 'dns-round-robin'
 }
 
 function candidates(service: MeshService, port: ServicePort, inputs: EndpointInputs): readonly Endpoint[] {
@@ -91,10 +105,8 @@ function candidates(service: MeshService, port: ServicePort, inputs: EndpointInp
     .sort((a, b) => (a.name < b.name ? -1 : 1))
     .flatMap(workload => {
       const target = targetOf(port, workload)
-      const [address] = workload.addresses
-      return address === undefined || target === undefined
-        ? []
-        : [fromWorkload(workload, address, target, inputs)]
+      const addresses = ofFamilies(workload.addresses, service.families)
+      return target === undefined ? [] : fromWorkload(workload, addresses, target, inputs)
     })
 }
 
@@ -106,10 +118,18 @@ export function targetOf(port: ServicePort, workload: Workload): number | undefi
   return port.targetPort ?? port.number
 }
 
-function fromWorkload(workload: Workload, address: string, port: number, inputs: EndpointInputs): Endpoint {
+/** The endpoint that a workload is by some of its addresses; none without one. */
+function fromWorkload(
+  workload: Workload,
+  [address, ...additionalAddresses]: readonly string[],
+  port: number,
+  inputs: EndpointInputs,
+): Endpoint[] {
+  if (address === undefined) return []
   const { labels, weight, serviceAccount, namespace, locality } = workload
   const meshed = workload.meshed && inputs.takesMutualTls(workload, port)
-  return { address, port, labels, weight, meshed, serviceAccount, namespace, workload, locality }
+  const at = { address, additionalAddresses, port }
+  return [{ ...at, labels, weight, meshed, serviceAccount, namespace, workload, locality }]
 }
 
 function sliceEndpoints(slice: EndpointSlice, port: ServicePort, inputs: EndpointInputs): Endpoint[] {
@@ -118,12 +138,13 @@ function sliceEndpoints(slice: EndpointSlice, port: ServicePort, inputs: Endpoin
   return (slice.spec.endpoints ?? [])
     .filter(endpoint => endpoint.conditions?.ready !== false)
     .flatMap(endpoint => endpoint.addresses)
-    .map(written => {
+    .flatMap(written => {
       const address = canonicalHost(written)
       const workload = inputs.workloadAt(address)
-      if (workload) return fromWorkload(workload, address, target, inputs)
+      if (workload) return fromWorkload(workload, [address], target, inputs)
       return {
         address,
+        additionalAddresses: [],
         port: target,
         labels: {},
         weight: 1,
@@ -145,6 +166,7 @@ function entryEndpoints(service: MeshService, port: ServicePort, inputs: Endpoin
     const labels = entry.labels ?? {}
     return {
       address: canonicalAddress(entry.address),
+      additionalAddresses: [],
       port: target,
       labels,
       weight: entry.weight ?? 1,
@@ -158,14 +180,27 @@ function entryEndpoints(service: MeshService, port: ServicePort, inputs: Endpoin
   })
 }
 
-/** Each address and port once: slices may overlap while one takes over from another. */
+/**
+ * Each address and port once, for slices may overlap while one takes over from another; and each workload once with
+ * all its addresses, for Kubernetes has a slice for each family.
+ */
 function unique(endpoints: readonly Endpoint[]): Endpoint[] {
   const found = new Map<string, Endpoint>()
   for (const endpoint of endpoints) {
-    const key = `${endpoint.address} ${endpoint.port}`
-    if (!found.has(key)) found.set(key, endpoint)
+    const { workload, address, port } = endpoint
+    const key = `${workload ? keyOf(workload.ref) : address} ${port}`
+    const known = found.get(key)
+    found.set(key, known ? withAddressesOf(known, endpoint) : endpoint)
   }
   return [...found.values()]
+}
+
+/** The endpoint with the addresses of another one too, in the order in which the workload has them. */
+function withAddressesOf(endpoint: Endpoint, other: Endpoint): Endpoint {
+  const known = new Set([endpoint, other].flatMap(allAddresses))
+  const own = (endpoint.workload?.addresses ?? []).filter(address => known.has(address))
+  const [address = endpoint.address, ...additionalAddresses] = own
+  return { ...endpoint, address, additionalAddresses }
 }
 
 function byAddress(a: Endpoint, b: Endpoint): number {

@@ -9,6 +9,9 @@ export const TOPOLOGY = [
   'topology.istio.io/subzone',
 ] as const
 
+/** The label by which a node is told from others: what runs on one has its value, whatever its own labels say. */
+export const NODE_LABEL = 'kubernetes.io/hostname'
+
 /** Where labels say that something is, as `region/zone/subzone` with parts left out at the end; empty where they don't. */
 export function localityOfLabels(labels: Labels): string {
   const written = labels[LOCALITY_LABEL]

@@ -67,7 +67,10 @@ describe('virtual addresses', () => {
   it('stay the same while the host is there, whatever else comes and goes', () => {
     const { model, remove } = mesh(entry('a', 'x.example'))
     const first = addressOf(model, 'x.example')
-    expect(first?.[0]).toMatch(/^240\.240\./)
+    expect(first).toEqual([
+      expect.stringMatching(/^240\.240\.\d+\.\d+$/),
+      expect.stringMatching(/^2001:2::f0f0:[1-9a-f][\da-f]*$/),
+    ])
     model.apply({
       upserts: resourcesOf(entry('b', 'y.example'), entry('a', 'x.example', 'z.example')),
       deletes: [],
@@ -99,14 +102,16 @@ describe('virtual addresses', () => {
 
   it('never collide, run out without an exception, and return when released', () => {
     const allocator = new AddressAllocator(256)
-    const given = Array.from({ length: 254 }, (_, index) => allocator.allocate(`host-${index}`))
+    const allocated = Array.from({ length: 254 }, (_, index) => allocator.allocate(`host-${index}`))
+    const given = allocated.map(([ipv4]) => ipv4)
     expect(new Set(given).size).toBe(254)
+    expect(new Set(allocated.map(([, ipv6]) => ipv6)).size).toBe(254)
     expect(given).not.toContain('240.240.0.0')
     expect(given).not.toContain('240.240.0.255')
-    expect(allocator.allocate('one-more')).toBeUndefined()
-    expect(allocator.allocate('host-7')).toBe(given[7])
+    expect(allocator.allocate('one-more')).toEqual([])
+    expect(allocator.allocate('host-7')).toEqual(allocated[7])
     allocator.release('host-7')
-    expect(allocator.allocate('one-more')).toBe(given[7])
+    expect(allocator.allocate('one-more')).toEqual(allocated[7])
   })
 })
 

@@ -1,5 +1,13 @@
-import { canonicalCidr, canonicalIp, refOf, type Service, type ServiceEntry } from '@seine/api'
+import {
+  canonicalCidr,
+  canonicalIp,
+  refOf,
+  type Service,
+  type ServiceEntry,
+  type ServiceSpec,
+} from '@seine/api'
 import type { ResourceRef } from '@seine/kit'
+import { type AddressFamily, familyOf } from './address-family.ts'
 import { canonicalHost, serviceHostname } from './host.ts'
 import { type Protocol, portProtocol } from './protocol.ts'
 
@@ -25,6 +33,8 @@ export interface MeshService {
   readonly namespace: string
   /** Virtual IPs and ranges of them, in canonical form; empty for headless services. */
   readonly addresses: readonly string[]
+  /** Of which kinds the addresses of its endpoints are that it takes; undefined for all that they have. */
+  readonly families: readonly AddressFamily[] | undefined
   readonly ports: readonly ServicePort[]
   readonly resolution: Resolution
   readonly external: boolean
@@ -32,6 +42,8 @@ export interface MeshService {
   readonly headless: boolean
   /** The name elsewhere that an ExternalName service stands for. */
   readonly externalName: string | undefined
+  /** Which endpoints clients prefer, by where those are. */
+  readonly distribution: TrafficDistribution | undefined
   /** Endpoints that are not ready count too. */
   readonly includesNotReady: boolean
   readonly selector: Readonly<Record<string, string>> | undefined
@@ -43,19 +55,37 @@ export interface MeshService {
   readonly entry: ServiceEntry | undefined
 }
 
+/** Endpoints of the client's zone, or of its node, come first. */
+export type TrafficDistribution = 'same-zone' | 'same-node'
+
+const DISTRIBUTION = 'networking.istio.io/traffic-distribution'
+
+/** As Kubernetes' field and Istio's annotation have it, in any case; other words mean nothing. */
+function distributionOf(written: string | undefined): TrafficDistribution | undefined {
+  switch (written?.toLowerCase()) {
+    case 'preferclose':
+    case 'prefersamezone':
+      return 'same-zone'
+    case 'prefersamenode':
+      return 'same-node'
+    default:
+      return undefined
+  }
+}
+
+/** What gives a host virtual addresses of its own, one of each family, or none. */
+type Allocate = (host: string) => readonly string[]
+
 /** Whether a client in `namespace` may see the object. */
 export function visibleIn(exportTo: readonly string[], own: string, namespace: string): boolean {
   return exportTo.some(scope => scope === '*' || (scope === '.' ? own : scope) === namespace)
 }
 
 /**
- * The service that a Kubernetes `Service` stands for. An ExternalName service is found by DNS; `allocate` gives it a
- * virtual IP, while there are any left, so that its connections can be told from others.
+ * The service that a Kubernetes `Service` stands for. An ExternalName service is found by DNS; `allocate` gives it
+ * virtual IPs, while there are any left, so that its connections can be told from others.
  */
-export function fromKubernetesService(
-  service: Service,
-  allocate: (host: string) => string | undefined,
-): MeshService {
+export function fromKubernetesService(service: Service, allocate: Allocate): MeshService {
   const { metadata, spec } = service
   const external = spec.type === 'ExternalName'
   const ips = [...(spec.clusterIPs ?? []), spec.clusterIP]
@@ -66,6 +96,7 @@ export function fromKubernetesService(
     name: metadata.name,
     namespace: metadata.namespace,
     addresses: external ? addressesOf(hostname, allocate) : canonicalAddresses(ips),
+    families: external ? undefined : familiesOf(service.spec, canonicalAddresses(ips)),
     ports: (spec.ports ?? []).flatMap((port, index) =>
       port.protocol === undefined || port.protocol === 'TCP'
         ? {
@@ -81,6 +112,7 @@ export function fromKubernetesService(
     external,
     headless,
     externalName: external && spec.externalName ? canonicalHost(spec.externalName) : undefined,
+    distribution: distributionOf(spec.trafficDistribution ?? metadata.annotations[DISTRIBUTION]),
     includesNotReady: spec.publishNotReadyAddresses ?? false,
     selector: spec.selector && Object.keys(spec.selector).length > 0 ? spec.selector : undefined,
     exportTo: exportScopes(
@@ -93,24 +125,22 @@ export function fromKubernetesService(
 }
 
 /**
- * The services that a `ServiceEntry` stands for, one for each host. `allocate` gives a virtual IP to a host that
+ * The services that a `ServiceEntry` stands for, one for each host. `allocate` gives virtual IPs to a host that
  * has none, while there are any left. UDP goes past the mesh, as it does for a Kubernetes Service: the ports for it
  * are left out, and the host has no virtual address.
  */
-export function fromServiceEntry(
-  entry: ServiceEntry,
-  allocate: (host: string) => string | undefined,
-): MeshService[] {
+export function fromServiceEntry(entry: ServiceEntry, allocate: Allocate): MeshService[] {
   const { metadata, spec } = entry
   const written = canonicalAddresses(spec.addresses ?? [])
   const hostnames = new Set(spec.hosts.map(canonicalHost))
   // Datagrams are not captured: what they are sent to has to be a real address.
-  const virtual = (spec.ports ?? []).some(isUdp) ? () => undefined : allocate
+  const virtual = (spec.ports ?? []).some(isUdp) ? () => [] : allocate
   return [...hostnames].map(hostname => ({
     hostname,
     name: hostname,
     namespace: metadata.namespace,
     addresses: written.length > 0 ? written : addressesOf(hostname, virtual),
+    families: undefined,
     ports: (spec.ports ?? []).flatMap((port, index) =>
       isUdp(port)
         ? []
@@ -126,6 +156,7 @@ export function fromServiceEntry(
     external: spec.location !== 'MESH_INTERNAL',
     headless: false,
     externalName: undefined,
+    distribution: distributionOf(metadata.annotations[DISTRIBUTION]),
     includesNotReady: false,
     selector: spec.workloadSelector?.labels,
     exportTo: exportScopes(spec.exportTo),
@@ -148,10 +179,21 @@ function canonicalAddresses(written: readonly (string | undefined)[]): string[] 
   return [...new Set(known as string[])]
 }
 
-/** Where a host without addresses is found: an address by itself, a name by one that stands for it, a wildcard nowhere. */
-function addressesOf(hostname: string, allocate: (host: string) => string | undefined): string[] {
+/** Where a host without addresses is found: an address by itself, a name by ones that stand for it, a wildcard nowhere. */
+function addressesOf(hostname: string, allocate: Allocate): string[] {
   if (hostname.startsWith('*')) return []
-  return canonicalAddresses([canonicalIp(hostname) ?? allocate(hostname)])
+  const own = canonicalIp(hostname)
+  return canonicalAddresses(own === undefined ? allocate(hostname) : [own])
+}
+
+/** The families that a Service says, or else those of its addresses: Kubernetes lists no other endpoints. */
+function familiesOf(
+  { ipFamilies }: ServiceSpec,
+  addresses: readonly string[],
+): readonly AddressFamily[] | undefined {
+  const written = (ipFamilies ?? []).map(family => (family === 'IPv6' ? 'ipv6' : 'ipv4'))
+  const families = [...new Set(written.length > 0 ? written : addresses.map(familyOf))]
+  return families.length > 0 ? families : undefined
 }
 
 function entryResolution(resolution: ServiceEntry['spec']['resolution']): Resolution {

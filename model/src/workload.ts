@@ -29,6 +29,8 @@ export interface Workload {
   readonly weight: number
   /** Where it is, as `region/zone/subzone`; empty where that is not known. */
   readonly locality: string
+  /** The node that it runs on, where that is known. */
+  readonly node: string | undefined
   readonly ref: ResourceRef
   /** The WorkloadGroup by which it registered. */
   readonly group: ResourceRef | undefined
@@ -64,6 +66,7 @@ export function fromPod(pod: Pod, node: Readonly<Record<string, string>> = {}): 
     namedPorts,
     weight: 1,
     locality: localityOfLabels(metadata.labels) || localityOfLabels(node),
+    node: spec.nodeName,
     ref: refOf(pod),
     group: undefined,
   }
@@ -90,6 +93,7 @@ export function fromWorkloadEntry(entry: WorkloadEntry): Workload | undefined {
     namedPorts: new Map(Object.entries(spec.ports ?? {})),
     weight: spec.weight ?? 1,
     locality: spec.locality || localityOfLabels(labels),
+    node: undefined,
     ref: refOf(entry),
     group,
   }

@@ -3,7 +3,15 @@ import { keyOf } from '@seine/api'
 import { err, formatPosition, ok, type Problem, type ResourceRef, type Result } from '@seine/kit'
 import { mixerPlugins } from '@seine/mixer-plugins'
 import { hostAliases, MeshModel, type MeshService, type MeshSnapshot, visibleIn } from '@seine/model'
-import { type Proxy, renderProxy, targetPorts } from '@seine/pilot-traffic'
+import {
+  type AddressFamilies,
+  familiesOf,
+  type Proxy,
+  reachableEndpoints,
+  reachableService,
+  renderProxy,
+  targetPorts,
+} from '@seine/pilot-traffic'
 import {
   type Explanation,
   explainAtGateway,
@@ -166,14 +174,15 @@ function lookUp(host: string, caller: Proxy, snapshot: MeshSnapshot): string {
       visibleIn(one.exportTo, one.namespace, caller.namespace) &&
       hostAliases(one.hostname, one.namespace, caller.namespace).includes(host),
   )
-  return service ? addressOf(service, snapshot) : host
+  return service ? addressOf(service, snapshot, familiesOf(caller.addresses)) : host
 }
 
-function addressOf(service: MeshService, snapshot: MeshSnapshot): string {
-  const own = service.addresses.find(address => !address.includes('/'))
+function addressOf(service: MeshService, snapshot: MeshSnapshot, families: AddressFamilies): string {
+  const own = reachableService(service, families).addresses.find(address => !address.includes('/'))
   if (own) return own
-  const endpoints = [...(snapshot.endpoints.get(service.hostname)?.byPort.values() ?? [])].flat()
-  return endpoints[0]?.address ?? service.hostname
+  const endpoints = snapshot.endpoints.get(service.hostname)
+  const reachable = endpoints ? [...reachableEndpoints(endpoints, families).byPort.values()].flat() : []
+  return reachable[0]?.address ?? service.hostname
 }
 
 function inboundParts(

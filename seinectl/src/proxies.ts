@@ -10,7 +10,13 @@ export function proxyOf(workload: Workload): Proxy {
   const { name, namespace, addresses, labels, workloadName, serviceAccount, gateway } = workload
   const parsed = parseProxy(
     nodeId(gateway ? 'router' : 'sidecar', name, namespace, addresses[0] ?? '0.0.0.0'),
-    { LABELS: labels, WORKLOAD_NAME: workloadName, SERVICE_ACCOUNT: serviceAccount, ...agentMetadata },
+    {
+      LABELS: labels,
+      WORKLOAD_NAME: workloadName,
+      SERVICE_ACCOUNT: serviceAccount,
+      INSTANCE_IPS: addresses.join(','),
+      ...agentMetadata,
+    },
     false,
   )
   if (!parsed.ok) throw new Error(parsed.error)

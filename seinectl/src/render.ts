@@ -36,7 +36,7 @@ export interface RenderOutput {
 /**
  * Translates files to a proxy's configuration without a running mesh.
  *
- * @param proxyId `sidecar~<ip>~<workload>.<ns>~<ns>.svc.cluster.local`
+ * @param proxyId `sidecar~<ip>~<workload>.<ns>~<ns>.svc.cluster.local`, where <ip> is IPv4 or IPv6
  * @param labels the workload's; without any, those of the pod or template of that name in the files
  * @returns the configuration, or why the proxy's id can't be understood
  */
@@ -71,8 +71,11 @@ function metadataOf(
   labels: Readonly<Record<string, string>> | undefined,
 ): ProxyMetadata {
   const workload = findWorkload(proxy, snapshot)
+  // The id has room for one address.
+  const isOwn = proxy.addresses.some(address => workload?.addresses.includes(address))
   return {
     NAMESPACE: proxy.namespace,
+    ...(workload && isOwn ? { INSTANCE_IPS: workload.addresses.join(',') } : {}),
     LABELS: labels ?? workload?.labels ?? {},
     WORKLOAD_NAME: workload?.workloadName ?? proxy.name,
     SERVICE_ACCOUNT: workload?.serviceAccount ?? 'default',

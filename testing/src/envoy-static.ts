@@ -36,7 +36,9 @@ export function staticBootstrap(
       ),
       clusters: [
         ...['sds-grpc', 'otlp'].map(agentCluster),
-        ...config.clusters.map(cluster => finished(inlineEndpoints(cluster, assignments)) as JsonObject),
+        ...config.clusters.map(
+          cluster => finished(secretsFromAgent(inlineEndpoints(cluster, assignments))) as JsonObject,
+        ),
       ],
     },
   }
@@ -69,6 +71,19 @@ function inlineEndpoints(cluster: JsonObject, assignments: ReadonlyMap<string, J
   const loadAssignment = assignments.get(name)
   if (!loadAssignment) throw new Error(`the cluster ${name} has no load assignment`)
   return { ...rest, type: 'STATIC', loadAssignment }
+}
+
+/** A static cluster has its secrets from the agent: there is no ADS yet when Envoy makes it, which ends it. */
+function secretsFromAgent<T extends JsonValue>(value: T): T
+function secretsFromAgent(value: JsonValue): JsonValue {
+  if (Array.isArray(value)) return value.map(secretsFromAgent)
+  if (typeof value !== 'object' || value === null) return value
+  const { ads, ...rest } = Object.fromEntries(
+    Object.entries(value).map(([key, inner]) => [key, secretsFromAgent(inner)]),
+  )
+  if (ads === undefined) return rest
+  const grpcServices = [{ envoyGrpc: { clusterName: 'sds-grpc' } }]
+  return { ...rest, apiConfigSource: { apiType: 'GRPC', transportApiVersion: 'V3', grpcServices } }
 }
 
 /** A cluster of the agent's bootstrap that generated configuration refers to. */

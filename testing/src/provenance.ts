@@ -9,7 +9,7 @@ interface Part {
 
 /** What all services of a port share. To name one of them there would end connections whenever another came. */
 const SHARED =
-  /^listener 0\.0\.0\.0_\d+, chain (http|PassthroughFilterChain)$|virtual host (allow_any|block_all)\b/
+  /^listener (0\.0\.0\.0|::)_\d+, chain (http|PassthroughFilterChain)$|virtual host (allow_any|block_all)\b/
 
 /**
  * The filter chains, virtual hosts, routes, clusters and endpoints that do not say in their metadata which objects they

@@ -69,6 +69,8 @@ const serviceSpec = fc.record(
     ports: fc.uniqueArray(servicePort, { maxLength: 3, selector: ({ port }) => port }),
     selector: labels,
     publishNotReadyAddresses: fc.boolean(),
+    ipFamilies: pick([['IPv4'], ['IPv6'], ['IPv6', 'IPv4']]),
+    trafficDistribution: pick(['PreferClose', 'PreferSameNode']),
   },
   { requiredKeys: ['ports'] },
 )
@@ -78,6 +80,7 @@ const service = object('v1', 'Service', ['web', 'api', 'db'], fc.record({ spec: 
 const podStatus = fc.record(
   {
     podIP: pick(workloadIps),
+    podIPs: pick(workloadIps).map(ip => [{ ip }, { ip: `fd00::${ip.split('.').at(-1)}` }]),
     phase: pick(['Running', 'Running', 'Succeeded']),
     conditions: fc.constantFrom('True', 'False').map(status => [{ type: 'Ready', status }]),
   },

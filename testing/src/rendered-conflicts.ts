@@ -3,7 +3,7 @@ import { MISSING_CLUSTER } from '@seine/pilot-traffic'
 import type { RenderedJson } from './rendered.ts'
 
 /** Listeners of the agent's bootstrap; nothing generated may take their addresses. */
-const BOOTSTRAP_ADDRESSES = ['0.0.0.0:15090']
+const BOOTSTRAP_ADDRESSES = ['0.0.0.0:15090', ':::15090']
 
 /**
  * What Envoy would refuse because it stands twice: resources of one name, listeners on one address, filter
@@ -25,7 +25,7 @@ export function conflictsIn(config: RenderedJson): string[] {
       config.endpoints.map(assignment => String(assignment['clusterName'])),
       'load assignment',
     ),
-    ...repeated([...BOOTSTRAP_ADDRESSES, ...config.listeners.map(addressOf)], 'listener address'),
+    ...repeated([...BOOTSTRAP_ADDRESSES, ...config.listeners.flatMap(addressesOf)], 'listener address'),
     ...config.listeners.flatMap(chainConflicts),
     ...config.routes.flatMap(tableConflicts),
   ]
@@ -98,9 +98,12 @@ function valuesOf(value: JsonValue, field: string): string[] {
   )
 }
 
-function addressOf(listener: JsonObject): string {
-  const { socketAddress } = listener['address'] as { socketAddress: { address: string; portValue: number } }
-  return `${socketAddress.address}:${socketAddress.portValue}`
+function addressesOf(listener: JsonObject): string[] {
+  const additional = list(listener['additionalAddresses']).map(one => one['address'])
+  return [listener['address'], ...additional].map(address => {
+    const { socketAddress } = address as { socketAddress: { address: string; portValue: number } }
+    return `${socketAddress.address}:${socketAddress.portValue}`
+  })
 }
 
 function repeated(values: readonly string[], what: string): string[] {

@@ -39,6 +39,7 @@ const AGENT_ENVIRONMENT = {
   POD_NAMESPACE: 'Its namespace',
   PROXY_TYPE: '`router` for a gateway, which captures nothing',
   INSTANCE_IP: 'Its address',
+  INSTANCE_IPS: 'All addresses of the pod, with commas between; `INSTANCE_IP` unless it is said',
   SERVICE_ACCOUNT: 'Its service account, which is its identity',
   WORKLOAD_NAME: 'Its Deployment; else its WorkloadGroup, or the name of the pod',
   LABELS: 'Its labels, a JSON object',
@@ -121,6 +122,8 @@ const METADATA = {
     'Annotation of a Service: the namespaces it is visible in, separated by commas',
   'proxy.istio.io/health-checks-enabled':
     'Annotation of a WorkloadEntry: `true`, and it takes requests only while the condition `Healthy` of its status is `True`',
+  'networking.istio.io/traffic-distribution':
+    'Annotation of a Service or a ServiceEntry: what `trafficDistribution` of a Service says, `PreferSameZone` or `PreferSameNode`',
   'kubernetes.io/service-name': 'Label of an EndpointSlice: its Service',
   'pod-template-hash': "Label of a pod: what to take off its ReplicaSet's name to get its Deployment's",
   'topology.kubernetes.io/region': 'Label of a node, read by analysis only',

@@ -1,4 +1,5 @@
 import type { Gateway, GatewayServer, ServerTlsSettings } from '@seine/api'
+import { byAge, type ServerKind, serverConflict, serverKind } from '@seine/model'
 import { type Analyzer, WORKLOAD_KINDS } from '../analyzer.ts'
 import type { AnalysisContext } from '../context.ts'
 import { holds, labelText } from '../labels.ts'
@@ -65,6 +66,61 @@ function namedPorts(name: string, workloads: readonly WorkloadLike[]): number[] 
     .flatMap(({ ports }) => ports ?? [])
     .filter(port => port.name === name)
     .map(({ containerPort }) => containerPort)
+}
+
+/** Servers that a gateway leaves out: for a port of the proxy's own, or for other servers that speak in another way. */
+export const gatewaySockets: Analyzer = {
+  name: 'gateway-sockets',
+  inputs: ['Gateway', 'Service', ...WORKLOAD_KINDS],
+  analyze(context, report) {
+    const gateways = [...context.gateways].sort(byAge)
+    for (const workload of context.workloads) {
+      const sockets = new Map<string, { kinds: ServerKind[]; gateway: Gateway }>()
+      for (const gateway of gateways) {
+        if (!workload.spec || !holds(gateway.spec.selector, workload.labels)) continue
+        for (const [index, server] of gateway.spec.servers.entries()) {
+          for (const port of targetsOf(context, workload, server.port.number)) {
+            const key = `${server.bind ?? ''} ${port}`
+            const socket = sockets.get(key) ?? { kinds: [], gateway }
+            const kind = serverKind(server)
+            const conflict = serverConflict(kind, port, socket.kinds)
+            const path = ['spec', 'servers', index, 'port']
+            if (conflict === 'own-port') report(gateway, 'gateway-own-port', [...path, 'number'], { port })
+            else if (conflict === 'protocol')
+              report(gateway, 'gateway-protocols', [...path, 'protocol'], {
+                port: server.port.number,
+                other: KINDS[socket.kinds[0] ?? kind],
+                gateway: nameOf(socket.gateway),
+              })
+            else sockets.set(key, { ...socket, kinds: [...socket.kinds, kind] })
+          }
+        }
+      }
+    }
+  },
+}
+
+const KINDS = {
+  http: 'HTTP',
+  https: 'HTTPS',
+  tcp: 'TCP without TLS',
+  tls: 'TLS that ends there',
+  passthrough: 'TLS that passes',
+} as const satisfies Record<ServerKind, string>
+
+/** The ports of a workload that a port of its Services leads to; the port itself where there is none. */
+function targetsOf(context: AnalysisContext, workload: WorkloadLike, wanted: number): Set<number> {
+  const found = new Set<number>()
+  for (const { metadata, spec } of context.all('Service')) {
+    if (metadata.namespace !== workload.namespace || !spec.selector || !holds(spec.selector, workload.labels))
+      continue
+    for (const { port, targetPort, protocol = 'TCP' } of spec.ports ?? []) {
+      if (port !== wanted || protocol !== 'TCP') continue
+      if (typeof targetPort === 'string') for (const one of namedPorts(targetPort, [workload])) found.add(one)
+      else found.add(targetPort ?? port)
+    }
+  }
+  return found.size > 0 ? found : new Set([wanted])
 }
 
 /** Gateways with servers for the same hosts and port of the same workloads (IST0145). */

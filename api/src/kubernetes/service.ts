@@ -27,10 +27,22 @@ export const serviceSpec = z
       .optional()
       .describe('`ExternalName` makes a service outside of the mesh that DNS resolves; others are alike'),
     clusterIP: clusterIp.optional().describe('Its address; `None` for a headless service'),
-    clusterIPs: z.array(clusterIp).optional().describe('Its addresses'),
+    clusterIPs: z.array(clusterIp).optional().describe('Its addresses, at most one of each family'),
+    ipFamilies: z
+      .array(z.enum(['IPv4', 'IPv6']))
+      .optional()
+      .describe(
+        "Of its pods' addresses, only those of these families count; else only those of the families of `clusterIPs`",
+      ),
     externalName: hostField.optional().describe('With type `ExternalName`'),
     ports: z.array(servicePort).optional().describe('Its ports'),
     selector: labelsField.optional().describe('Labels of its pods'),
+    trafficDistribution: z
+      .enum(['PreferClose', 'PreferSameZone', 'PreferSameNode'])
+      .optional()
+      .describe(
+        "`PreferSameZone`, also called `PreferClose`: clients go to endpoints of their zone, while there are some, then of their region, then to all. `PreferSameNode`: of their node first, then of their subzone. A DestinationRule's `localityLbSetting` comes before it, and the annotation `networking.istio.io/traffic-distribution` says the same, also of a ServiceEntry",
+      ),
     publishNotReadyAddresses: z.boolean().optional().describe('Whether pods count that are not ready'),
   })
   .superRefine(({ type, externalName, ports }, context) => {

@@ -75,6 +75,7 @@ export function checkServerTls(
   findings: Findings,
 ): void {
   if (!tls) return
+  if (tls.insecureSkipVerify) checkUnverified(tls, path, findings)
   checkCiphers(tls, path, findings)
   const mode = tls.mode ?? 'PASSTHROUGH'
   if (mode === 'ISTIO_MUTUAL') {
@@ -88,6 +89,19 @@ export function checkServerTls(
   } else checkCertificates(tls, mode, path, findings)
 }
 
+/** What is said of certificates of clients, where any is taken. */
+function checkUnverified(tls: ServerTlsSettings, path: FieldPath, findings: Findings): void {
+  if (tls.mode !== 'MUTUAL' && tls.mode !== 'OPTIONAL_MUTUAL') {
+    const message = 'has no effect: clients are asked for certificates in mode MUTUAL or OPTIONAL_MUTUAL'
+    findings.warn([...path, 'insecureSkipVerify'], message)
+    return
+  }
+  const checks = ['caCertificates', 'caCertCredentialName', 'subjectAltNames', 'caCrl'] as const
+  for (const field of [...checks, 'verifyCertificateSpki', 'verifyCertificateHash'] as const)
+    if (tls[field]?.length)
+      findings.warn([...path, field], 'has no effect: insecureSkipVerify verifies nothing')
+}
+
 function checkCertificates(
   tls: ServerTlsSettings,
   mode: 'SIMPLE' | 'MUTUAL' | 'OPTIONAL_MUTUAL',
@@ -99,7 +113,8 @@ function checkCertificates(
   else if (tls.caCrl && mode === 'SIMPLE')
     findings.error([...path, 'caCrl'], 'SIMPLE asks clients for no certificates: leave it out')
   if (tls.credentialName || tls.credentialNames?.length) return
-  if (mode !== 'SIMPLE' && !tls.caCertificates)
+  const checksClients = mode !== 'SIMPLE' && !tls.insecureSkipVerify
+  if (checksClients && !tls.caCertificates && !tls.caCertCredentialName)
     findings.error([...path, 'caCertificates'], `${mode} needs it, to check the certificates of clients`)
   const [sources, at]: [readonly z.infer<typeof certificateFiles>[], (index: number) => FieldPath] =
     tls.tlsCertificates

@@ -226,7 +226,12 @@ export const clientTlsField = z
       .string()
       .optional()
       .describe("File with the roots to trust, in the pod; the system's unless it is said"),
-    credentialName: z.string().optional().describe('Secret with certificate and key'),
+    credentialName: z
+      .string()
+      .optional()
+      .describe(
+        "Secret in the client's own namespace, a sidecar's or a gateway's: `tls.crt` and `tls.key` for MUTUAL, and the roots to trust as `ca.crt`, in it or in one called `<name>-cacert`. Where it is missing, connections fail. In Istio, sidecars ignore the whole of `tls` with it in a rule without `workloadSelector`; here they do as it says",
+      ),
     subjectAltNames: z
       .array(z.string())
       .optional()

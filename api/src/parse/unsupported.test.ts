@@ -18,8 +18,8 @@ describe('what the API has and nothing translates yet is refused', () => {
   it.each([
     [
       'DestinationRule',
-      'host: a\nsubsets: [{name: v1, trafficPolicy: {tls: {mode: SIMPLE, credentialName: a}}}]',
-      'unsupported spec.subsets[0].trafficPolicy.tls.credentialName: credentialName is not supported yet',
+      'host: a\nsubsets: [{name: v1, trafficPolicy: {loadBalancer: {zoneAwareLbSetting: {}}}}]',
+      'unsupported spec.subsets[0].trafficPolicy.loadBalancer.zoneAwareLbSetting: zoneAwareLbSetting is not supported: a sidecar would have to know how many of its own kind there are in each zone; localityLbSetting prefers endpoints by place',
     ],
     [
       'ServiceEntry',
@@ -29,7 +29,12 @@ describe('what the API has and nothing translates yet is refused', () => {
     [
       'Gateway',
       'servers: [{port: {number: 443, name: tls, protocol: TLS}, hosts: ["*"], tls: {mode: AUTO_PASSTHROUGH}}]',
-      'unsupported spec.servers[0].tls.mode: AUTO_PASSTHROUGH is not supported yet',
+      'unsupported spec.servers[0].tls.mode: AUTO_PASSTHROUGH is not supported: it is for gateways between the networks of a mesh, and this one has a single network; PASSTHROUGH passes TLS on by the server names of routes',
+    ],
+    [
+      'Gateway',
+      'servers: [{port: {number: 80, name: http, protocol: HTTP}, hosts: ["*"], defaultEndpoint: "127.0.0.1:80"}]',
+      "unsupported spec.servers[0].defaultEndpoint: defaultEndpoint is not supported: a gateway sends nothing where no route leads, and neither does Istio's; write a VirtualService",
     ],
     ['AuthorizationPolicy', 'action: AUDIT', 'unsupported spec.action: AUDIT is not supported yet'],
     [

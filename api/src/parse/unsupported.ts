@@ -31,16 +31,9 @@ export const UNSUPPORTED_KINDS: ReadonlySet<string> = new Set([
  * alternative, taking it and ignoring the field, would let people believe in something that does not happen.
  */
 export const UNSUPPORTED: Partial<Record<Kind, readonly Pattern[]>> = {
-  DestinationRule: [
-    ...PORT_POLICIES.flatMap(policy => [
-      path(`${policy}.loadBalancer.zoneAwareLbSetting`),
-      path(`${policy}.tls.credentialName`),
-    ]),
-  ],
+  DestinationRule: [...PORT_POLICIES.flatMap(policy => [path(`${policy}.loadBalancer.zoneAwareLbSetting`)])],
   EnvoyFilter: [path('configPatches.*.match.listener.portName'), path('configPatches.*.match.waypoint')],
   Sidecar: [
-    path('ingress.*.tls.caCertCredentialName'),
-    path('ingress.*.tls.insecureSkipVerify'),
     path('ingress.*.connectionPool.http.http2KeepAlive'),
     path('inboundConnectionPool.http.http2KeepAlive'),
   ],
@@ -50,7 +43,6 @@ export const UNSUPPORTED: Partial<Record<Kind, readonly Pattern[]>> = {
   // Istio's kind and the Gateway API's of the same name: neither has the other's fields.
   Gateway: [
     path('servers.*.defaultEndpoint'),
-    path('servers.*.tls.insecureSkipVerify'),
     path('servers.*.tls.tlsCertificates.*.caCertificates'),
     path('infrastructure.labels'),
     path('infrastructure.annotations'),
@@ -76,6 +68,10 @@ export const UNSUPPORTED: Partial<Record<Kind, readonly Pattern[]>> = {
 const REASONS: Readonly<Record<string, string>> = {
   address: ': each workload that registers has its own',
   network: ': there are no gateways between networks yet, so all endpoints have to be reached directly',
+  defaultEndpoint:
+    ": a gateway sends nothing where no route leads, and neither does Istio's; write a VirtualService",
+  caCertificates:
+    ' for each certificate: a server checks clients by one list, which is the caCertificates beside tlsCertificates',
   zoneAwareLbSetting:
     ': a sidecar would have to know how many of its own kind there are in each zone; localityLbSetting prefers endpoints by place',
   portName: ', as nothing ever matched by it, in Istio neither: use portNumber',
@@ -96,6 +92,8 @@ export const UNSUPPORTED_VALUES: Partial<Record<Kind, readonly (readonly [Patter
 
 /** Why values are not supported, and what to write instead. */
 const VALUE_REASONS: Readonly<Record<string, string>> = {
+  AUTO_PASSTHROUGH:
+    ': it is for gateways between the networks of a mesh, and this one has a single network; PASSTHROUGH passes TLS on by the server names of routes',
   DYNAMIC_DNS: ' yet: with resolution NONE, a call to a wildcard goes where the caller looked its host up',
 }
 

@@ -3,6 +3,14 @@ import { err, ok, type Result } from '@seine/kit'
 /** The pods' network: one flat bridge, its gateway the host's side, where the control plane listens. */
 export const POD_NETWORK = { prefix: '10.77', bits: 16, gateway: '10.77.0.1', bridge: 'seine0' } as const
 
+/** The network of pods that have an IPv6 address too. They reach each other by it, and the control plane by IPv4. */
+const IPV6 = { prefix: 'fd77::', bits: 64 } as const
+
+/** The IPv6 address of the pod with an IPv4 address, with the length of its network's prefix: `fd77::a/64`. */
+export function ipv6Of(address: string): { readonly ip: string; readonly bits: number } {
+  return { ip: `${IPV6.prefix}${(numberOf(address) ?? 0).toString(16)}`, bits: IPV6.bits }
+}
+
 const FIRST = 10
 const LAST = 0xfffe
 

@@ -11,13 +11,14 @@ const pod = {
   },
   spec: { serviceAccountName: 'reviews', containers: [{ name: 'reviews' }] },
 }
-const facts = { pod, ip: '10.77.0.10', hostIp: '10.77.0.1' }
+const facts = { pod, ips: ['10.77.0.10', 'fd77::a'], hostIp: '10.77.0.1' }
 const field = (fieldPath: string) => ({ valueFrom: { fieldRef: { fieldPath } } })
 
 it('fills in the downward API and references to earlier variables', () => {
   const env = [
     { name: 'POD_NAME', ...field('metadata.name') },
     { name: 'IP', ...field('status.podIP') },
+    { name: 'IPS', ...field('status.podIPs') },
     { name: 'HOST', ...field('status.hostIP') },
     { name: 'SA', ...field('spec.serviceAccountName') },
     { name: 'APP', ...field("metadata.labels['app']") },
@@ -27,6 +28,7 @@ it('fills in the downward API and references to earlier variables', () => {
   expect(containerEnv({ name: 'c', env }, facts)).toEqual({
     POD_NAME: 'reviews-v1-x',
     IP: '10.77.0.10',
+    IPS: '10.77.0.10,fd77::a',
     HOST: '10.77.0.1',
     SA: 'reviews',
     APP: 'reviews',

@@ -4,7 +4,8 @@ import type { PlannedPod } from './expand.ts'
 /** What the downward API can tell a container of its pod. */
 export interface PodFacts {
   readonly pod: Pick<PlannedPod, 'metadata' | 'spec'>
-  readonly ip: string
+  /** Its addresses, the main one first. */
+  readonly ips: readonly string[]
   readonly hostIp: string
 }
 
@@ -37,7 +38,7 @@ function child(value: unknown, key: string): unknown {
   return typeof value === 'object' && value !== null ? (value as Record<string, unknown>)[key] : undefined
 }
 
-function downward(path: string, { pod, ip, hostIp }: PodFacts): string | undefined {
+function downward(path: string, { pod, ips, hostIp }: PodFacts): string | undefined {
   const { metadata, spec } = pod
   const keyed = /^metadata\.(labels|annotations)\['(.+)'\]$/.exec(path)
   if (keyed) return metadata[keyed[1] as 'labels' | 'annotations'][keyed[2] ?? '']
@@ -48,8 +49,8 @@ function downward(path: string, { pod, ip, hostIp }: PodFacts): string | undefin
     'metadata.annotations': JSON.stringify(metadata.annotations),
     'spec.serviceAccountName': spec.serviceAccountName ?? 'default',
     'spec.nodeName': 'local',
-    'status.podIP': ip,
-    'status.podIPs': ip,
+    'status.podIP': ips[0] ?? '',
+    'status.podIPs': ips.join(','),
     'status.hostIP': hostIp,
   }
   return fields[path]

@@ -1,6 +1,8 @@
 import { createHash } from 'node:crypto'
+import { existsSync } from 'node:fs'
+import type { CapturedRules } from '@seine/injector'
 import { ok, type Result } from '@seine/kit'
-import { POD_NETWORK } from './addresses.ts'
+import { ipv6Of, POD_NETWORK } from './addresses.ts'
 import { run } from './command.ts'
 import { formatOwner, isAlive, type Owner, parseOwner } from './owner.ts'
 
@@ -29,11 +31,12 @@ export function createBridge(owner: Owner): Promise<Result<string, string>> {
   return run('ip', ['-batch', '-'], lines.join('\n'))
 }
 
-/** Makes a pod's network namespace and its cable to the bridge. */
+/** Makes a pod's network namespace and its cable to the bridge; with `isDual`, it has an IPv6 address beside the other. */
 export async function createPodNetwork(
   pod: string,
   ip: string,
   owner: Owner,
+  isDual = false,
 ): Promise<Result<string, string>> {
   const namespace = namespaceOf(pod)
   const veth = vethOf(pod)
@@ -54,8 +57,12 @@ export async function createPodNetwork(
       ['-n', namespace],
       [
         `addr add ${ip}/${POD_NETWORK.bits} dev eth0`,
+        // Nobody else has it, and it is of use at once.
+        ...(isDual ? [`addr add ${ipv6Of(ip).ip}/${ipv6Of(ip).bits} dev eth0 nodad`] : []),
         'link set eth0 up',
         `route add default via ${POD_NETWORK.gateway}`,
+        // What goes to a service's virtual address is captured, but only where there is a way to it.
+        ...(isDual ? ['route add ::/0 dev eth0'] : []),
       ],
     ],
   ]
@@ -66,9 +73,23 @@ export async function createPodNetwork(
   return ok(namespace)
 }
 
-/** Loads capture rules (`iptables-restore` input) into a pod's namespace. */
-export function loadRules(pod: string, rules: string): Promise<Result<string, string>> {
-  return run('ip', ['netns', 'exec', namespaceOf(pod), 'iptables-restore', '--wait', '10'], rules)
+/** Loads capture rules into a pod's namespace; those of IPv6 as the injector's init container does. */
+export async function loadRules(
+  pod: string,
+  { ipv4, ipv6 }: CapturedRules,
+  isDual: boolean,
+): Promise<Result<string, string>> {
+  const inside = ['netns', 'exec', namespaceOf(pod)]
+  const loaded = await run('ip', [...inside, 'iptables-restore', '--wait', '10'], ipv4)
+  if (!loaded.ok || !isDual) return loaded
+  const added = await run('ip', ['-n', namespaceOf(pod), 'addr', 'replace', '::6/128', 'dev', 'lo'])
+  if (!added.ok) return added
+  return run('ip', [...inside, 'ip6tables-restore', '--wait', '10'], ipv6)
+}
+
+/** Whether the machine has IPv6 for namespaces of its own. */
+export function hasIpv6(): boolean {
+  return existsSync('/proc/net/if_inet6')
 }
 
 /**

@@ -3,8 +3,9 @@ import { chmod, mkdir, rename, rm, writeFile } from 'node:fs/promises'
 import { get } from 'node:http'
 import { join } from 'node:path'
 import type { Container } from '@seine/api'
-import { PROXY_CONTAINER, PROXY_UID } from '@seine/injector'
+import { type CapturedRules, PROXY_CONTAINER, PROXY_UID } from '@seine/injector'
 import { type Clock, err, type Logger, ok, type Result, type Secret } from '@seine/kit'
+import { ipv6Of } from './addresses.ts'
 import { containerEnv, expandReferences } from './environment.ts'
 import type { PlannedPod } from './expand.ts'
 import { portsListeningBeside } from './listening.ts'
@@ -43,8 +44,10 @@ export interface Machine {
 export interface RunnablePod {
   readonly pod: PlannedPod
   readonly ip: string
-  /** `iptables-restore` input, for a pod with a sidecar. */
-  readonly rules?: string
+  /** Whether it has an IPv6 address, too. */
+  readonly isDual: boolean
+  /** For a pod with a sidecar. */
+  readonly rules?: CapturedRules
 }
 
 /** One pod: its namespaces, its processes, and how they are doing. */
@@ -86,12 +89,17 @@ export class PodRunner {
 
   state(): PodState {
     return {
-      ip: this.spec.ip,
+      ips: this.#ips,
       phase: this.#sandbox === undefined ? 'Pending' : 'Running',
       ready: this.#ready,
       restarts: this.#restarts,
       since: this.#since,
     }
+  }
+
+  get #ips(): readonly string[] {
+    const { ip, isDual } = this.spec
+    return isDual ? [ip, ipv6Of(ip).ip] : [ip]
   }
 
   /** Called whenever {@link state} may have changed. */
@@ -162,15 +170,15 @@ export class PodRunner {
 
   async #prepare(): Promise<Result<void, string>> {
     if (this.#stopping) return err('stopped')
-    const { machine, rules, ip } = { machine: this.#machine, ...this.spec }
+    const { machine, rules, ip, isDual } = { machine: this.#machine, ...this.spec }
     mkdirSync(join(this.#folder, 'proxy'), { recursive: true, mode: 0o700 })
     if (machine.changeUser) chownSync(join(this.#folder, 'proxy'), PROXY_UID, PROXY_UID)
     await mkdir(this.#logFolder(), { recursive: true })
     this.#hasNetwork = true
-    const network = await createPodNetwork(this.name, ip, machine.owner)
+    const network = await createPodNetwork(this.name, ip, machine.owner, isDual)
     if (!network.ok) return network
     if (rules !== undefined) {
-      const loaded = await loadRules(this.name, rules)
+      const loaded = await loadRules(this.name, rules, isDual)
       if (!loaded.ok) return loaded
     }
     const sandbox = await startSandbox({
@@ -220,7 +228,7 @@ export class PodRunner {
     const { machine, pod } = { machine: this.#machine, pod: this.spec.pod }
     const isProxy = container.name === PROXY_CONTAINER
     const env = {
-      ...containerEnv(container, { pod, ip: this.spec.ip, hostIp: machine.hostIp }),
+      ...containerEnv(container, { pod, ips: this.#ips, hostIp: machine.hostIp }),
       ...(isProxy ? machine.proxyEnv : {}),
     }
     const [program = '', ...args] = [...(container.command ?? []), ...(container.args ?? [])].map(word =>

@@ -1,16 +1,19 @@
 import { mkdir, rename, rm, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import type { MeshResource } from '@seine/api'
+import type { CapturedRules } from '@seine/injector'
 import { err, ok, type Result } from '@seine/kit'
 import { AddressPool, POD_NETWORK } from './addresses.ts'
 import { expandDeployment, type PlannedPod } from './expand.ts'
 import { closeFirewall, openFirewall } from './firewall.ts'
 import { deploymentsOf, namespaceLabels } from './manifests.ts'
-import { createBridge, findLeftovers, removeBridge, removeLeftovers } from './network.ts'
+import { createBridge, findLeftovers, hasIpv6, removeBridge, removeLeftovers } from './network.ts'
 import { type Machine, PodRunner } from './pod.ts'
 import { PodFolder } from './status.ts'
 import { createTokenIssuer, TOKEN_LIFETIME_S, type TokenIssuer, type TokenSubject } from './tokens.ts'
 
+/** A pod with the value `dual` here has an IPv6 address beside its other one, where the machine has IPv6. */
+export const FAMILIES_ANNOTATION = 'demo.seine.dev/ip-families'
 /** A pod that asks for a fixed address, as an external service with a known one would have. */
 export const IP_ANNOTATION = 'demo.seine.dev/ip'
 /** Pods with a higher wave start when all of lower waves are ready: load generators. */
@@ -20,7 +23,7 @@ export const WAVE_ANNOTATION = 'demo.seine.dev/wave'
 export type Inject = (
   pod: PlannedPod,
   namespaceLabels: Readonly<Record<string, string>>,
-) => Result<{ readonly pod: PlannedPod; readonly rules?: string }, string>
+) => Result<{ readonly pod: PlannedPod; readonly rules?: CapturedRules }, string>
 
 export interface RuntimeOptions {
   readonly machine: Machine
@@ -142,7 +145,8 @@ export class LocalRuntime {
       if (!ip.ok) return err(`${pod.metadata.name}: ${ip.error}`)
       const injected = this.#options.inject(pod, labels.get(pod.metadata.namespace) ?? {})
       if (!injected.ok) return err(`${pod.metadata.name}: ${injected.error}`)
-      this.#pods.push(new PodRunner({ ...injected.value, ip: ip.value }, this.#options.machine))
+      const isDual = pod.metadata.annotations[FAMILIES_ANNOTATION] === 'dual' && hasIpv6()
+      this.#pods.push(new PodRunner({ ...injected.value, ip: ip.value, isDual }, this.#options.machine))
     }
     return ok(undefined)
   }

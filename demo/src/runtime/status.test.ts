@@ -15,7 +15,7 @@ const pod = {
 
 it.each([true, false])('writes a pod that the mesh reads back, ready: %s', ready => {
   const state = {
-    ip: '10.77.0.10',
+    ips: ['10.77.0.10', 'fd77::a'],
     phase: 'Running',
     ready,
     restarts: { reviews: 2 },
@@ -38,6 +38,7 @@ it.each([true, false])('writes a pod that the mesh reads back, ready: %s', ready
       },
       status: {
         podIP: '10.77.0.10',
+        podIPs: [{ ip: '10.77.0.10' }, { ip: 'fd77::a' }],
         phase: 'Running',
         conditions,
         containerStatuses: [{ name: 'reviews', restartCount: 2 }],

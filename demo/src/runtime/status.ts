@@ -5,7 +5,8 @@ import type { PlannedPod } from './expand.ts'
 
 /** How a pod is doing. */
 export interface PodState {
-  readonly ip: string
+  /** Its addresses, the main one first. */
+  readonly ips: readonly string[]
   readonly phase: 'Pending' | 'Running'
   readonly ready: boolean
   readonly restarts: Readonly<Record<string, number>>
@@ -26,8 +27,8 @@ export function podManifest(pod: Pick<PlannedPod, 'metadata' | 'spec'>, state: P
     spec: { ...pod.spec, nodeName: 'local' },
     status: {
       phase: state.phase,
-      podIP: state.ip,
-      podIPs: [{ ip: state.ip }],
+      podIP: state.ips[0],
+      podIPs: state.ips.map(ip => ({ ip })),
       conditions,
       containerStatuses: pod.spec.containers.map(container => ({
         name: container.name,

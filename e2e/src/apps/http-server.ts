@@ -1,9 +1,16 @@
 import { createHash } from 'node:crypto'
-import { createServer, type IncomingHttpHeaders, type IncomingMessage, type ServerResponse } from 'node:http'
+import {
+  createServer,
+  type IncomingHttpHeaders,
+  type IncomingMessage,
+  type Server,
+  type ServerResponse,
+} from 'node:http'
 import type { Duplex } from 'node:stream'
 import { plain } from './headers.ts'
 import { callHttp } from './http-client.ts'
 import { self } from './identity.ts'
+import { listenOn } from './listen.ts'
 import { Ask, type Echo, type Outcome } from './protocol.ts'
 import type { PeerState } from './state.ts'
 
@@ -14,6 +21,10 @@ const WEBSOCKET_GUID = '258EAFA5-E914-47DA-95CA-C5AB0DC85B11'
 
 /** Answers every request with what it looked like, or as its headers ask. Echoes what comes on a WebSocket's connection. */
 export function serveHttp(port: number, state: PeerState): void {
+  listenOn(port, () => httpServer(state))
+}
+
+function httpServer(state: PeerState): Server {
   const server = createServer((request, response) => {
     answer(request, response, state).catch(failure => {
       if (response.headersSent) return response.destroy()
@@ -23,7 +34,7 @@ export function serveHttp(port: number, state: PeerState): void {
   // Longer than any proxy keeps an idle connection: the server must not be the one to close it.
   server.keepAliveTimeout = 3_700_000
   server.on('upgrade', upgrade)
-  server.listen(port, '0.0.0.0')
+  return server
 }
 
 async function answer(request: IncomingMessage, response: ServerResponse, state: PeerState): Promise<void> {

@@ -2,12 +2,13 @@ import { connect as connectTcp, createServer, type Socket } from 'node:net'
 import { createInterface } from 'node:readline'
 import { connect as connectTls, createServer as createTlsServer, type Server } from 'node:tls'
 import { signature } from './identity.ts'
+import { listenOn } from './listen.ts'
 import type { Outcome, TcpCall, TlsCall } from './protocol.ts'
 import { repeat } from './repeat.ts'
 
 /** Answers each line with who took it and the line. */
 export function serveTcp(port: number): void {
-  createServer(echoLines).listen(port, '0.0.0.0')
+  listenOn(port, () => createServer(echoLines))
 }
 
 /** The same inside TLS that the program ends itself, with a certificate that a test brings. */

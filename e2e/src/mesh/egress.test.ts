@@ -196,6 +196,31 @@ describeMesh('traffic that leaves the mesh', mesh => {
     expect(answer?.body).toMatch(/^external-v1\/.* secret$/)
   })
 
+  test('a Secret of the client’s namespace says whom the sidecar trusts, and what it says last counts', async () => {
+    const [trusted, other] = await Promise.all(['secure.example.com', 'secure.example.com'].map(selfSigned))
+    if (!trusted || !other) throw new Error('no certificates')
+    await external().serveTls(trusted.key, trusted.cert)
+    const secret = (namespace: string, root: string) =>
+      resource('v1', 'Secret', namespace, 'partner', { stringData: { 'ca.crt': root } })
+    const ports = [{ number: 9443, name: 'tcp', protocol: 'TCP', targetPort: PeerPort.tls }]
+    const tls = { mode: 'SIMPLE', credentialName: 'partner' }
+    const rule = destinationRule('secure.example.com', { subsets: [], trafficPolicy: { tls } })
+    const entryText = statically('secure.example.com', { ports })
+    const lines = async () => {
+      const [outcome] = await client().tcp('secure.example.com', 9443, { line: 'plain' })
+      return outcome?.body || outcome?.error
+    }
+    // The namespace of somebody else has the right one.
+    const apply = (root: string) =>
+      mesh().apply('egress', documents(entryText, rule, secret('other', trusted.cert), secret('shop', root)))
+    await apply(trusted.cert)
+    await eventually(async () => expect(await lines()).toMatch(/^external-v1\/.* plain$/))
+    await apply(other.cert)
+    await eventually(async () => expect(await lines()).toMatch(/ECONNRESET|closed/))
+    await apply(trusted.cert)
+    await eventually(async () => expect(await lines()).toMatch(/^external-v1\/.* plain$/))
+  })
+
   test('a DestinationRule has the sidecar speak TLS for an application that does not', async () => {
     const { key, cert } = await selfSigned('secure.example.com')
     await external().serveTls(key, cert)

@@ -4,15 +4,52 @@ import {
   countBy,
   describeMesh,
   destinationRule,
+  documents,
   eventually,
   growthOf,
   PeerPort,
+  type Pod,
+  peerAuthentication,
+  resource,
 } from '../harness/index.ts'
 
 const REQUESTS = 'istio_requests_total'
 
 describeMesh('protocols, names and headers', mesh => {
   const client = () => mesh().pod('client')
+
+  test('a server that speaks first is heard at once, by mutual TLS and where its port takes plaintext', async () => {
+    const server = mesh().pod('middle')
+    const spec = {
+      clusterIP: '10.96.1.80',
+      selector: { app: 'middle' },
+      ports: [{ name: 'mysql', port: 3306 }],
+    }
+    const service = resource('v1', 'Service', 'shop', 'rows', { spec })
+    const mode = (word: string) =>
+      peerAuthentication('shop', 'rows', {
+        selector: { matchLabels: { app: 'middle' } },
+        portLevelMtls: { 3306: { mode: word } },
+      })
+    const node = (script: string) => [process.execPath, '-e', script]
+    // It ends when it is told something.
+    const served = server.exec(
+      node(
+        'require("net").createServer(c => { c.on("error", () => {}).on("data", () => process.exit()); c.write("welcome") }).listen(3306)',
+      ),
+    )
+    /** What comes within a second, from a caller that says nothing. */
+    const heard = async (from: Pod, address: string) => {
+      const script = `require("net").connect(3306, "${address}").on("data", d => console.log(String(d))).on("error", e => console.log(e.code)); setTimeout(() => process.exit(), 1000)`
+      return (await from.exec(node(script))).stdout.trim()
+    }
+    await mesh().apply('first', documents(service, mode('STRICT')))
+    await eventually(async () => expect(await heard(mesh().pod('client'), '10.96.1.80')).toBe('welcome'))
+    await mesh().apply('first', documents(service, mode('DISABLE')))
+    await eventually(async () => expect(await heard(mesh().pod('outsider'), server.ip)).toBe('welcome'))
+    await server.exec(node('require("net").connect(3306, "127.0.0.1").end("end")'))
+    await served
+  })
 
   test('gRPC calls on one connection reach all endpoints, and are counted as gRPC', async () => {
     const label = {

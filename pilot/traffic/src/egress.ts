@@ -8,11 +8,12 @@ import {
   type ServicePort,
   virtualServiceHosts,
 } from '@seine/model'
+import { type Addresses, type AddressFamilies, loopbacks } from './address-families.ts'
 
 /** Where the connections to a port are taken. */
 export interface Place {
-  /** The address that listeners listen on, whatever addresses a service has; undefined to follow those. */
-  readonly address: string | undefined
+  /** The addresses that listeners listen on, whatever addresses a service has; undefined to follow those. */
+  readonly addresses: Addresses | undefined
   /** A socket of its own, which clients call; else the connections are captured ones. */
   readonly bound: boolean
 }
@@ -25,8 +26,7 @@ export interface SeenPort {
   readonly place: Place
 }
 
-const CAPTURED: Place = { address: undefined, bound: false }
-const LOOPBACK = '127.0.0.1'
+const CAPTURED: Place = { addresses: undefined, bound: false }
 
 /** The ports of services as clients see them for whom no Sidecar says anything. */
 const unrestricted = new WeakMap<MeshService, readonly SeenPort[]>()
@@ -41,17 +41,17 @@ export class Egress {
   readonly #rest: EgressListener | undefined
   readonly #seen: WeakMap<MeshService, readonly SeenPort[]>
 
-  constructor(sidecar: Sidecar | undefined, namespace: string) {
+  constructor(sidecar: Sidecar | undefined, namespace: string, families: AddressFamilies) {
     this.sidecar = sidecar
     this.#seen = this.restricts ? new WeakMap() : unrestricted
     const listeners = (sidecar?.spec.egress ?? []).map(
-      (listener, index) => new EgressListener(listener, namespace, index),
+      (listener, index) => new EgressListener(listener, namespace, index, families),
     )
     for (const listener of listeners)
       if (listener.port !== undefined) this.#ports.set(listener.port, listener)
     this.#rest =
       listeners.length === 0
-        ? new EgressListener({ hosts: ['*/*'] }, namespace, undefined)
+        ? new EgressListener({ hosts: ['*/*'] }, namespace, undefined, families)
         : listeners.find(({ port }) => port === undefined)
   }
 
@@ -156,13 +156,14 @@ export class EgressListener {
     { port, bind, captureMode, hosts }: IstioEgressListener,
     namespace: string,
     index: number | undefined,
+    families: AddressFamilies,
   ) {
     this.port = port?.number
     this.protocol = port?.protocol ? portProtocol(undefined, port.protocol, port.number) : undefined
     this.index = index
     const bound = captureMode === 'NONE'
-    const address = bind || (bound ? LOOPBACK : undefined)
-    this.place = address === undefined ? CAPTURED : { address, bound }
+    const addresses: Addresses | undefined = bind ? [bind] : bound ? loopbacks(families) : undefined
+    this.place = addresses === undefined ? CAPTURED : { addresses, bound }
     for (const text of hosts) this.#add(text, namespace)
   }
 

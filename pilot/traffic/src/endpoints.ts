@@ -83,6 +83,7 @@ export function dnsLocality(
   const target = typeof port.targetPort === 'number' ? port.targetPort : port.number
   const host = {
     address: service.externalName ?? service.hostname,
+    additionalAddresses: [],
     port: target,
     labels: {},
     weight: 1,
@@ -106,12 +107,12 @@ function chosen(
 
 function localities(
   endpoints: readonly Endpoint[],
-  { rule, config, client }: EndpointAssignmentInputs,
+  { service, rule, config, client }: EndpointAssignmentInputs,
   port: ServicePort,
   subset: Subset | undefined,
 ): LocalityInit[] {
   const policy = effectivePolicy(rule, subset, port.number)
-  return groupsOf(endpoints, policy, config, client).map(group => {
+  return groupsOf(endpoints, service, policy, config, client).map(group => {
     const [region, zone, subZone] = localityParts(group.locality)
     return {
       ...(region ? { locality: { region, zone, subZone } } : {}),
@@ -133,12 +134,20 @@ function pipe(address: string) {
 }
 
 function lbEndpoint(endpoint: Endpoint): NonNullable<LocalityInit['lbEndpoints']>[number] {
-  const { address, port, workload } = endpoint
+  const { address, additionalAddresses, port, workload } = endpoint
   return {
     hostIdentifier: {
       case: 'endpoint',
       value: {
         address: { address: isSocket(address) ? pipe(address) : socketAddress(address, port) },
+        // Envoy tries them one after the other, as fast as Happy Eyeballs says (RFC 8305).
+        ...(additionalAddresses.length > 0
+          ? {
+              additionalAddresses: additionalAddresses.map(other => ({
+                address: { address: socketAddress(other, port) },
+              })),
+            }
+          : {}),
       },
     },
     healthStatus: HealthStatus.HEALTHY,

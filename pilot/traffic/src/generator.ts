@@ -1,7 +1,8 @@
 import { durationMs } from '@seine/api'
 import { type EncodedResource, TypeUrl } from '@seine/envoy'
 import type { Problem } from '@seine/kit'
-import { type ChangeSet, localityOfLabels, type MeshSnapshot } from '@seine/model'
+import { type ChangeSet, localityOfLabels, type MeshSnapshot, NODE_LABEL } from '@seine/model'
+import { familiesOf } from './address-families.ts'
 import { affectedHosts, routedHosts } from './affected-hosts.ts'
 import {
   byName,
@@ -14,6 +15,7 @@ import {
   union,
   withNames,
 } from './changed-names.ts'
+import { touchedSecrets } from './client-secrets.ts'
 import { builtInClusters } from './clusters/inbound.ts'
 import { Demand } from './demand.ts'
 import { ruleLookup, selectorLabels } from './destination-rules.ts'
@@ -30,10 +32,11 @@ import type { TrafficPlugin } from './plugin.ts'
 import type { Proxy } from './proxy.ts'
 import { demanded, type ProxyConfiguration } from './proxy-configuration.ts'
 import { changePatches, namesOf, resourceOf, unknownHostOf } from './proxy-resource.ts'
-import { inboundResources, isServedBy, outboundListeners, sidecarOf } from './proxy-resources.ts'
+import { inboundResources, isServedBy, outboundListeners } from './proxy-resources.ts'
 import { type ProxyState, standingClusters, workloadKey } from './proxy-state.ts'
 import { ResourceCache } from './resource-cache.ts'
 import { addChanges, noChanges, type ScopeChanges } from './scope-changes.ts'
+import { sidecarOf } from './sidecar-of.ts'
 
 const NONE: ReadonlySet<string> = new Set()
 
@@ -58,7 +61,7 @@ export class TrafficGenerator {
   constructor(snapshot: MeshSnapshot, plugins: readonly TrafficPlugin[]) {
     this.#plugins = plugins
     this.#indexed = indexSnapshot(snapshot)
-    this.#sourceLabelNames = sourceLabelNames(snapshot)
+    this.#sourceLabelNames = sourceLabelNames(this.#indexed)
   }
 
   get snapshot(): MeshSnapshot {
@@ -70,8 +73,11 @@ export class TrafficGenerator {
     this.lastScopes = []
     const before = this.#indexed
     this.#indexed = indexSnapshot(snapshot, before, changes)
-    const asksForLabels = changes.config || changes.virtualServices.size + changes.destinationRules.size > 0
-    const labels = asksForLabels ? sourceLabelNames(snapshot) : this.#sourceLabelNames
+    const asksForLabels =
+      changes.config ||
+      changes.virtualServices.size + changes.destinationRules.size > 0 ||
+      before.distributions !== this.#indexed.distributions
+    const labels = asksForLabels ? sourceLabelNames(this.#indexed) : this.#sourceLabelNames
     if (changes.config || labels.join() !== this.#sourceLabelNames.join()) return this.#rebuild(labels)
     const hosts = affectedHosts(before, this.#indexed, changes)
     this.lastRefreshed = [...hosts].sort()
@@ -89,7 +95,8 @@ export class TrafficGenerator {
     const listeners = this.#refreshOutboundListeners(listenersOf)
     const ofGateways = this.#refreshGateways(before.snapshot, changes, hosts, merged)
     const authorities = touchedAuthorities(before.snapshot, snapshot, changes)
-    const secrets = union(new Set([...changes.secrets].flatMap(sdsNamesOf)), authorities)
+    const needed = touchedSecrets(before.snapshot, snapshot, changes)
+    const secrets = union(new Set([...changes.secrets].flatMap(sdsNamesOf)), union(authorities, needed))
     const hint = hints(merged, [...listeners, ...inbound.listeners, ...ofGateways], inbound.clusters, secrets)
     return changes.envoyFilters.size > 0 ? this.#changePatches(hint) : hint
   }
@@ -171,7 +178,7 @@ export class TrafficGenerator {
       workload: workloadKey(proxy),
       scope: this.#scopeFor(proxy),
       inboundListeners: byName(gateway.listeners),
-      inboundClusters: byName(builtInClusters(durationMs(this.snapshot.config.connectTimeout))),
+      inboundClusters: byName(builtInClusters(durationMs(this.snapshot.config.connectTimeout), proxy)),
       outboundListeners: new Map(),
       standingClusters: undefined,
       gateway,
@@ -196,7 +203,9 @@ export class TrafficGenerator {
     if (workloads.size === 0) return false
     return [...this.#proxies.values()].some(
       ({ proxy, scope }) =>
-        workloads.has(`${proxy.namespace}/${proxy.name}`) && scope.key.locality !== this.#localityOf(proxy),
+        workloads.has(`${proxy.namespace}/${proxy.name}`) &&
+        (scope.key.locality !== this.#localityOf(proxy) ||
+          scope.key.sourceLabels[NODE_LABEL] !== this.#sourceLabelsOf(proxy)[NODE_LABEL]),
     )
   }
 
@@ -221,18 +230,25 @@ export class TrafficGenerator {
     return workload?.locality || localityOfLabels(labels)
   }
 
+  /** Those of a proxy's labels that something asks for; its node is told by its pod. */
+  #sourceLabelsOf({ namespace, name: own, labels }: Proxy): Record<string, string> {
+    const found: Record<string, string> = {}
+    for (const name of this.#sourceLabelNames) {
+      const node = name === NODE_LABEL ? this.snapshot.workloads.get(`${namespace}/${own}`)?.node : undefined
+      const value = node ?? labels[name]
+      if (value !== undefined) found[name] = value
+    }
+    return found
+  }
+
   #scopeFor(proxy: Proxy): OutboundScope {
-    const sourceLabels = Object.fromEntries(
-      this.#sourceLabelNames.flatMap(name =>
-        proxy.labels[name] === undefined ? [] : [[name, proxy.labels[name]]],
-      ),
-    )
     const key: ScopeKey = {
       namespace: proxy.namespace,
-      sourceLabels,
+      sourceLabels: this.#sourceLabelsOf(proxy),
       sidecar: sidecarOf(this.snapshot, proxy),
       locality: this.#localityOf(proxy),
       gateway: proxy.type === 'router',
+      families: familiesOf(proxy.addresses),
     }
     const found = this.#scopes.get(scopeName(key))
     if (found) return found
@@ -374,10 +390,11 @@ export class TrafficGenerator {
   }
 }
 
-function sourceLabelNames(snapshot: MeshSnapshot): string[] {
+function sourceLabelNames({ snapshot, distributions }: IndexedSnapshot): string[] {
   const names = new Set<string>([
     ...selectorLabels(snapshot),
     ...priorityLabels(snapshot.destinationRules.values(), snapshot.config),
+    ...(distributions.has('same-node') ? [NODE_LABEL] : []),
   ])
   for (const { spec } of snapshot.virtualServices.values()) {
     for (const route of [...(spec.http ?? []), ...(spec.tcp ?? []), ...(spec.tls ?? [])]) {
@@ -389,8 +406,8 @@ function sourceLabelNames(snapshot: MeshSnapshot): string[] {
 }
 
 /** Another version of a Sidecar is another one. */
-function scopeName({ namespace, sourceLabels, sidecar, locality, gateway }: ScopeKey): string {
-  return `${gateway ? 'gateway ' : ''}${namespace} ${locality} ${JSON.stringify(sourceLabels)} ${sidecar ? versionOf(sidecar) : ''}`
+function scopeName({ namespace, sourceLabels, sidecar, locality, gateway, families }: ScopeKey): string {
+  return `${gateway ? 'gateway ' : ''}${families} ${namespace} ${locality} ${JSON.stringify(sourceLabels)} ${sidecar ? versionOf(sidecar) : ''}`
 }
 
 const versions = new WeakMap<object, number>()

@@ -32,7 +32,11 @@ const PROXIES = [
     labels: { app: 'web', version: 'v2' },
     virtualHostDiscovery: false,
   }),
-  sidecar('api-1.b', { address: '10.1.0.3', labels: { app: 'api' } }),
+  sidecar('api-1.b', {
+    address: '10.1.0.3',
+    labels: { app: 'api' },
+    metadata: { INSTANCE_IPS: '10.1.0.3,2001:db8::11' },
+  }),
   router('gw-1.a', {
     address: '10.1.0.5',
     labels: { 'gateway.networking.k8s.io/gateway-name': 'gw' },

@@ -1,3 +1,4 @@
+export * from './address-families.ts'
 export type { ChangedNames } from './changed-names.ts'
 export * from './clusters/inbound.ts'
 export * from './clusters/outbound.ts'

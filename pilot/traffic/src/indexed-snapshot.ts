@@ -11,6 +11,8 @@ export interface IndexedSnapshot {
   readonly addresses: ReadonlyMap<string, readonly string[]>
   /** Host → the hosts of the ExternalName services that stand for it. */
   readonly standIns: ReadonlyMap<string, readonly string[]>
+  /** What services say of the endpoints that clients prefer → the hosts of those services. */
+  readonly distributions: ReadonlyMap<string, readonly string[]>
 }
 
 /** Indexes a snapshot; indexes are made again only when what they index changed. */
@@ -21,7 +23,7 @@ export function indexSnapshot(
 ): IndexedSnapshot {
   const same = (part: 'destinationRules' | 'virtualServices') =>
     before !== undefined && changes?.[part].size === 0 ? before : undefined
-  const hosts = (part: 'addresses' | 'standIns', keysOf: KeysOf) =>
+  const hosts = (part: 'addresses' | 'standIns' | 'distributions', keysOf: KeysOf) =>
     before && changes
       ? hostsByKey(before[part], before.snapshot, snapshot, changes.services, keysOf)
       : hostsByKey(new Map(), undefined, snapshot, snapshot.services.keys(), keysOf)
@@ -38,6 +40,7 @@ export function indexSnapshot(
           )
         : VirtualServiceIndex.of(snapshot)),
     addresses: hosts('addresses', ({ addresses }) => addresses),
+    distributions: hosts('distributions', ({ distribution }) => (distribution ? [distribution] : [])),
     standIns: hosts('standIns', ({ externalName }) => (externalName === undefined ? [] : [externalName])),
   }
 }

@@ -13,6 +13,8 @@ export type InboundEndpoint =
 export interface IngressSettings {
   /** The address that connections go to, where it matters. */
   readonly bind: string | undefined
+  /** Addresses of the workload's other families, where a socket of its own names none. */
+  readonly alsoBound: readonly string[]
   /** A socket of its own; else connections are captured. */
   readonly bound: boolean
   readonly endpoint: InboundEndpoint | undefined
@@ -27,6 +29,7 @@ export function settingsOfServicePort(sidecar: Sidecar | undefined): IngressSett
   const connectionPool = sidecar?.spec.inboundConnectionPool
   return {
     bind: undefined,
+    alsoBound: [],
     bound: false,
     endpoint: undefined,
     connectionPool,
@@ -41,7 +44,7 @@ export function settingsOfServicePort(sidecar: Sidecar | undefined): IngressSett
  */
 export function ingressPorts(
   sidecar: Sidecar | undefined,
-  ownAddress: string | undefined,
+  ownAddresses: readonly string[],
   servicePorts: readonly InboundPort[],
 ): readonly InboundPort[] {
   if (!sidecar?.spec.ingress?.length) return servicePorts
@@ -54,7 +57,7 @@ export function ingressPorts(
       protocol: protocolOf(listener),
       service: declared?.service,
       provenance: causeOf(sidecar, `spec.ingress[${index}]`),
-      settings: settingsOf(sidecar, listener, ownAddress),
+      settings: settingsOf(sidecar, listener, ownAddresses),
     }
   })
   const others = servicePorts.filter(({ port }) => own.every(one => one.port !== port))
@@ -71,12 +74,13 @@ function protocolOf({ port, tls }: IstioIngressListener): Protocol {
 function settingsOf(
   sidecar: Sidecar,
   { bind, captureMode, defaultEndpoint, connectionPool, tls }: IstioIngressListener,
-  ownAddress: string | undefined,
+  [ownAddress, ...otherAddresses]: readonly string[],
 ): IngressSettings {
   const base = settingsOfServicePort(sidecar)
   const bound = captureMode === 'NONE'
   return {
     bind: bind || (bound ? ownAddress : undefined),
+    alsoBound: bound && !bind ? otherAddresses : [],
     bound,
     endpoint: defaultEndpoint ? endpointOf(defaultEndpoint) : undefined,
     connectionPool: connectionPool ?? base.connectionPool,

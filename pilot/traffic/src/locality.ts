@@ -1,5 +1,5 @@
 import type { DestinationRule, LocalityLbSetting, MeshConfig } from '@seine/api'
-import { type Endpoint, localityParts, TOPOLOGY } from '@seine/model'
+import { type Endpoint, localityParts, type MeshService, NODE_LABEL, TOPOLOGY } from '@seine/model'
 import type { EffectivePolicy } from './destination-rules.ts'
 
 /** Where a client is, and those of its labels by which endpoints may be preferred, or more. */
@@ -19,36 +19,56 @@ export interface EndpointGroup {
   readonly endpoints: readonly Endpoint[]
 }
 
-/** How place counts towards a service: the rule's setting, or the mesh's. Nothing where it does not count. */
-export function localitySetting(config: MeshConfig, policy: EffectivePolicy): LocalityLbSetting | undefined {
-  const setting = policy.loadBalancer?.localityLbSetting ?? config.localityLbSetting
+/** A service, as far as it says which endpoints are preferred. */
+type Distributed = Pick<MeshService, 'distribution'>
+
+/** What a service's own wish for near endpoints means. */
+const DISTRIBUTIONS: Readonly<Record<NonNullable<MeshService['distribution']>, LocalityLbSetting>> = {
+  'same-zone': { failoverPriority: TOPOLOGY.slice(0, 2) },
+  'same-node': { failoverPriority: [...TOPOLOGY, NODE_LABEL] },
+}
+
+/** How place counts towards a service: as the rule says, or the service, or the mesh. Nothing where it does not count. */
+export function localitySetting(
+  { distribution }: Distributed,
+  config: MeshConfig,
+  policy: EffectivePolicy,
+): LocalityLbSetting | undefined {
+  const own = distribution && DISTRIBUTIONS[distribution]
+  const setting = policy.loadBalancer?.localityLbSetting ?? own ?? config.localityLbSetting
   return setting.enabled === false ? undefined : setting
 }
 
 /**
  * The endpoints by place, as the setting has them for a client. Endpoints are preferred by place only where
- * outlier detection can tell that the preferred ones fail, as in Istio.
+ * outlier detection can tell that the preferred ones fail, or where the service itself asks for it, as in Istio.
  */
 export function groupsOf(
   endpoints: readonly Endpoint[],
+  service: Distributed,
   policy: EffectivePolicy,
   config: MeshConfig,
   client: ClientPlace,
 ): EndpointGroup[] {
-  const setting = localitySetting(config, policy)
+  const setting = localitySetting(service, config, policy)
   if (setting?.distribute?.length)
     return distributed(
       grouped(endpoints, () => 0),
       setting.distribute,
       client,
     )
-  if (!setting || !policy.outlierDetection) return grouped(endpoints, () => 0)
+  const isOwn = service.distribution !== undefined && setting === DISTRIBUTIONS[service.distribution]
+  if (!setting || !(policy.outlierDetection || isOwn)) return grouped(endpoints, () => 0)
   return consecutive(grouped(endpoints, endpoint => distance(endpoint, setting, client)))
 }
 
-/** Whether what a rule's clients get depends on where they are. */
-export function isPlaceDependent(rule: DestinationRule | undefined, config: MeshConfig): boolean {
-  if (config.localityLbSetting.distribute?.length) return true
+/** Whether what a service's clients get depends on where they are. */
+export function isPlaceDependent(
+  { distribution }: Distributed,
+  rule: DestinationRule | undefined,
+  config: MeshConfig,
+): boolean {
+  if (distribution !== undefined || config.localityLbSetting.distribute?.length) return true
   const policies = [rule?.spec.trafficPolicy, ...(rule?.spec.subsets ?? []).map(one => one.trafficPolicy)]
   return policies
     .flatMap(policy => (policy ? [policy, ...(policy.portLevelSettings ?? [])] : []))
@@ -142,7 +162,8 @@ function unlikeness(endpoint: Endpoint, labels: readonly string[], client: Clien
   const differing = labels.findIndex(written => {
     const [label, value] = labelAndValue(written)
     const wanted = value ?? labelOf(label, client.labels, client.locality)
-    return wanted !== labelOf(label, endpoint.labels, endpoint.locality)
+    const own = label === NODE_LABEL ? endpoint.workload?.node : undefined
+    return wanted !== (own ?? labelOf(label, endpoint.labels, endpoint.locality))
   })
   return differing < 0 ? 0 : labels.length - differing
 }

@@ -1,5 +1,5 @@
 import type { EncodedResource } from '@seine/envoy'
-import { hostAliases, type MeshService, type ServiceEndpoints } from '@seine/model'
+import { allAddresses, hostAliases, type MeshService, type ServiceEndpoints } from '@seine/model'
 import { hashBytes } from './encode.ts'
 
 /**
@@ -32,5 +32,5 @@ export function nameEntry(
 
 function endpointAddresses({ byPort }: ServiceEndpoints): string[] {
   const all = [...byPort.values()].flat()
-  return [...new Set(all.map(endpoint => endpoint.address))]
+  return [...new Set(all.flatMap(allAddresses))]
 }

@@ -9,6 +9,7 @@ import {
   type ServiceEndpoints,
   visibleIn,
 } from '@seine/model'
+import { type AddressFamilies, reachableEndpoints, reachableService } from './address-families.ts'
 import { outboundClusters } from './clusters/outbound.ts'
 import { ruleLookup } from './destination-rules.ts'
 import { Egress } from './egress.ts'
@@ -36,6 +37,8 @@ export interface ScopeKey {
   readonly locality: string
   /** Gateways connect to services as policies of the Gateway API ask. */
   readonly gateway: boolean
+  /** The addresses that the client has: what it could not reach by them is left out. */
+  readonly families: AddressFamilies
 }
 
 /** Sidecars are what virtual services call `mesh`. */
@@ -83,7 +86,7 @@ export class OutboundScope {
 
   constructor(key: ScopeKey, cache: ResourceCache, indexed: IndexedSnapshot) {
     this.key = key
-    this.egress = new Egress(key.sidecar, key.namespace)
+    this.egress = new Egress(key.sidecar, key.namespace, key.families)
     this.#outside = outsideOf(indexed.snapshot, this.egress)
     this.#closed = closed(this.#outside)
     this.#cache = cache
@@ -251,7 +254,8 @@ export class OutboundScope {
 
   #exported({ services }: MeshSnapshot, hostname: string): MeshService | undefined {
     const service = services.get(hostname)
-    return service && visibleIn(service.exportTo, service.namespace, this.key.namespace) ? service : undefined
+    if (!service || !visibleIn(service.exportTo, service.namespace, this.key.namespace)) return undefined
+    return reachableService(service, this.key.families)
   }
 
   /**
@@ -267,6 +271,10 @@ export class OutboundScope {
       virtualServices.sendingTo(hostname, key.namespace).some(one => egress.importsRoutesAnywhere(one))
       ? service
       : undefined
+  }
+
+  #endpointsOf({ endpoints }: MeshSnapshot, hostname: string): ServiceEndpoints {
+    return reachableEndpoints(endpoints.get(hostname) ?? NO_ENDPOINTS, this.key.families)
   }
 
   /** The virtual services whose routes hold for requests to a port. */
@@ -310,11 +318,12 @@ export class OutboundScope {
     const virtualHosts = httpPorts.map(port => this.#virtualHost(indexed, hostname, visible, port))
     if (!clustered) return { ...NOTHING, virtualHosts }
     const rule = this.#ruleFor(indexed, hostname)
-    const endpoints = snapshot.endpoints.get(hostname) ?? NO_ENDPOINTS
+    const endpoints = this.#endpointsOf(snapshot, hostname)
     const backendTls = this.key.gateway ? snapshot.backendTls.get(hostname) : undefined
     const { config } = snapshot
+    const { families } = this.key
     const client = { locality: this.key.locality, labels: this.key.sourceLabels }
-    const place = isPlaceDependent(rule, config) && JSON.stringify(client)
+    const place = isPlaceDependent(clustered, rule, config) && JSON.stringify(client)
     return {
       clusters: this.#cache.clusters(
         clustered,
@@ -327,8 +336,10 @@ export class OutboundScope {
           place,
           clustered.externalName && snapshot.services.get(clustered.externalName),
           backendTls,
+          families,
         ],
-        () => outboundClusters({ snapshot, service: clustered, endpoints, rule, backendTls, client }),
+        () =>
+          outboundClusters({ snapshot, service: clustered, endpoints, rule, backendTls, client, families }),
       ),
       endpoints: this.#cache.endpoints(endpoints, [clustered, rule, place, config.localityLbSetting], () =>
         endpointAssignments({ service: clustered, endpoints, rule, config, client }),
@@ -366,7 +377,7 @@ export class OutboundScope {
   #buildName(indexed: IndexedSnapshot, hostname: string): EncodedResource | undefined {
     const service = this.#visible(indexed, hostname)
     if (!service) return undefined
-    const endpoints = indexed.snapshot.endpoints.get(hostname) ?? NO_ENDPOINTS
+    const endpoints = this.#endpointsOf(indexed.snapshot, hostname)
     const isHost = (name: string) => this.#visible(indexed, name) !== undefined
     return nameEntry(service, endpoints, this.key.namespace, isHost)
   }
@@ -376,7 +387,9 @@ export class OutboundScope {
     const { snapshot } = indexed
     const service = this.#visible(indexed, hostname)
     if (!service) return []
-    const endpoints = snapshot.endpoints.get(hostname) ?? NO_ENDPOINTS
+    // Without addresses it would be taken for one that is found by its port alone.
+    if (service.addresses.length === 0 && snapshot.services.get(hostname)?.addresses.length) return []
+    const endpoints = this.#endpointsOf(snapshot, hostname)
     return listenerTargets(service, this.egress.portsOf(service), endpoints, port =>
       tcpRoutings({
         ...this.key,

@@ -1,5 +1,6 @@
 import { type EncodedResource, TypeUrl } from '@seine/envoy'
 import type { MeshSnapshot } from '@seine/model'
+import { needsSecret } from './client-secrets.ts'
 import { gatewaySecret } from './gateway/secrets.ts'
 import { clientAuthority } from './listeners/authorities.ts'
 import { NAME_TABLE_TYPE } from './name-table.ts'
@@ -111,7 +112,7 @@ export function resourceBeforePatches(
   }
 }
 
-/** Private keys are for gateways whose identity is proven, and of those for the one whose servers name them. */
+/** Private keys are for proxies whose identity is proven, and of those for the one whose servers or rules name them. */
 function secret(
   snapshot: MeshSnapshot,
   { proxy, gateway }: ProxyState,
@@ -119,7 +120,8 @@ function secret(
 ): EncodedResource | undefined {
   const authority = gateway && clientAuthority(snapshot, name)
   if (authority) return authority
-  if (!proxy.authenticated || !gateway?.secrets.has(name)) return undefined
+  if (!proxy.authenticated) return undefined
+  if (!gateway?.secrets.has(name) && !needsSecret(snapshot, proxy, name)) return undefined
   return gatewaySecret(snapshot, proxy.namespace, name)
 }
 

@@ -1,8 +1,8 @@
-import { durationMs, type Sidecar } from '@seine/api'
+import { durationMs } from '@seine/api'
 import { type EncodedResource, TypeUrl } from '@seine/envoy'
 import {
+  allAddresses,
   type Endpoint,
-  effectiveSidecar,
   type MeshService,
   type MeshSnapshot,
   type ServicePort,
@@ -24,6 +24,7 @@ import type { OutboundScope } from './outbound-scope.ts'
 import type { TrafficPlugin } from './plugin.ts'
 import type { Proxy } from './proxy.ts'
 import { routeConfigurationShell, routeConfigurationTable } from './routes/route-configuration.ts'
+import { sidecarOf } from './sidecar-of.ts'
 
 /** The outbound listeners of a workload, in the order of their names. */
 export function outboundListeners(
@@ -71,7 +72,7 @@ export function inboundResources(
   return {
     listeners: inboundListeners({ snapshot, proxy, plugins, ports }),
     clusters: [
-      ...builtInClusters(connectTimeout),
+      ...builtInClusters(connectTimeout, proxy),
       ...ports.map(port => inboundCluster(port, proxy, snapshot.config)),
     ],
   }
@@ -81,12 +82,7 @@ export function inboundResources(
 function inboundPorts(snapshot: MeshSnapshot, proxy: Proxy): readonly InboundPort[] {
   const sidecar = sidecarOf(snapshot, proxy)
   const declared = servicePorts(snapshot, proxy, settingsOfServicePort(sidecar))
-  return ingressPorts(sidecar, proxy.addresses[0], declared)
-}
-
-/** The Sidecar that holds for a proxy; gateways have none. */
-export function sidecarOf(snapshot: MeshSnapshot, proxy: Proxy): Sidecar | undefined {
-  return proxy.type === 'sidecar' ? effectiveSidecar(snapshot, proxy) : undefined
+  return ingressPorts(sidecar, proxy.addresses, declared)
 }
 
 /** The ports that services declare for the workload. Where two services declare one port, the first by name says what it speaks. */
@@ -149,7 +145,7 @@ function ownEndpoints(
   port: number,
 ): readonly Endpoint[] {
   const all = endpoints.get(hostname)?.byPort.get(port) ?? []
-  return all.filter(({ address }) => addresses.includes(address))
+  return all.filter(endpoint => allAddresses(endpoint).some(address => addresses.includes(address)))
 }
 
 /** A route configuration by name: with its hosts to come by VHDS, or as a whole table. */

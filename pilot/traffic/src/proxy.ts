@@ -1,3 +1,4 @@
+import { canonicalIp } from '@seine/api'
 import { err, ok, type Result } from '@seine/kit'
 
 /** The proxy that configuration is made for: who it is and what it can do. */
@@ -5,6 +6,7 @@ export interface Proxy {
   /** Istio's node id: `sidecar~<ip>~<pod>.<namespace>~<domain>`. */
   readonly id: string
   readonly type: 'sidecar' | 'router'
+  /** Those of its workload, the main one first; IPv6 in canonical form. */
   readonly addresses: readonly string[]
   readonly name: string
   readonly namespace: string
@@ -64,7 +66,7 @@ export function parseProxy(
   return ok({
     id,
     type,
-    addresses: text(metadata.INSTANCE_IPS)?.split(',') ?? [ip],
+    addresses: (text(metadata.INSTANCE_IPS)?.split(',') ?? [ip]).map(one => canonicalIp(one) ?? one),
     name,
     namespace: text(metadata.NAMESPACE) ?? fullName.slice(dot + 1),
     workloadName,

@@ -33,6 +33,8 @@ function snapshotOf(upserts: readonly MeshResource[]): MeshSnapshot {
 
 const clients = (labels: Record<string, string>) => [
   ...['web-1.a', 'api-1.b'].map(name => sidecar(name, { labels, address: '10.1.0.1' })),
+  sidecar('web-2.a', { labels, address: '2001:db8::11' }),
+  sidecar('db-1.b', { labels, address: '10.1.0.3', metadata: { INSTANCE_IPS: '10.1.0.3,2001:db8::11' } }),
   router('gw-1.a', { labels: { 'gateway.networking.k8s.io/gateway-name': 'gw' }, address: '10.1.0.2' }),
 ]
 

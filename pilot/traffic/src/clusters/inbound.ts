@@ -6,7 +6,8 @@ import {
   Cluster_DiscoveryType as DiscoveryType,
   Cluster_LbPolicy as LbPolicy,
 } from '@seine/envoy/envoy/config/cluster/v3/cluster'
-import { isHttp, type Protocol } from '@seine/model'
+import { isHttp, isHttp2, type Protocol } from '@seine/model'
+import { familiesOf, ownSources } from '../address-families.ts'
 import { encode } from '../encode.ts'
 import type { InboundEndpoint } from '../ingress.ts'
 import type { Init } from '../init.ts'
@@ -22,9 +23,18 @@ import type { Proxy } from '../proxy.ts'
 import { connectionPoolFields, httpSettings, unlimited } from './connection-settings.ts'
 import { httpProtocolOptions } from './http-protocol.ts'
 
-/** The address a sidecar calls its own application from, so that the capture rules let it through. */
-const INBOUND_SOURCE = {
-  sourceAddress: { address: '127.0.0.6', portSpecifier: { case: 'portValue' as const, value: 0 } },
+/** Calls the application from addresses that the capture rules let through; Envoy takes the one of the right family. */
+function fromOwnSource({ addresses }: Pick<Proxy, 'addresses'>): Init<typeof ClusterSchema> {
+  const [sourceAddress, ...others] = ownSources(familiesOf(addresses)).map(address => ({
+    address,
+    portSpecifier: { case: 'portValue' as const, value: 0 },
+  }))
+  return {
+    upstreamBindConfig: {
+      ...(sourceAddress ? { sourceAddress } : {}),
+      ...(others.length > 0 ? { extraSourceAddresses: others.map(address => ({ address })) } : {}),
+    },
+  }
 }
 const ORIGINAL_DST = {
   clusterDiscoveryType: { case: 'type' as const, value: DiscoveryType.ORIGINAL_DST },
@@ -46,7 +56,7 @@ export function inboundCluster(
       name,
       ...(settings.endpoint
         ? fixedEndpoint(name, settings.endpoint, proxy)
-        : { ...ORIGINAL_DST, upstreamBindConfig: INBOUND_SOURCE }),
+        : { ...ORIGINAL_DST, ...fromOwnSource(proxy) }),
       // Probes of the mesh are for connections to elsewhere.
       ...connectionPoolFields(settings.connectionPool, { connectTimeout }),
       ...protocolOptions(protocol, settings.connectionPool),
@@ -60,7 +70,7 @@ export function inboundCluster(
 function fixedEndpoint(
   name: string,
   endpoint: InboundEndpoint,
-  { addresses }: Pick<Proxy, 'addresses'>,
+  proxy: Pick<Proxy, 'addresses'>,
 ): Init<typeof ClusterSchema> {
   const address =
     endpoint.kind === 'socket'
@@ -68,13 +78,13 @@ function fixedEndpoint(
       : {
           case: 'socketAddress' as const,
           value: {
-            address: hostOf(endpoint, addresses),
+            address: hostOf(endpoint, proxy.addresses),
             portSpecifier: { case: 'portValue' as const, value: endpoint.port },
           },
         }
   return {
     clusterDiscoveryType: { case: 'type', value: DiscoveryType.STATIC },
-    ...(endpoint.kind === 'own-address' ? { upstreamBindConfig: INBOUND_SOURCE } : {}),
+    ...(endpoint.kind === 'own-address' ? fromOwnSource(proxy) : {}),
     loadAssignment: {
       clusterName: name,
       endpoints: [
@@ -97,14 +107,17 @@ function hostOf(
 
 function protocolOptions(protocol: Protocol, pool: ConnectionPoolSettings | undefined) {
   if (!isHttp(protocol)) return {}
-  const http2 = protocol === 'http2' || protocol === 'grpc' || pool?.http?.h2UpgradePolicy === 'UPGRADE'
+  const http2 = isHttp2(protocol) || pool?.http?.h2UpgradePolicy === 'UPGRADE'
   const version =
     protocol === 'auto' || pool?.http?.useClientProtocol ? 'as-client' : http2 ? 'http2' : 'http1'
   return { typedExtensionProtocolOptions: httpProtocolOptions(version, httpSettings(pool)) }
 }
 
 /** The clusters that every sidecar has: to the original destination, into the workload, and to nowhere. */
-export function builtInClusters(connectTimeoutMs: number): EncodedResource[] {
+export function builtInClusters(
+  connectTimeoutMs: number,
+  proxy: Pick<Proxy, 'addresses'>,
+): EncodedResource[] {
   const typedExtensionProtocolOptions = httpProtocolOptions('as-client')
   const connectTimeout = duration(connectTimeoutMs)
   return [
@@ -127,7 +140,7 @@ export function builtInClusters(connectTimeoutMs: number): EncodedResource[] {
         name: INBOUND_PASSTHROUGH_CLUSTER,
         ...ORIGINAL_DST,
         connectTimeout,
-        upstreamBindConfig: INBOUND_SOURCE,
+        ...fromOwnSource(proxy),
         ...unlimited(),
         typedExtensionProtocolOptions,
       }),

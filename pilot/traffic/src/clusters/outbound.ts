@@ -1,22 +1,25 @@
 import { create } from '@bufbuild/protobuf'
 import { type DestinationRule, durationMs, type MeshConfig, type Subset } from '@seine/api'
-import { duration, type EncodedResource, type Provenance } from '@seine/envoy'
+import { any, duration, type EncodedResource, type Provenance } from '@seine/envoy'
 import {
   ClusterSchema,
   type ClusterSchema as ClusterSchemaType,
   Cluster_DiscoveryType as DiscoveryType,
-  Cluster_DnsLookupFamily as DnsLookupFamily,
   Cluster_LbPolicy as LbPolicy,
 } from '@seine/envoy/envoy/config/cluster/v3/cluster'
 import { ConfigSourceSchema } from '@seine/envoy/envoy/config/core/v3/config_source'
+import { DnsLookupFamily } from '@seine/envoy/envoy/extensions/clusters/common/dns/v3/dns'
+import { DnsClusterSchema } from '@seine/envoy/envoy/extensions/clusters/dns/v3/dns_cluster'
 import {
   type BackendTls,
   isHttp,
+  isHttp2,
   type MeshService,
   type MeshSnapshot,
   type ServiceEndpoints,
   type ServicePort,
 } from '@seine/model'
+import type { AddressFamilies } from '../address-families.ts'
 import { standsFor } from '../destination.ts'
 import { type EffectivePolicy, effectivePolicy, goesWhereClientWent } from '../destination-rules.ts'
 import { encode } from '../encode.ts'
@@ -40,6 +43,16 @@ import {
   withProxyProtocol,
 } from './transport-security.ts'
 
+/**
+ * What DNS is asked for. A client of both families takes all addresses and connects to those that answer. Where
+ * workloads have no IPv6, what only has an address of that kind could not be reached anyway.
+ */
+const LOOKUP = {
+  ipv4: DnsLookupFamily.V4_PREFERRED,
+  ipv6: DnsLookupFamily.V6_ONLY,
+  dual: DnsLookupFamily.ALL,
+} as const
+
 type ClusterInit = Init<typeof ClusterSchemaType>
 
 /** What a service's clusters are made from. */
@@ -49,6 +62,8 @@ export interface OutboundClusterInputs {
   readonly endpoints: ServiceEndpoints
   readonly rule: DestinationRule | undefined
   readonly client: ClientPlace
+  /** The addresses that the client has, and by which it can reach others. */
+  readonly families: AddressFamilies
   /** What the Gateway API asks of gateways that connect to the service. */
   readonly backendTls?: readonly BackendTls[] | undefined
 }
@@ -82,7 +97,7 @@ function outboundCluster(
     ...connectionPoolFields(policy.connectionPool, snapshot.config, policy.retryBudget),
     ...lbFields(inputs, policy),
     ...outlierDetectionFields(policy.outlierDetection),
-    ...commonLbFields(policy, snapshot.config),
+    ...commonLbFields(service, policy, snapshot.config),
     ...withProxyProtocol(policy.proxyProtocol, securityFields(inputs, port, subset, policy, version)),
     ...(version ? protocolFields(inputs, policy, version) : {}),
     metadata: {
@@ -111,9 +126,9 @@ function withBackendTls(policy: EffectivePolicy, backend: BackendTls | undefined
 }
 
 /** Places have shares where they are said; else only their endpoints count. */
-function commonLbFields(policy: EffectivePolicy, config: MeshConfig): ClusterInit {
+function commonLbFields(service: MeshService, policy: EffectivePolicy, config: MeshConfig): ClusterInit {
   const panic = policy.outlierDetection && { value: policy.outlierDetection.minHealthPercent ?? 0 }
-  const isDistributed = localitySetting(config, policy)?.distribute?.length
+  const isDistributed = localitySetting(service, config, policy)?.distribute?.length
   if (!panic && !isDistributed) return {}
   return {
     commonLbConfig: {
@@ -156,17 +171,15 @@ function discoveryFields(
     case 'dns':
     case 'dns-round-robin': {
       const endpoints = dnsLocality({ ...inputs, config: inputs.snapshot.config }, port, subset)
-      // A subset can be left without any name, which only the strict kind takes.
-      const isLogical = service.resolution === 'dns-round-robin' && endpoints.length > 0
-      return {
-        clusterDiscoveryType: {
-          case: 'type',
-          value: isLogical ? DiscoveryType.LOGICAL_DNS : DiscoveryType.STRICT_DNS,
-        },
+      const dns = any(DnsClusterSchema, {
         dnsRefreshRate: duration(durationMs(inputs.snapshot.config.dnsRefreshRate)),
         respectDnsTtl: true,
-        // Where workloads have no IPv6, what only has an address of that kind could not be reached anyway.
-        dnsLookupFamily: DnsLookupFamily.V4_PREFERRED,
+        dnsLookupFamily: LOOKUP[inputs.families],
+        // A subset can be left without any name, where there must be one for this.
+        allAddressesInSingleEndpoint: service.resolution === 'dns-round-robin' && endpoints.length > 0,
+      })
+      return {
+        clusterDiscoveryType: { case: 'clusterType', value: { name: 'envoy.cluster.dns', typedConfig: dns } },
         loadAssignment: { clusterName: name, endpoints },
       }
     }
@@ -188,7 +201,7 @@ function httpVersion(
 
 /** HTTP/2 between sidecars costs less than HTTP/1.1 and needs every endpoint to have one; else the port's own protocol decides. */
 function speaksHttp2(inputs: OutboundClusterInputs, port: ServicePort, policy: EffectivePolicy): boolean {
-  if (port.protocol === 'http2' || port.protocol === 'grpc') return true
+  if (isHttp2(port.protocol)) return true
   const own = policy.connectionPool?.http?.h2UpgradePolicy ?? 'DEFAULT'
   const upgrade = own === 'DEFAULT' ? inputs.snapshot.config.h2UpgradePolicy : own
   if (upgrade === 'UPGRADE') return true

@@ -1,12 +1,10 @@
-import { create } from '@bufbuild/protobuf'
 import type { ClientTlsSettings, MeshConfig, TrafficPolicy } from '@seine/api'
-import { any, duration } from '@seine/envoy'
+import { any } from '@seine/envoy'
 import type {
   Cluster_TransportSocketMatchSchema,
   ClusterSchema,
 } from '@seine/envoy/envoy/config/cluster/v3/cluster'
 import type { TransportSocketSchema } from '@seine/envoy/envoy/config/core/v3/base'
-import { type ConfigSource, ConfigSourceSchema } from '@seine/envoy/envoy/config/core/v3/config_source'
 import { ProxyProtocolConfig_Version as ProxyVersion } from '@seine/envoy/envoy/config/core/v3/proxy_protocol'
 import { ProxyProtocolUpstreamTransportSchema } from '@seine/envoy/envoy/extensions/transport_sockets/proxy_protocol/v3/upstream_proxy_protocol'
 import { RawBufferSchema } from '@seine/envoy/envoy/extensions/transport_sockets/raw_buffer/v3/raw_buffer'
@@ -20,7 +18,10 @@ import {
   UpstreamTlsContextSchema,
 } from '@seine/envoy/envoy/extensions/transport_sockets/tls/v3/tls'
 import type { BackendTls } from '@seine/model'
+import { AGENT_SECRETS, agentSds } from '../agent-sds.ts'
+import { clientSecrets } from '../client-secrets.ts'
 import type { Init } from '../init.ts'
+import { combined, overSds } from '../listeners/server-tls.ts'
 import { TLS_MODE_KEY } from '../names.ts'
 
 type TransportSocketInit = Init<typeof TransportSocketSchema>
@@ -32,29 +33,12 @@ type CommonTls = Init<typeof CommonTlsContextSchema>
 const SYSTEM_AUTHORITIES = '/etc/ssl/certs/ca-certificates.crt'
 const TLS_SOCKET = 'envoy.transport_sockets.tls'
 
-/** Certificates come from the agent over a Unix socket, which the bootstrap's cluster `sds-grpc` names. */
-function agentSds(): ConfigSource {
-  return create(ConfigSourceSchema, {
-    resourceApiVersion: 2,
-    initialFetchTimeout: duration(0),
-    configSourceSpecifier: {
-      case: 'apiConfigSource',
-      value: {
-        apiType: 2,
-        transportApiVersion: 2,
-        setNodeOnFirstMessageOnly: true,
-        grpcServices: [{ targetSpecifier: { case: 'envoyGrpc', value: { clusterName: 'sds-grpc' } } }],
-      },
-    },
-  })
-}
-
 /** The workload's own certificate, and a peer's checked against the mesh's root and, where given, these SPIFFE IDs. */
 function meshTlsContext(alpn: readonly string[], peers: readonly string[]): CommonTls {
   return {
     alpnProtocols: [...alpn],
     tlsParams: { tlsMinimumProtocolVersion: Tls.TLSv1_2, tlsMaximumProtocolVersion: Tls.TLSv1_3 },
-    tlsCertificateSdsSecretConfigs: [{ name: 'default', sdsConfig: agentSds() }],
+    tlsCertificateSdsSecretConfigs: [{ name: AGENT_SECRETS.certificate, sdsConfig: agentSds() }],
     validationContextType: {
       case: 'combinedValidationContext',
       value: {
@@ -64,7 +48,7 @@ function meshTlsContext(alpn: readonly string[], peers: readonly string[]): Comm
             matcher: { matchPattern: { case: 'exact', value: id } },
           })),
         },
-        validationContextSdsSecretConfig: { name: 'ROOTCA', sdsConfig: agentSds() },
+        validationContextSdsSecretConfig: { name: AGENT_SECRETS.root, sdsConfig: agentSds() },
       },
     },
   }
@@ -170,20 +154,21 @@ export function originatedTlsSocket(
       { certificateChain: file(tls.clientCertificate), privateKey: file(tls.privateKey) },
     ]
   }
+  const secrets = clientSecrets(tls)
+  if (secrets?.certificate) common.tlsCertificateSdsSecretConfigs = [overSds(secrets.certificate)]
   if (!tls.insecureSkipVerify) {
     const matchers = expected.map(san => ({
       sanType: san.includes('://') ? SanType.URI : SanType.DNS,
       matcher: { matchPattern: { case: 'exact' as const, value: san } },
     }))
-    const trusted = file(tls.caCertificates ?? SYSTEM_AUTHORITIES)
-    common.validationContextType = {
-      case: 'validationContext',
-      value: {
-        trustedCa: trusted,
-        matchTypedSubjectAltNames: matchers,
-        ...(tls.caCrl ? { crl: file(tls.caCrl) } : {}),
-      },
-    }
+    const names = { matchTypedSubjectAltNames: matchers }
+    const trustedCa = file(tls.caCertificates ?? SYSTEM_AUTHORITIES)
+    common.validationContextType = secrets?.authority
+      ? combined(names, secrets.authority).validationContextType
+      : {
+          case: 'validationContext',
+          value: { trustedCa, ...names, ...(tls.caCrl ? { crl: file(tls.caCrl) } : {}) },
+        }
   }
   const context = any(UpstreamTlsContextSchema, {
     ...(name === undefined ? {} : { sni: name }),

@@ -1,3 +1,4 @@
+import { anyUnpack } from '@bufbuild/protobuf/wkt'
 import { UNIX_PREFIX } from '@seine/api'
 import {
   type Cluster,
@@ -8,6 +9,7 @@ import type { Locality } from '@seine/envoy/envoy/config/core/v3/base'
 import { HealthStatus } from '@seine/envoy/envoy/config/core/v3/health_check'
 import type { ClusterLoadAssignment } from '@seine/envoy/envoy/config/endpoint/v3/endpoint'
 import type { LocalityLbEndpoints } from '@seine/envoy/envoy/config/endpoint/v3/endpoint_components'
+import { DnsClusterSchema } from '@seine/envoy/envoy/extensions/clusters/dns/v3/dns_cluster'
 import { TELEMETRY_METADATA } from '../names.ts'
 import type { ProxyConfiguration } from './configuration.ts'
 import { milliseconds } from './units.ts'
@@ -93,9 +95,12 @@ export function describeCluster(cluster: Cluster): string[] {
 
 function discoveryOf({ clusterDiscoveryType: type }: Cluster): string {
   const kind = type.case === 'type' ? type.value : undefined
+  const dns = type.case === 'clusterType' && type.value.typedConfig
+  if (dns)
+    return anyUnpack(dns, DnsClusterSchema)?.allAddressesInSingleEndpoint
+      ? 'the endpoint is the first address that DNS gives'
+      : 'endpoints are all addresses that DNS gives'
   if (kind === DiscoveryType.ORIGINAL_DST) return 'goes to the address that the client asked for'
-  if (kind === DiscoveryType.STRICT_DNS) return 'endpoints are all addresses that DNS gives'
-  if (kind === DiscoveryType.LOGICAL_DNS) return 'the endpoint is the first address that DNS gives'
   return kind === DiscoveryType.EDS
     ? 'endpoints come from the mesh'
     : 'endpoints are written in the configuration'

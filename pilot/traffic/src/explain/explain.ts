@@ -55,7 +55,8 @@ export interface GatewayQuestion {
 /** The decision of a gateway. */
 export function explainAtGateway(configuration: ProxyConfiguration, question: GatewayQuestion): Explanation {
   const { traffic, port, source } = question
-  const listener = findListener(configuration.listeners, '', '0.0.0.0', port)
+  const { listeners } = configuration
+  const listener = findListener(listeners, '', '0.0.0.0', port) ?? findListener(listeners, '', '::', port)
   if (!listener) return nothing(`no Gateway has the workload listen on port ${port}`)
   return throughListener(configuration, listener, {
     traffic,

@@ -24,15 +24,16 @@ export function findListener(
     listener => listener.name !== capturing && portOf(listener) === port,
   )
   return (
-    bound.find(listener => addressOf(listener) === address) ??
-    bound.find(listener => ['0.0.0.0', '::'].includes(addressOf(listener) ?? '')) ??
+    bound.find(listener => addressesOf(listener).includes(address)) ??
+    bound.find(listener => addressesOf(listener).includes(address.includes(':') ? '::' : '0.0.0.0')) ??
     listeners.get(capturing)
   )
 }
 
-function addressOf(listener: Listener): string | undefined {
-  const address = listener.address?.address
-  return address?.case === 'socketAddress' ? address.value.address : undefined
+function addressesOf({ address, additionalAddresses }: Listener): string[] {
+  return [address, ...additionalAddresses.map(one => one.address)].flatMap(one =>
+    one?.address.case === 'socketAddress' ? [one.address.value.address] : [],
+  )
 }
 
 function portOf(listener: Listener): number | undefined {

@@ -23,10 +23,17 @@ import { encode } from '../encode.ts'
 import type { Init } from '../init.ts'
 import { clientAuthorityName } from '../listeners/authorities.ts'
 import { cidrRange } from '../listeners/cidr-range.ts'
-import { type BuiltFilters, httpChain, listenerFilters, tcpChain } from '../listeners/filters.ts'
-import { socketAddress } from '../listeners/outbound.ts'
+import {
+  type BuiltFilters,
+  httpChain,
+  listenerFilters,
+  type TcpDestination,
+  tcpChain,
+} from '../listeners/filters.ts'
+import { listeningOn } from '../listeners/outbound.ts'
 import { serverTlsSocket } from '../listeners/server-tls.ts'
-import { type WeightedTargets, weightedTargets } from '../listeners/weighted-targets.ts'
+import { gatewayConnectionFields } from '../listeners/tcp-routing.ts'
+import { weightedTargets } from '../listeners/weighted-targets.ts'
 import type { FilterChainContext, TrafficPlugin } from '../plugin.ts'
 import { provenanceField } from '../provenance-metadata.ts'
 import { type GatewayContext, gatewayServices, routeTableName } from './routes.ts'
@@ -50,12 +57,12 @@ export function gatewayListener(
   context: GatewayListenerContext,
   { bind, port, servers }: GatewayPort,
 ): EncodedResource | undefined {
-  const name = `${bind}_${port}`
+  const name = `${bind[0]}_${port}`
   const chains = new Chains()
   for (const bound of servers) {
     if (bound.kind === 'http') {
       // They share the table, and so the chain.
-      if (bound === servers[0]) chains.add(bound, {}, requests(context, bound, port))
+      if (bound === servers[0]) chains.add(bound, {}, requests(context, bound, port, servers.some(isGrpcWeb)))
       continue
     }
     if (bound.kind === 'https') {
@@ -78,7 +85,7 @@ export function gatewayListener(
     name,
     {
       name,
-      address: socketAddress(bind, port),
+      ...listeningOn(bind, port),
       trafficDirection: TrafficDirection.OUTBOUND,
       ...(takesTls || behindProxy
         ? {
@@ -123,9 +130,19 @@ class Chains {
   }
 }
 
-function requests(context: GatewayListenerContext, bound: BoundServer, port: number): BuiltFilters {
+function isGrpcWeb({ server }: BoundServer): boolean {
+  return server.port.protocol.toUpperCase() === 'GRPC-WEB'
+}
+
+function requests(
+  context: GatewayListenerContext,
+  bound: BoundServer,
+  port: number,
+  grpcWeb = false,
+): BuiltFilters {
   return httpChain(chainContext(context, bound, port, 'http'), context.plugins, {
     statPrefix: `outbound_${bound.server.bind || '0.0.0.0'}_${port}`,
+    isGrpcWeb: grpcWeb,
     routeSpecifier: {
       case: 'rds',
       value: {
@@ -144,7 +161,7 @@ function connections(
   context: GatewayListenerContext,
   bound: BoundServer,
   port: number,
-  targets: WeightedTargets,
+  targets: TcpDestination,
 ): BuiltFilters {
   return tcpChain(chainContext(context, bound, port, 'tcp'), context.plugins, targets)
 }
@@ -195,7 +212,7 @@ function tlsOf(
 
 interface ConnectionRoute {
   readonly match: MatchInit
-  readonly targets: WeightedTargets
+  readonly targets: TcpDestination
   readonly provenance: readonly Provenance[]
 }
 
@@ -282,18 +299,24 @@ function addresses({ destinationSubnets, ...match }: L4Match): MatchInit {
 }
 
 function targetsOf(
-  { indexed }: GatewayListenerContext,
+  context: GatewayListenerContext,
   { server }: BoundServer,
   { metadata }: RoutedService,
   { route, brokenWeight }: RoutedTcp | RoutedTls,
-): WeightedTargets {
-  const clusterOf = (destination: Destination) => {
+): TcpDestination {
+  const { services } = context.indexed.snapshot
+  const resolved = (destination: Destination) => {
     const host = resolveHost(destination.host, metadata.namespace)
-    return clusterNameOf(
-      resolveDestination(indexed.snapshot.services, { ...destination, host }, server.port.number),
-    )
+    return resolveDestination(services, { ...destination, host }, server.port.number)
   }
-  return weightedTargets(route, clusterOf, brokenWeight)
+  const targets = route.filter(({ weight }) => route.length === 1 || weight)
+  return {
+    ...weightedTargets(route, destination => clusterNameOf(resolved(destination)), brokenWeight),
+    ...gatewayConnectionFields(
+      targets.map(({ destination }) => resolved(destination)),
+      context,
+    ),
+  }
 }
 
 function causeOf({ kind, metadata }: RoutedService, path: string): Provenance {

@@ -5,13 +5,14 @@ import {
   type MeshSnapshot,
   type ServedGateway,
   type ServedListener,
+  type ServerKind,
   selects,
+  serverConflict,
+  serverKind,
 } from '@seine/model'
+import { type Addresses, familiesOf, wildcards } from '../address-families.ts'
 import type { Proxy } from '../proxy.ts'
 import { servicesOf } from '../proxy-resources.ts'
-
-/** How a server takes connections, by its protocol and its TLS settings. */
-export type ServerKind = 'http' | 'https' | 'tcp' | 'tls' | 'passthrough'
 
 /** A host of a server, and the namespace whose virtual services may claim it; `*` stands for any. */
 export interface ServerHost {
@@ -32,39 +33,41 @@ export interface BoundServer {
 
 /** What a proxy listens on, with the servers that share it. All of them take TLS, or none does. */
 export interface GatewayPort {
-  readonly bind: string
+  /** The addresses that it listens on; the first is in its name. */
+  readonly bind: Addresses
   readonly port: number
   readonly servers: readonly BoundServer[]
 }
-
-const HTTP = new Set(['HTTP', 'HTTP2', 'GRPC', 'GRPC-WEB'])
 
 /**
  * The ports that a gateway workload listens on, by the Gateways whose selector it fits, the oldest first. As in
  * Istio: the number of a server is a port of the workload's own Service, and Envoy listens on the target of that;
  * on one port HTTP servers share a route table, servers with TLS share it by server name, and what does not go
- * with the oldest is left out.
+ * with the oldest is left out, as is what would take a port that the proxy has for itself.
  */
 export function gatewayPorts(snapshot: MeshSnapshot, proxy: Proxy): GatewayPort[] {
-  const ports = new Map<string, { bind: string; port: number; servers: BoundServer[] }>()
+  const ports = new Map<string, { bind: Addresses; port: number; servers: BoundServer[] }>()
   const targets = targetPorts(snapshot, proxy)
+  const any = wildcards(familiesOf(proxy.addresses))
   for (const gateway of [...snapshot.gateways.values()].sort(byAge)) {
     if (!selects(gateway.spec.selector, proxy.labels)) continue
     // Where the Gateway API has a Gateway's workloads: elsewhere somebody else's may have its name.
     if (gateway.derivedFrom && gateway.metadata.namespace !== proxy.namespace) continue
     for (const [index, server] of gateway.spec.servers.entries()) {
       const bound = bind(gateway, server, index)
-      const address = server.bind || '0.0.0.0'
+      const addresses: Addresses = server.bind ? [server.bind] : any
       for (const port of targets.get(server.port.number) ?? [server.port.number]) {
-        const key = `${address}_${port}`
-        const found = ports.get(key) ?? { bind: address, port, servers: [] }
-        if (!goesWith(bound, found.servers)) continue
+        const key = `${addresses[0]}_${port}`
+        const found = ports.get(key) ?? { bind: addresses, port, servers: [] }
+        const kinds = found.servers.map(({ kind }) => kind)
+        // Analysis tells of those that are left out.
+        if (serverConflict(bound.kind, port, kinds)) continue
         found.servers.push(bound)
         ports.set(key, found)
       }
     }
   }
-  return [...ports.values()].sort((a, b) => a.port - b.port || (a.bind < b.bind ? -1 : 1))
+  return [...ports.values()].sort((a, b) => a.port - b.port || (a.bind[0] < b.bind[0] ? -1 : 1))
 }
 
 function bind(gateway: ServedGateway, server: ServedListener, index: number): BoundServer {
@@ -73,17 +76,10 @@ function bind(gateway: ServedGateway, server: ServedListener, index: number): Bo
     gateway,
     gatewayName: `${namespace}/${name}`,
     server,
-    kind: kindOf(server),
+    kind: serverKind(server),
     hosts: server.hosts.map(host => hostOf(host, namespace)),
     cause: server.cause ?? { kind: gateway.kind, namespace, name, path: `spec.servers[${index}]` },
   }
-}
-
-function kindOf({ port, tls }: ServedListener): ServerKind {
-  if (HTTP.has(port.protocol.toUpperCase())) return 'http'
-  if (!tls) return 'tcp'
-  if ((tls.mode ?? 'PASSTHROUGH') === 'PASSTHROUGH') return 'passthrough'
-  return port.protocol.toUpperCase() === 'HTTPS' ? 'https' : 'tls'
 }
 
 function hostOf(text: string, own: string): ServerHost {
@@ -91,14 +87,6 @@ function hostOf(text: string, own: string): ServerHost {
   if (slash < 0) return { namespace: '*', host: text }
   const namespace = text.slice(0, slash)
   return { namespace: namespace === '.' ? own : namespace, host: text.slice(slash + 1) }
-}
-
-/** Whether a server can share a port with those that have it already. */
-function goesWith(server: BoundServer, others: readonly BoundServer[]): boolean {
-  const [first] = others
-  if (!first) return true
-  if (first.kind === 'http' || server.kind === 'http') return first.kind === server.kind
-  return first.kind !== 'tcp' && server.kind !== 'tcp'
 }
 
 /** The ports of the workload that each port of its own services leads to. */

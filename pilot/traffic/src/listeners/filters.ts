@@ -4,6 +4,7 @@ import { any, duration, type Provenance } from '@seine/envoy'
 import { FilterStateValue_SharedWithUpstream as SharedWithUpstream } from '@seine/envoy/envoy/extensions/filters/common/set_filter_state/v3/value'
 import { CorsSchema } from '@seine/envoy/envoy/extensions/filters/http/cors/v3/cors'
 import { HTTPFaultSchema } from '@seine/envoy/envoy/extensions/filters/http/fault/v3/fault'
+import { GrpcWebSchema } from '@seine/envoy/envoy/extensions/filters/http/grpc_web/v3/grpc_web'
 import { OnDemandSchema } from '@seine/envoy/envoy/extensions/filters/http/on_demand/v3/on_demand'
 import { RouterSchema } from '@seine/envoy/envoy/extensions/filters/http/router/v3/router'
 import { HttpInspectorSchema } from '@seine/envoy/envoy/extensions/filters/listener/http_inspector/v3/http_inspector'
@@ -53,18 +54,26 @@ export const listenerFilters = {
   httpInspector: typed('envoy.filters.listener.http_inspector', any(HttpInspectorSchema, {})),
 } as const
 
+/** What a connection manager does with requests. */
+interface HttpRouting extends Pick<HcmInit, 'routeSpecifier' | 'statPrefix'> {
+  /** Requests may be gRPC-Web, as browsers send it: they go on as gRPC. */
+  readonly isGrpcWeb?: boolean
+}
+
+const GRPC_WEB = typed('envoy.filters.http.grpc_web', any(GrpcWebSchema, {}))
+
 /** The network filters of a chain that takes HTTP: the plugins' and a connection manager with `routing`. */
 export function httpChain(
   context: FilterChainContext,
   plugins: readonly TrafficPlugin[],
-  routing: Pick<HcmInit, 'routeSpecifier' | 'statPrefix'>,
+  { isGrpcWeb = false, ...routing }: HttpRouting,
 ): BuiltFilters {
   const collected = collect(context, plugins)
   const { config } = context.snapshot
   const tracing = plugins.map(plugin => plugin.tracing?.(context)).find(found => found !== undefined)
   const hcm: HcmInit = {
     ...routing,
-    httpFilters: [...collected.http, ...trailingHttpFilters(context)],
+    httpFilters: [...collected.http, ...(isGrpcWeb ? [GRPC_WEB] : []), ...trailingHttpFilters(context)],
     accessLog: collected.accessLogs,
     ...pathFields(config),
     ...headerFields(context.direction, config.defaultConfig),

@@ -2,7 +2,10 @@ import { durationMs, type MtlsMode, type ServerTlsSettings } from '@seine/api'
 import { duration, type EncodedResource, type Provenance } from '@seine/envoy'
 import { TrafficDirection } from '@seine/envoy/envoy/config/core/v3/base'
 import { ListenerSchema } from '@seine/envoy/envoy/config/listener/v3/listener'
-import type { FilterChainSchema } from '@seine/envoy/envoy/config/listener/v3/listener_components'
+import type {
+  FilterChainSchema,
+  ListenerFilterChainMatchPredicateSchema,
+} from '@seine/envoy/envoy/config/listener/v3/listener_components'
 import {
   type InboundMtls,
   inboundMtls,
@@ -11,6 +14,7 @@ import {
   type MeshSnapshot,
   type Protocol,
 } from '@seine/model'
+import { familiesOf, wildcards } from '../address-families.ts'
 import { inboundTlsSocket } from '../clusters/transport-security.ts'
 import { encode } from '../encode.ts'
 import type { IngressSettings } from '../ingress.ts'
@@ -28,7 +32,7 @@ import type { FilterChainContext, TrafficPlugin } from '../plugin.ts'
 import { provenanceField, provenanceMetadata } from '../provenance-metadata.ts'
 import type { Proxy } from '../proxy.ts'
 import { connectionLimits, httpChain, listenerFilters, tcpChain } from './filters.ts'
-import { PLAINTEXT_HTTP, socketAddress } from './outbound.ts'
+import { listeningOn, PLAINTEXT_HTTP } from './outbound.ts'
 import { serverTlsSocket } from './server-tls.ts'
 
 type ListenerInit = Init<typeof ListenerSchema>
@@ -78,10 +82,13 @@ function boundInbound(context: InboundContext, port: InboundPort, mtls: InboundM
     name,
     {
       name,
-      address: socketAddress(bind, port.port),
+      ...listeningOn([bind, ...port.settings.alsoBound], port.port),
       trafficDirection: TrafficDirection.INBOUND,
       bindToPort: true,
-      ...inspection(context, [listenerFilters.tlsInspector, listenerFilters.httpInspector]),
+      ...inspection(context, [
+        ...(isBlind(port, mtls) ? [] : [listenerFilters.tlsInspector]),
+        ...(port.protocol === 'auto' ? [listenerFilters.httpInspector] : []),
+      ]),
       filterChains: withCauses(built, policies),
     },
     [...policies, port.provenance, ...built.flatMap(({ provenance }) => provenance)],
@@ -103,13 +110,9 @@ function virtualInbound(context: InboundContext, mtls: InboundMtls): EncodedReso
     VIRTUAL_INBOUND,
     {
       name: VIRTUAL_INBOUND,
-      address: socketAddress('0.0.0.0', SidecarPort.inbound),
+      ...listeningOn(wildcards(familiesOf(context.proxy.addresses)), SidecarPort.inbound),
       trafficDirection: TrafficDirection.INBOUND,
-      ...inspection(context, [
-        listenerFilters.originalDst,
-        listenerFilters.tlsInspector,
-        listenerFilters.httpInspector,
-      ]),
+      ...inspection(context, [listenerFilters.originalDst, ...inspectors(context, mtls)]),
       filterChains: [blackHole(), ...withCauses(built, policies)],
     },
     [
@@ -118,6 +121,57 @@ function virtualInbound(context: InboundContext, mtls: InboundMtls): EncodedReso
       ...built.flatMap(({ provenance }) => provenance),
     ],
   )
+}
+
+/**
+ * What reads the first bytes of connections. Where the server may be the one to speak, nothing is waited for: HTTP is
+ * looked for on ports that do not say what they speak, and TLS where something depends on it.
+ */
+function inspectors(
+  { ports }: InboundContext,
+  mtls: InboundMtls,
+): NonNullable<ListenerInit['listenerFilters']> {
+  const detected = ports.filter(({ protocol }) => protocol === 'auto').map(({ port }) => port)
+  const blind = ports.filter(port => isBlind(port, mtls)).map(({ port }) => port)
+  const declared = new Set(ports.map(({ port }) => port))
+  const asked = [
+    ...ports.filter(port => !isBlind(port, mtls)).map(({ port }) => port),
+    ...mtls.ports.filter(port => !declared.has(port) && mtls.modeOf(port) !== 'DISABLE'),
+  ]
+  return [
+    ...(mtls.default === 'DISABLE'
+      ? onlyOn(listenerFilters.tlsInspector, asked)
+      : [exceptOn(listenerFilters.tlsInspector, blind)]),
+    ...onlyOn(listenerFilters.httpInspector, detected),
+  ]
+}
+
+/** Whether a port takes all connections alike. */
+function isBlind({ port, protocol, settings }: InboundPort, mtls: InboundMtls): boolean {
+  return protocol === 'tcp' && mtls.modeOf(port) === 'DISABLE' && !settings.tls
+}
+
+type Inspector = (typeof listenerFilters)['tlsInspector']
+type Predicate = Init<typeof ListenerFilterChainMatchPredicateSchema>
+
+function onlyOn(filter: Inspector, ports: readonly number[]): NonNullable<ListenerInit['listenerFilters']> {
+  if (ports.length === 0) return []
+  return [{ ...filter, filterDisabled: { rule: { case: 'notMatch', value: anyOf(ports) } } }]
+}
+
+function exceptOn(
+  filter: Inspector,
+  ports: readonly number[],
+): NonNullable<ListenerInit['listenerFilters']>[number] {
+  return ports.length === 0 ? filter : { ...filter, filterDisabled: anyOf(ports) }
+}
+
+function anyOf(ports: readonly number[]): Predicate {
+  const [only, ...others] = ports.map(
+    (start): Predicate => ({ rule: { case: 'destinationPortRange', value: { start, end: start + 1 } } }),
+  )
+  if (only && others.length === 0) return only
+  return { rule: { case: 'orMatch', value: { rules: only ? [only, ...others] : [] } } }
 }
 
 function inspection({ snapshot }: InboundContext, filters: NonNullable<ListenerInit['listenerFilters']>) {
@@ -291,6 +345,7 @@ function chainFilters(
     })
   return httpChain(chain, context.plugins, {
     statPrefix: `inbound_0.0.0.0_${port.port}`,
+    isGrpcWeb: port.protocol === 'grpc-web',
     routeSpecifier: {
       case: 'routeConfig',
       value: {

@@ -7,6 +7,7 @@ import type {
   FilterChainSchema,
 } from '@seine/envoy/envoy/config/listener/v3/listener_components'
 import type { MeshSnapshot } from '@seine/model'
+import { type Addresses, familiesOf, wildcards } from '../address-families.ts'
 import type { Egress } from '../egress.ts'
 import { encode } from '../encode.ts'
 import type { Init } from '../init.ts'
@@ -62,7 +63,7 @@ export function virtualOutbound(context: OutboundListenerContext): EncodedResour
     VIRTUAL_OUTBOUND,
     {
       name: VIRTUAL_OUTBOUND,
-      address: socketAddress('0.0.0.0', SidecarPort.outbound),
+      ...listeningOn(wildcards(familiesOf(context.proxy.addresses)), SidecarPort.outbound),
       trafficDirection: TrafficDirection.OUTBOUND,
       useOriginalDst: true,
       filterChains: [
@@ -103,7 +104,7 @@ export function addressedListeners(
     }
     return listener(
       name,
-      address,
+      [address],
       port,
       {
         ...(detected || asksForNames(target) ? inspection(context, detected) : {}),
@@ -139,7 +140,7 @@ function asksForNames({ serverName, matched }: ListenerTarget): boolean {
 }
 
 /**
- * `0.0.0.0_80`: connections to a port, whatever address they go to. Plaintext HTTP is routed by host where
+ * `0.0.0.0_80`, or `::_80` where there is no IPv4: connections to a port, whatever address they go to. Plaintext HTTP is routed by host where
  * services speak it on this port; what goes to a range of addresses, or asks for a name over TLS, goes to the
  * service of that; the rest to a service that is found by the port alone, or past the mesh.
  *
@@ -155,8 +156,8 @@ export function portListener(
 ): EncodedResource | undefined {
   if (RESERVED_PORTS.has(port)) return undefined
   const place = context.egress.listenerOf(port)?.place
-  const address = place?.address ?? '0.0.0.0'
-  const name = `${address}_${port}`
+  const addresses = place?.addresses ?? wildcards(familiesOf(context.proxy.addresses))
+  const name = `${addresses[0]}_${port}`
   const chains = new ChainList()
   const provenance: Provenance[] = [...context.egress.causeOf(port)]
   const routed = http || targets.some(({ detected }) => detected)
@@ -164,7 +165,7 @@ export function portListener(
   if (table) provenance.push(...table.provenance)
   // What all services of the port share names none of them: each that came would end its connections. What a
   // Sidecar put at an address of its own choice is there because of that.
-  const shared = place?.address === undefined ? [] : context.egress.causeOf(port)
+  const shared = place?.addresses === undefined ? [] : context.egress.causeOf(port)
   if (table && http) chains.add({ ...httpChainOf(table), causes: shared })
   let rest: ChainInit | undefined
   for (const target of targets) {
@@ -207,7 +208,7 @@ export function portListener(
     ...(inspected ? inspection(context, routed) : {}),
     ...chainsOf(chains.build(), rest),
   }
-  return listener(name, address, port, { ...parts, ...(place?.bound ? BOUND : {}) }, provenance)
+  return listener(name, addresses, port, { ...parts, ...(place?.bound ? BOUND : {}) }, provenance)
 }
 
 function byServerName(name: string): MatchInit {
@@ -242,14 +243,14 @@ function inspection({ snapshot }: OutboundListenerContext, http: boolean): Liste
 
 function listener(
   name: string,
-  address: string,
+  addresses: Addresses,
   port: number,
   parts: ListenerInit,
   provenance: readonly Provenance[],
 ): EncodedResource {
   const init: ListenerInit = {
     name,
-    address: socketAddress(address, port),
+    ...listeningOn(addresses, port),
     trafficDirection: TrafficDirection.OUTBOUND,
     bindToPort: false,
     ...parts,
@@ -306,8 +307,21 @@ function chainContext(
   return { snapshot, proxy, direction: 'outbound', protocol, security: 'unknown', service, port }
 }
 
+/** The addresses on which a listener takes connections to a port. */
+export function listeningOn(
+  [first, ...others]: Addresses,
+  port: number,
+): Pick<ListenerInit, 'address' | 'additionalAddresses'> {
+  return {
+    address: socketAddress(first, port),
+    ...(others.length > 0
+      ? { additionalAddresses: others.map(address => ({ address: socketAddress(address, port) })) }
+      : {}),
+  }
+}
+
 /** A TCP address in the form Envoy takes. */
-export function socketAddress(address: string, port: number): AddressInit {
+function socketAddress(address: string, port: number): AddressInit {
   return {
     address: { case: 'socketAddress', value: { address, portSpecifier: { case: 'portValue', value: port } } },
   }

@@ -13,6 +13,7 @@ import {
   DownstreamTlsContextSchema,
 } from '@seine/envoy/envoy/extensions/transport_sockets/tls/v3/tls'
 import type { ServedListener } from '@seine/model'
+import { AGENT_SECRETS, agentSds } from '../agent-sds.ts'
 import type { Init } from '../init.ts'
 
 type CommonTls = Init<typeof CommonTlsContextSchema>
@@ -84,6 +85,17 @@ function validationOf(
     const lenient = clientCertificateOptional ? { trustChainVerification: Verification.ACCEPT_UNTRUSTED } : {}
     return combined(lenient, clientAuthority)
   }
+  // Whoever has a certificate may come, whosever it is. Envoy asks for one only where it knows some authority.
+  if (tls.insecureSkipVerify)
+    return {
+      validationContextType: {
+        case: 'combinedValidationContext',
+        value: {
+          defaultValidationContext: { trustChainVerification: Verification.ACCEPT_UNTRUSTED },
+          validationContextSdsSecretConfig: { name: AGENT_SECRETS.root, sdsConfig: agentSds() },
+        },
+      },
+    }
   const context = {
     ...(tls.caCrl ? { crl: file(tls.caCrl) } : {}),
     verifyCertificateSpki: [...(tls.verifyCertificateSpki ?? [])],
@@ -100,10 +112,10 @@ function validationOf(
 }
 
 /** A check against authorities that come over SDS. */
-function combined(
+export function combined(
   defaultValidationContext: Init<typeof CertificateValidationContextSchema>,
   authority: string,
-): CommonTls {
+): { validationContextType: NonNullable<CommonTls['validationContextType']> } {
   return {
     validationContextType: {
       case: 'combinedValidationContext',
@@ -116,19 +128,24 @@ const SCHEME = 'kubernetes://'
 /** Before a name with its namespace, which Istio writes so as well. */
 const ANY_NAMESPACE = 'kubernetes-gateway://'
 
+/** The name, as SDS has it, of a secret in the proxy's own namespace. */
+export function credentialSecret(name: string): string {
+  return SCHEME + name
+}
+
 /** The names, as SDS has them, of the secrets from which a server's own certificates come. */
 export function certificateSecrets(
   { credentialName, credentialNames }: ServerTlsSettings,
   { certificates = [] }: Credentials = {},
 ): string[] {
   if (certificates.length > 0) return certificates.map(name => ANY_NAMESPACE + name)
-  return [...(credentialName ? [credentialName] : []), ...(credentialNames ?? [])].map(name => SCHEME + name)
+  return [...(credentialName ? [credentialName] : []), ...(credentialNames ?? [])].map(credentialSecret)
 }
 
 /** The name of the secret by which certificates of clients are checked; undefined where none is. */
 export function authoritySecret(tls: ServerTlsSettings): string | undefined {
-  if (tls.mode !== 'MUTUAL' && tls.mode !== 'OPTIONAL_MUTUAL') return undefined
-  if (tls.caCertCredentialName) return SCHEME + tls.caCertCredentialName
+  if ((tls.mode !== 'MUTUAL' && tls.mode !== 'OPTIONAL_MUTUAL') || tls.insecureSkipVerify) return undefined
+  if (tls.caCertCredentialName) return credentialSecret(tls.caCertCredentialName)
   const [first] = certificateSecrets(tls)
   return first === undefined ? undefined : `${first}${AUTHORITY_SUFFIX}`
 }
@@ -157,7 +174,8 @@ export function sdsNamesOf(secret: string): string[] {
 /** A listener waits so long for its certificates at first; what is missing then refuses handshakes, and nothing else. */
 const SECRET_WAIT_MS = 2000
 
-function overSds(name: string): Init<typeof SdsSecretConfigSchema> {
+/** A secret that pilot serves, to proxies that need it. */
+export function overSds(name: string): Init<typeof SdsSecretConfigSchema> {
   return {
     name,
     sdsConfig: {

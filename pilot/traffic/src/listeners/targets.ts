@@ -1,5 +1,5 @@
 import type { Provenance } from '@seine/envoy'
-import { isHttp, type MeshService, type ServiceEndpoints, type ServicePort } from '@seine/model'
+import { allAddresses, isHttp, type MeshService, type ServiceEndpoints, type ServicePort } from '@seine/model'
 import type { Place, SeenPort } from '../egress.ts'
 import type { MatchedRouting, TcpRouting, TcpRoutings } from './tcp-routing.ts'
 
@@ -42,10 +42,10 @@ export function listenerTargets(
       .map(({ port, protocol, place }) => {
         const { matched, rest } = routingsOf(port)
         const own =
-          place.address !== undefined
+          place.addresses !== undefined
             ? []
             : service.headless
-              ? (endpoints.byPort.get(port.number) ?? []).map(({ address }) => address)
+              ? (endpoints.byPort.get(port.number) ?? []).flatMap(allAddresses)
               : service.addresses
         const addresses = [...new Set(own.filter(address => !address.includes('/')))]
         const ranges = own.filter(address => address.includes('/'))
@@ -68,7 +68,7 @@ export function listenerTargets(
       // Where a port is found by nothing but its number, one that is detected has the route table's listener.
       .filter(
         ({ addresses, ranges, detected, place }) =>
-          place.address !== undefined ||
+          place.addresses !== undefined ||
           addresses.length > 0 ||
           ranges.length > 0 ||
           !(detected || service.headless),

@@ -12,7 +12,7 @@ import {
   selects,
 } from '@seine/model'
 import { clusterNameOf, type ResolvedDestination, resolveDestination } from '../destination.ts'
-import { effectivePolicy } from '../destination-rules.ts'
+import { type EffectivePolicy, effectivePolicy } from '../destination-rules.ts'
 import { BLACK_HOLE_CLUSTER, outboundClusterName } from '../names.ts'
 import { connectionLimits, type TcpDestination } from './filters.ts'
 
@@ -130,24 +130,51 @@ function routingBy(inputs: TcpRoutingInputs, found: FoundRoute | undefined): Tcp
 /** The same as the fields of Envoy's TCP proxy. */
 export function tcpDestination(routing: TcpRouting): TcpDestination {
   const [only, ...others] = routing.clusters
-  const { idleTimeout, maxConnectionDuration } = routing
   return {
     statPrefix: routing.statPrefix,
     clusterSpecifier:
       only && others.length === 0
         ? { case: 'cluster', value: only.name }
         : { case: 'weightedClusters', value: { clusters: [...routing.clusters] } },
+    ...connectionFields(routing),
+  }
+}
+
+/** What holds for connections wherever they go. */
+type ConnectionPolicy = Pick<TcpRouting, 'idleTimeout' | 'maxConnectionDuration' | 'hashesSource' | 'tunnel'>
+
+function connectionFields(policy: ConnectionPolicy): Partial<TcpDestination> {
+  const { idleTimeout, maxConnectionDuration, tunnel, hashesSource } = policy
+  return {
     ...connectionLimits({ tcp: { idleTimeout, maxConnectionDuration } }),
-    ...(routing.tunnel
+    ...(tunnel
       ? {
           tunnelingConfig: {
-            hostname: authorityOf(routing.tunnel.targetHost, routing.tunnel.targetPort),
-            usePost: routing.tunnel.protocol === 'POST',
+            hostname: authorityOf(tunnel.targetHost, tunnel.targetPort),
+            usePost: tunnel.protocol === 'POST',
           },
         }
       : {}),
-    ...(routing.hashesSource ? { hashPolicy: [{ policySpecifier: { case: 'sourceIp', value: {} } }] } : {}),
+    ...(hashesSource ? { hashPolicy: [{ policySpecifier: { case: 'sourceIp', value: {} } }] } : {}),
   }
+}
+
+/**
+ * What rules say of connections that a gateway takes for some destinations. Timeouts, and whether the caller's address
+ * chooses the endpoint, are those of the first, as in Istio: what was called has no rule of its own there.
+ */
+export function gatewayConnectionFields(
+  targets: readonly ResolvedDestination[],
+  inputs: Pick<TcpRoutingInputs, 'ruleFor'>,
+): Partial<TcpDestination> {
+  const [first] = targets
+  const { connectionPool, loadBalancer }: Partial<EffectivePolicy> = first ? policyOf(first, inputs) : {}
+  return connectionFields({
+    idleTimeout: connectionPool?.tcp?.idleTimeout,
+    maxConnectionDuration: connectionPool?.tcp?.maxConnectionDuration,
+    hashesSource: loadBalancer?.consistentHash?.useSourceIp ?? false,
+    tunnel: commonTunnel(targets, inputs),
+  })
 }
 
 interface Weighted {
@@ -177,14 +204,19 @@ function resolveOwn(host: string, { snapshot, port }: TcpRoutingInputs): Resolve
 /** The tunnel that all destinations ask for. One TCP proxy has one: where they differ, it has none. */
 function commonTunnel(
   targets: readonly ResolvedDestination[],
-  { ruleFor }: TcpRoutingInputs,
+  inputs: Pick<TcpRoutingInputs, 'ruleFor'>,
 ): TcpRouting['tunnel'] {
-  const [tunnel, ...others] = targets.map(({ host, port, subset }) => {
-    const rule = ruleFor(host)
-    const chosen = rule?.spec.subsets?.find(({ name }) => name === subset)
-    return effectivePolicy(rule, chosen, port).tunnel
-  })
+  const [tunnel, ...others] = targets.map(target => policyOf(target, inputs).tunnel)
   return others.every(other => JSON.stringify(other) === JSON.stringify(tunnel)) ? tunnel : undefined
+}
+
+function policyOf(
+  { host, port, subset }: ResolvedDestination,
+  { ruleFor }: Pick<TcpRoutingInputs, 'ruleFor'>,
+): EffectivePolicy {
+  const rule = ruleFor(host)
+  const chosen = rule?.spec.subsets?.find(({ name }) => name === subset)
+  return effectivePolicy(rule, chosen, port)
 }
 
 function authorityOf(host: string, port: number): string {
