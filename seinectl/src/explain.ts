@@ -37,6 +37,8 @@ export interface Question {
   readonly inbound: boolean
   /** The files are all that a running mesh reads; else what a platform would add to them is assumed. */
   readonly running: boolean
+  /** Entries of workloads that have registered with that mesh, which are in no file. */
+  readonly registered?: readonly MeshResource[]
 }
 
 /** An address of nobody, for whoever comes to a gateway from outside. */
@@ -74,7 +76,7 @@ export async function explain(
   if (!target.ok) return target
   const { resources, problems } = await loadFiles(files, options)
   const { snapshot } = new MeshModel().apply({
-    upserts: question.running ? resources : asDeployed(resources),
+    upserts: question.running ? [...(question.registered ?? []), ...resources] : asDeployed(resources),
     deletes: [],
   })
   const caller = callerOf(question.from, snapshot)

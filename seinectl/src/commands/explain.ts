@@ -1,10 +1,13 @@
+import type { MeshResource } from '@seine/api'
 import { ok, type Result } from '@seine/kit'
 import type { Step, Verdict } from '@seine/pilot-traffic/explain'
 import { type FolderFlags, meshFolders } from '../config/folders.ts'
 import { type Answer, explain, type Part } from '../explain.ts'
+import { serverUrl } from '../hub/client.ts'
+import { listRegistered } from '../hub/registered.ts'
 import { printData } from '../output/data.ts'
 import { printProblems } from '../output/errors.ts'
-import { printError } from '../output/message.ts'
+import { printError, printWarning } from '../output/message.ts'
 import { type Style, styled } from '../output/style.ts'
 import { ExitCode, type Terminal } from '../terminal.ts'
 
@@ -35,7 +38,9 @@ export async function explainCommand(
     return ExitCode.failed
   }
   const { paths, running } = files.value
-  const question = { from: flags.from, method, url, headers, inbound: flags.inbound === true, running }
+  const registered = running ? await registeredWith(terminal, flags) : []
+  const inbound = flags.inbound === true
+  const question = { from: flags.from, method, url, headers, inbound, running, registered }
   const answer = await explain(paths, question, { stdin: terminal.stdin })
   if (!answer.ok) {
     printError(terminal, answer.error)
@@ -45,6 +50,13 @@ export async function explainCommand(
   if (flags.output === 'text') terminal.out(textOf(answer.value, terminal.colour.out))
   else await printData(terminal, dataOf(answer.value), flags.output)
   return failed ? ExitCode.failed : ExitCode.ok
+}
+
+async function registeredWith(terminal: Terminal, flags: ExplainFlags): Promise<readonly MeshResource[]> {
+  const answer = await listRegistered(serverUrl(flags.server, terminal))
+  if (answer.ok) return answer.value
+  printWarning(terminal, `which workloads have registered is not known: ${answer.error}`)
+  return []
 }
 
 /** The files that are named, else all that the mesh reads. */
