@@ -63,7 +63,8 @@ describeMesh('a workload outside of the platform', mesh => {
     )
     const { body } = await client().get(URL)
     expect(JSON.parse(body)['x-forwarded-client-cert']).toContain('spiffe://cluster.local/ns/shop/sa/client')
-    expect(await entry()).toMatchObject({ name: 'machines', ready: true, meshed: true, proxy: 'SYNCED' })
+    const synced = { name: 'machines', ready: true, meshed: true, proxy: 'SYNCED' }
+    await eventually(async () => expect(await entry()).toMatchObject(synced))
   })
 
   test('calls services of the mesh by their names', async () => {
