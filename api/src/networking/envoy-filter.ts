@@ -1,5 +1,5 @@
 import type { JsonObject } from '@bufbuild/protobuf'
-import { messageFromJson } from '@seine/envoy'
+import { messageFromJson, messageType, ruleMistake } from '@seine/envoy'
 import { z } from 'zod'
 import { labelsSelectorField, policyTargetField } from '../fields/selectors.ts'
 import { countField, oneOf, portField } from '../fields.ts'
@@ -285,10 +285,14 @@ export function filterClassProblem({ applyTo, patch }: EnvoyConfigPatch): string
 function checkValue({ applyTo, patch }: EnvoyConfigPatch, path: FieldPath, findings: Findings): void {
   const { operation, value } = patch
   if (operation === 'REMOVE' || value === undefined) return
-  const read = messageFromJson(PATCHED_MESSAGES[applyTo], value as JsonObject)
+  const name = PATCHED_MESSAGES[applyTo]
+  const read = messageFromJson(name, value as JsonObject)
   if (read.ok) {
     const isWhole = ['LISTENER', 'CLUSTER', 'EXTENSION_CONFIG', 'VIRTUAL_HOST'].includes(applyTo)
-    if (isWhole && !MERGES.includes(operation) && !value['name'])
+    const isPart = MERGES.includes(operation)
+    const mistake = ruleMistake(messageType(name), read.value, value as JsonObject, isPart)
+    if (isWhole && !isPart && !value['name'])
       findings.error([...path, 'name'], `a ${applyTo} that is added needs a name`)
+    else if (mistake) findings.error([...path, ...mistake.path], `Envoy does not take it: ${mistake.reason}`)
   } else findings.error([...path, ...read.error.path], `Envoy does not take it: ${read.error.reason}`)
 }

@@ -1,6 +1,7 @@
 export * from './any.ts'
 export * from './duration.ts'
 export * from './encoded-resource.ts'
+export { ruleMistake } from './field-rules.ts'
 export * from './json.ts'
 export * from './merge.ts'
 export * from './type-url.ts'
