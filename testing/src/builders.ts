@@ -23,7 +23,12 @@ export function validResourcesOf(...texts: readonly string[]): MeshResource[] {
 
 /** The mesh that texts of YAML describe. What is wrong between the resources is in the snapshot's problems. */
 export function meshOf(...texts: readonly string[]): MeshSnapshot {
-  return new MeshModel().apply({ upserts: resourcesOf(...texts), deletes: [] }).snapshot
+  return meshOfResources(resourcesOf(...texts))
+}
+
+/** The mesh of some resources. */
+export function meshOfResources(upserts: readonly MeshResource[]): MeshSnapshot {
+  return new MeshModel().apply({ upserts, deletes: [] }).snapshot
 }
 
 /** What a test says of a proxy; the rest is what an agent beside it would say. */

@@ -103,6 +103,8 @@ export interface ConformanceCase {
   /** The sidecar of the workload `served`, where there is one. */
   readonly server?: CaseProxy
   readonly gateway?: CaseProxy
+  /** The codes of the problems that there are with the objects: none unless told. */
+  readonly problems?: readonly string[]
   readonly requests: readonly CaseRequest[]
   /** The mesh's objects. */
   readonly objects: readonly CaseObject[]
@@ -118,9 +120,9 @@ export function readCases(folder: string): ConformanceCase[] {
       const documents = parseAllDocuments(readFileSync(file, 'utf8'))
       for (const { errors } of documents) if (errors[0]) throw new Error(`${file}: ${errors[0].message}`)
       const [head, ...objects] = documents.map(one => one.toJS())
-      const { client = {}, server, gateway, requests } = head
+      const { client = {}, server, gateway, problems, requests } = head
       const name = file.slice(folder.length + 1, -'.yaml'.length)
-      return { name, client, server, gateway, requests, objects }
+      return { name, client, server, gateway, problems, requests, objects }
     })
 }
 

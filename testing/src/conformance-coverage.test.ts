@@ -15,7 +15,12 @@ const KINDS: readonly (readonly [group: string, kind: string])[] = [
   ...['VirtualService', 'DestinationRule', 'ServiceEntry', 'WorkloadEntry', 'Gateway'].map(
     kind => ['networking.istio.io', kind] as const,
   ),
+  ...['Sidecar', 'EnvoyFilter'].map(kind => ['networking.istio.io', kind] as const),
   ...['PeerAuthentication', 'AuthorizationPolicy'].map(kind => ['security.istio.io', kind] as const),
+  ...['GatewayClass', 'Gateway', 'ListenerSet', 'HTTPRoute', 'GRPCRoute'].map(
+    kind => [GATEWAY_API, kind] as const,
+  ),
+  ...['TLSRoute', 'TCPRoute', 'ReferenceGrant', 'BackendTLSPolicy'].map(kind => [GATEWAY_API, kind] as const),
 ]
 
 function isOf({ apiVersion = '', kind: own }: CaseObject, group: string, kind: string): boolean {
@@ -47,8 +52,7 @@ function fieldsOf(group: string, kind: string): Map<string, (readonly string[])[
   const found = new Map<string, (readonly string[])[]>()
   const schema = kindDefinitions.find(one => one.group === group && one.kind === kind)?.schema
   for (const path of leafFields(schema as never))
-    if (!isRefused(group === GATEWAY_API ? `${kind} of ${group}` : kind, path))
-      found.set(nameOf(path), [...(found.get(nameOf(path)) ?? []), path])
+    if (!isRefused(kind, path)) found.set(nameOf(path), [...(found.get(nameOf(path)) ?? []), path])
   return found
 }
 

@@ -82,7 +82,11 @@ export class ConformanceWorld {
     const one = await filledIn(written, word => this.#meaning(word))
     const texts = one.objects.map(object => JSON.stringify(object))
     const snapshot = meshOf(...this.#baseMesh(one), ...texts)
-    if (snapshot.problems.length > 0) throw new Error(snapshot.problems.map(formatProblem).join('\n'))
+    const codes = snapshot.problems.map(({ code }) => code).sort()
+    if (String(codes) !== String([...(one.problems ?? [])].sort()))
+      throw new Error(
+        `other problems than the case names: ${snapshot.problems.map(formatProblem).join('\n')}`,
+      )
     const running = new RunningCase(one, snapshot, this.#authority, this.#ports)
     try {
       await running.start()

@@ -17,6 +17,7 @@ export class TestAuthority {
   readonly root: string
   readonly #keys: webcrypto.CryptoKeyPair
   readonly #issued = new Map<string, Promise<IssuedPair>>()
+  #serial = 0x1000
 
   private constructor(keys: webcrypto.CryptoKeyPair, root: string) {
     this.#keys = keys
@@ -67,10 +68,11 @@ export class TestAuthority {
   }
 
   async #issue(name: string): Promise<IssuedPair> {
+    const serialNumber = (this.#serial++).toString(16)
     const keys = await newKeys()
     const certificate = await x509.X509CertificateGenerator.create({
       ...validity(),
-      serialNumber: (this.#issued.size + 0x1000).toString(16),
+      serialNumber,
       issuer: 'CN=conformance root',
       subject: 'O=conformance',
       publicKey: keys.publicKey,
