@@ -129,8 +129,8 @@ function checkEgress(listeners: readonly IstioEgressListener[], namespace: strin
     const path = ['egress', index]
     if (!listener.port && index < listeners.length - 1)
       findings.error(path, 'a listener without a port takes all the rest: it must be the last one')
+    checkEgressPlace(listener, path, findings)
     if (listener.port) {
-      checkEgressPort(listener, path, findings)
       const key = socketOf(listener)
       if (listeners.findIndex(other => socketOf(other) === key) < index)
         findings.error([...path, 'port'], `there is already a listener at ${key}`)
@@ -156,11 +156,10 @@ function socketOf({ port, bind }: IstioEgressListener): string {
   return port?.number ? `port ${port.number}` : (bind ?? '')
 }
 
-function checkEgressPort(listener: IstioEgressListener, path: FieldPath, findings: Findings): void {
+function checkEgressPlace(listener: IstioEgressListener, path: FieldPath, findings: Findings): void {
   const { port, bind = '', captureMode } = listener
-  if (!port) return
-  checkNoTargetPort(port, path, findings)
-  if (port.number !== 0) {
+  if (port) checkNoTargetPort(port, path, findings)
+  if (port?.number !== 0) {
     if (bind !== '' && !isIpAddress(bind)) findings.error([...path, 'bind'], 'must be an IP address')
     return
   }
