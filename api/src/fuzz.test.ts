@@ -224,7 +224,10 @@ function mutatedPatch(g: Generator, object: Object): Object {
 /** The mesh's settings, which are YAML within a ConfigMap, with a change. */
 function mutatedSettings(g: Generator, object: Object): Object {
   const { mesh, ...data } = (object['data'] ?? {}) as { [key: string]: string }
-  const settings = mutate(g, meshConfigSchema, (parse(mesh ?? '') ?? {}) as Json)
+  const changed = mutate(g, meshConfigSchema, (parse(mesh ?? '') ?? {}) as Json)
+  // Envoy opens the file, which would be one of this machine's.
+  const isFile = typeof changed === 'object' && changed !== null && 'accessLogFile' in changed
+  const settings = isFile ? { ...changed, accessLogFile: '/dev/null' } : changed
   return { ...object, data: { ...data, mesh: stringify(settings) } }
 }
 

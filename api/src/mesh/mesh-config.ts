@@ -42,6 +42,7 @@ export const meshConfigSchema = z
     enableTracing: z.boolean().default(true).describe('Sidecars send spans'),
     accessLogFile: z
       .string()
+      .regex(/^(\/[^\p{Cc}]*)?$/u, 'must be the path of a file, from /, or empty')
       .default('/dev/stdout')
       .describe('Where sidecars write access logs; empty for nowhere'),
     accessLogFormat: z
