@@ -214,7 +214,13 @@ export function sameEndpoints(a: ServiceEndpoints, b: ServiceEndpoints): boolean
       meshed,
       [...byPort].map(([port, list]) => [
         port,
-        list.map(({ workload, ...rest }) => [rest, workload?.workloadName, workload?.version, workload?.app]),
+        list.map(({ workload, ...rest }) => [
+          rest,
+          workload?.workloadName,
+          workload?.version,
+          workload?.app,
+          workload?.proxyless,
+        ]),
       ]),
     ])
   return content(a) === content(b)

@@ -25,6 +25,8 @@ export interface Workload {
   readonly meshed: boolean
   /** Is a gateway: its proxy is all there is, and captures nothing. */
   readonly gateway: boolean
+  /** Its own gRPC library is its proxy. */
+  readonly proxyless: boolean
   readonly namedPorts: ReadonlyMap<string, number>
   readonly weight: number
   /** Where it is, as `region/zone/subzone`; empty where that is not known. */
@@ -63,6 +65,7 @@ export function fromPod(pod: Pod, node: Readonly<Record<string, string>> = {}): 
       status?.phase === 'Running',
     meshed: metadata.labels[TLS_MODE_LABEL] === 'istio',
     gateway: metadata.annotations['inject.istio.io/templates'] === 'gateway',
+    proxyless: metadata.annotations['inject.istio.io/templates'] === 'grpc-agent',
     namedPorts,
     weight: 1,
     locality: localityOfLabels(metadata.labels) || localityOfLabels(node),
@@ -90,6 +93,7 @@ export function fromWorkloadEntry(entry: WorkloadEntry): Workload | undefined {
     ready: isHealthy(entry),
     meshed: entryTakesTls(labels, spec.serviceAccount),
     gateway: false,
+    proxyless: false,
     namedPorts: new Map(Object.entries(spec.ports ?? {})),
     weight: spec.weight ?? 1,
     locality: spec.locality || localityOfLabels(labels),

@@ -104,6 +104,25 @@ ${patch('^1\\.31.*')}${patch('^1\\.2.*')}`
     expect(clusterNames(ran)).toContain('inbound|9080||')
   })
 
+  it('prints what an application gets whose gRPC library is its proxy, and what that can not do', async () => {
+    const routes = `${mesh}---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: reviews}
+spec: {hosts: [reviews], http: [{rewrite: {authority: x}, route: [{destination: {host: reviews}}]}]}
+`
+    const ran = await runCaptured(['render', '--generator', 'grpc', '--proxy', PROXY, '-f', '-'], {
+      stdin: routes,
+    })
+    expect(ran.code).toBe(0)
+    const { listeners } = JSON.parse(ran.out) as { listeners: { name: string }[] }
+    expect(listeners.map(({ name }) => name)).toContain('reviews.default.svc.cluster.local:9080')
+    expect(ran.err).toMatch(
+      /^warning: stdin:\d+:\d+: VirtualService default\/reviews: spec\.http\[0\]\.rewrite: /,
+    )
+    expect((await runCaptured(['render', '--generator', 'x', '--proxy', PROXY, '-f', file])).code).toBe(2)
+  })
+
   it('refuses what is no proxy and no label', async () => {
     expect(await runCaptured(['render', '--proxy', 'x', '-f', file])).toMatchObject({ code: 2, out: '' })
     expect((await runCaptured(['render', '--proxy', PROXY, '--labels', 'x', '-f', file])).err).toContain(

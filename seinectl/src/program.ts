@@ -211,10 +211,15 @@ function proxyCommands(terminal: Terminal, exit: (code: ExitCode) => void): Comm
       exit(await (await import('./commands/proxy-config.ts')).proxyConfig(terminal, what, workload, flags)),
     )
   const render = new Command('render')
-    .description('Print the Envoy configuration that files give a proxy, without a running mesh')
+    .description('Print the configuration that files give a proxy, without a running mesh')
     .requiredOption('--proxy <id>', 'sidecar~<ip>~<workload>.<ns>~<ns>.svc.cluster.local')
     .option('--labels <k=v,...>', "the workload's labels (default: those of its pod in the files)", labelMap)
     .requiredOption('-f, --filename <path>', 'a file, a folder, or - for standard input; repeatable', collect)
+    .addOption(
+      new Option('--generator <name>', 'who reads it: Envoy, or an application’s own gRPC library')
+        .choices(['envoy', 'grpc'])
+        .default('envoy'),
+    )
     .addOption(output(['json', 'yaml']))
     .addHelpText(
       'after',

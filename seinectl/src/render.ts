@@ -38,6 +38,7 @@ export interface RenderOutput {
  *
  * @param proxyId `sidecar~<ip>~<workload>.<ns>~<ns>.svc.cluster.local`, where <ip> is IPv4 or IPv6
  * @param labels the workload's; without any, those of the pod or template of that name in the files
+ * @param generator `grpc` for an application whose own gRPC library is its proxy
  * @returns the configuration, or why the proxy's id can't be understood
  */
 export async function render(
@@ -45,12 +46,17 @@ export async function render(
   proxyId: string,
   labels: Readonly<Record<string, string>> | undefined,
   options: LoadOptions = {},
+  generator: MeshProxy['generator'] = 'envoy',
 ): Promise<Result<RenderOutput, string>> {
   const { resources, problems } = await loadFiles(files, options)
   const { snapshot } = new MeshModel().apply({ upserts: asDeployed(resources), deletes: [] })
   const named = parseProxy(proxyId)
   if (!named.ok) return err(named.error)
-  const proxy = parseProxy(proxyId, metadataOf(named.value, snapshot, labels), false)
+  const proxy = parseProxy(
+    proxyId,
+    { ...metadataOf(named.value, snapshot, labels), GENERATOR: generator },
+    false,
+  )
   if (!proxy.ok) return err(proxy.error)
   const rendered = renderProxy(snapshot, proxy.value, mixerPlugins)
   const config = {

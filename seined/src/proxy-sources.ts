@@ -60,8 +60,17 @@ export class ProxySources {
     return (group && this.#generators.get(group)) ?? this.#main
   }
 
-  /** That canaries are under way, and what is wrong with them that is not wrong for all. */
+  /**
+   * What the rules for connected proxyless clients ask for and gRPC can not do; that canaries are under way, and what is
+   * wrong with them that is not wrong for all.
+   */
   problems(): Problem[] {
+    const limits = [...this.#generators.values()].flatMap(generator => generator.problems())
+    const found = [...this.#main.problems(), ...limits, ...this.#canaryProblems()]
+    return [...new Map(found.map(problem => [identityOf(problem), problem])).values()]
+  }
+
+  #canaryProblems(): Problem[] {
     const known = new Set(this.#main.snapshot.problems.map(identityOf))
     return this.#canaries.groups.flatMap(({ workloads, versions, snapshot }) => {
       const own = new Set(versions.map(version => keyOf({ ...refOf(version), canary: true })))

@@ -9,6 +9,7 @@ import {
   asRegistered,
   type Proxy as MeshProxy,
   parseProxy,
+  type RenderedResources,
   renderProxy,
   type TrafficPlugin,
 } from '@seine/pilot-traffic'
@@ -31,7 +32,11 @@ interface CaseProxy {
 /** What one proxy of a case gets. */
 export interface GoldenOutput {
   readonly proxy: string
+  /** Who reads it. */
+  readonly generator: MeshProxy['generator']
   readonly config: RenderedJson
+  /** The same, still encoded. */
+  readonly resources: RenderedResources
   /** What it would get in a mesh with nothing in it. */
   readonly inEmptyMesh: RenderedJson
   /** The document of the golden file. */
@@ -64,7 +69,7 @@ export function renderCase(folder: string): GoldenOutput[] {
       ...(entry ? { registeredAs: asJson(entry) } : {}),
       ...withoutBase(config, base, show),
     }
-    return { proxy: proxy.id, config, inEmptyMesh, document }
+    return { proxy: proxy.id, generator: proxy.generator, config, resources: rendered, inEmptyMesh, document }
   })
 }
 

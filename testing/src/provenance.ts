@@ -7,9 +7,12 @@ interface Part {
   readonly value: JsonObject
 }
 
-/** What all services of a port share. To name one of them there would end connections whenever another came. */
+/**
+ * What all services of a port share. To name one of them there would end connections whenever another came. And what a
+ * gRPC server gets whatever services it is part of.
+ */
 const SHARED =
-  /^listener (0\.0\.0\.0|::)_\d+, chain (http|PassthroughFilterChain)$|virtual host (allow_any|block_all)\b/
+  /^listener xds\.istio\.io\/grpc\/lds\/inbound\/|^listener (0\.0\.0\.0|::)_\d+, chain (http|PassthroughFilterChain)$|virtual host (allow_any|block_all)\b/
 
 /**
  * The filter chains, virtual hosts, routes, clusters and endpoints that do not say in their metadata which objects they

@@ -104,6 +104,56 @@ describe('the state-of-the-world protocol', () => {
     expect(summary(await client.next())).toBe('EDS here')
   })
 
+  it.each([
+    cluster,
+    listener,
+  ])('leaves %s with who names it when it is gone, until it is not named', async type => {
+    source.set(type, 'reviews', 'reviews')
+    source.set(type, 'ratings', 'ratings 1')
+    const client = connect()
+    client.ask(type, { subscribe: ['reviews', 'ratings'] })
+    await client.settle({ [type]: ['reviews', 'ratings'] })
+    source.remove(type, 'reviews')
+    served.push()
+    expect(await client.soFar()).toEqual([])
+    source.set(type, 'ratings', 'ratings 2')
+    served.push()
+    const both = await client.next()
+    expect(summary(both)).toBe(`${SHORT[type]} ratings 2 reviews`)
+    client.ack(both, ['ratings'])
+    expect((await client.settle({ [type]: ['ratings'] })).map(summary)).toEqual([`${SHORT[type]} ratings 2`])
+  })
+
+  it('says nothing of endpoints that are gone: a response need not hold them all', async () => {
+    source.set(endpoint, 'reviews', 'here')
+    const client = connect()
+    client.ask(endpoint, { subscribe: ['reviews'] })
+    await client.settle({ [endpoint]: ['reviews'] })
+    source.remove(endpoint, 'reviews')
+    served.push()
+    expect(await client.soFar()).toEqual([])
+  })
+
+  it('sends again what a client has dropped and asks for again, though nothing changed', async () => {
+    source.set(cluster, 'reviews', '1')
+    source.set(listener, 'reviews', 'here')
+    const client = connect()
+    client.ask(cluster, { subscribe: ['reviews'] })
+    client.ack(await client.next(), ['reviews'])
+    client.ask(listener, { subscribe: ['reviews'] })
+    const here = await client.next()
+    client.ack(here, ['reviews'])
+    source.set(cluster, 'reviews', '2')
+    served.push()
+    const clusters = await client.next()
+    // Listeners wait for the acknowledgement of clusters: both requests are there before any answer.
+    client.ask(listener, { nonce: here.nonce })
+    client.ask(listener, { nonce: here.nonce, subscribe: ['reviews'] })
+    expect(await client.soFar()).toEqual([])
+    client.ack(clusters, ['reviews'])
+    expect(summary(await client.next())).toBe('LDS here')
+  })
+
   it('takes no names as none, once there were some', async () => {
     source.set(cluster, 'reviews', 'reviews')
     source.set(cluster, 'ratings', 'ratings')

@@ -9,6 +9,8 @@ import { stateResponse } from './wire.ts'
 
 interface SubscriptionState {
   names: ReadonlySet<string>
+  /** Names that were asked for since the newest response: a client may have dropped what it had of them. */
+  readonly added: Set<string>
   /** Whether everything of the type is asked for. */
   wildcard: boolean
   /** Whether a request ever held names: after that, none means nothing and no longer everything. */
@@ -25,6 +27,8 @@ interface SubscriptionState {
 
 /** Types for which a first request without names asks for everything. */
 const WILDCARD_TYPES: readonly string[] = [TypeUrl.cluster, TypeUrl.listener]
+/** Types of which a response holds all that there is: what a client asked for and does not find in it is gone to it. */
+const COMPLETE_TYPES: readonly string[] = [TypeUrl.cluster, TypeUrl.listener]
 /** What has to be acknowledged before a type goes out, so that nothing refers to what is not there yet. */
 const AFTER: Readonly<Record<string, readonly string[]>> = {
   [TypeUrl.listener]: [TypeUrl.cluster, TypeUrl.endpoint],
@@ -37,6 +41,9 @@ const REFERRERS: readonly string[] = [TypeUrl.listener, TypeUrl.route]
  * The state-of-the-world protocol towards one client, as proxyless gRPC speaks it: every response holds all
  * resources of its type that the client subscribed to. A rejected response can't be taken apart, as a smaller
  * one would take the rest away from the client.
+ *
+ * A listener or cluster that a client names and has stays with it, as it was, when it is gone: grpc-js 1.14 takes one
+ * that comes again as it was for no news, and never uses it. What leads to it is what has to change.
  */
 export class StateStream {
   readonly #view: ProxyView
@@ -68,6 +75,7 @@ export class StateStream {
     const wildcard = WILDCARD_TYPES.includes(type) && (names.has('*') || (names.size === 0 && !state.named))
     if (responseNonce === '' || wildcard !== state.wildcard || !sameNames(names, state.names))
       state.dirty = true
+    for (const name of names) if (!state.names.has(name)) state.added.add(name)
     Object.assign(state, { names, wildcard })
     this.pump()
   }
@@ -132,6 +140,7 @@ export class StateStream {
       const found = this.#view.get(type, name)
       if (found) resources.set(name, found)
     }
+    if (COMPLETE_TYPES.includes(type)) keepNamed(state, resources)
     if (type === TypeUrl.cluster) this.#keepReferredTo(state, resources)
     this.#send(type, state, [...resources.values()])
   }
@@ -155,8 +164,11 @@ export class StateStream {
       .map(resource => `${resource.name}@${resource.version}`)
       .sort()
       .join()
+    const isAskedAnew = resources.some(({ name }) => state.added.has(name))
+    state.added.clear()
+    if (version === state.version && !isAskedAnew) return
     // A client that waits for a resource that is not there gets no answer until it is, as the protocol has it.
-    if (version === state.version || (resources.length === 0 && !state.wildcard)) return
+    if (resources.length === 0 && !state.wildcard) return
     state.version = version
     state.nonce = String(++this.#nonce)
     state.inFlight = true
@@ -179,9 +191,16 @@ export class StateStream {
   }
 }
 
+/** Adds what a client was sent, still names, and is not there any more. */
+function keepNamed({ names, sent }: SubscriptionState, resources: Map<string, EncodedResource>): void {
+  for (const resource of sent)
+    if (names.has(resource.name) && !resources.has(resource.name)) resources.set(resource.name, resource)
+}
+
 function newState(): SubscriptionState {
   return {
     names: new Set(),
+    added: new Set(),
     wildcard: false,
     named: false,
     version: undefined,

@@ -54,9 +54,9 @@ function assignment(
     const path = `spec.subsets[${(rule.spec.subsets ?? []).indexOf(subset)}].labels`
     provenance.push({ kind: rule.kind, namespace: rule.metadata.namespace, name: rule.metadata.name, path })
   }
-  const own = chosen(inputs, port, subset)
+  const own = chosenEndpoints(inputs, port, subset)
   provenance.push(...groupsOfWorkloads(own))
-  const endpoints = localities(own, inputs, port, subset).map(locality => ({
+  const endpoints = localitiesOf(own, inputs, port, subset).map(locality => ({
     ...locality,
     ...provenanceField(provenance),
   }))
@@ -79,7 +79,7 @@ export function dnsLocality(
   const { service } = inputs
   const isListed =
     (inputs.endpoints.byPort.get(port.number)?.length ?? 0) > 0 || service.selector !== undefined
-  if (isListed) return localities(chosen(inputs, port, subset), inputs, port, subset)
+  if (isListed) return localitiesOf(chosenEndpoints(inputs, port, subset), inputs, port, subset)
   const target = typeof port.targetPort === 'number' ? port.targetPort : port.number
   const host = {
     address: service.externalName ?? service.hostname,
@@ -93,10 +93,11 @@ export function dnsLocality(
     workload: undefined,
     locality: '',
   }
-  return localities([host], inputs, port, subset)
+  return localitiesOf([host], inputs, port, subset)
 }
 
-function chosen(
+/** The endpoints of a port that are of a subset, or all. */
+export function chosenEndpoints(
   { endpoints }: EndpointAssignmentInputs,
   port: ServicePort,
   subset: Subset | undefined,
@@ -105,7 +106,8 @@ function chosen(
   return subset?.labels ? all.filter(endpoint => selects(subset.labels, endpoint.labels)) : all
 }
 
-function localities(
+/** Endpoints by place, in the order in which a client prefers them. */
+export function localitiesOf(
   endpoints: readonly Endpoint[],
   { service, rule, config, client }: EndpointAssignmentInputs,
   port: ServicePort,

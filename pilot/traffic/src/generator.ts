@@ -34,8 +34,10 @@ import { demanded, type ProxyConfiguration } from './proxy-configuration.ts'
 import { changePatches, namesOf, resourceOf, unknownHostOf } from './proxy-resource.ts'
 import { inboundResources, isServedBy, outboundListeners } from './proxy-resources.ts'
 import { type ProxyState, standingClusters, workloadKey } from './proxy-state.ts'
+import { ProxylessClients } from './proxyless/clients.ts'
 import { ResourceCache } from './resource-cache.ts'
 import { addChanges, noChanges, type ScopeChanges } from './scope-changes.ts'
+import { scopeName, versionOf } from './scope-name.ts'
 import { sidecarOf } from './sidecar-of.ts'
 
 const NONE: ReadonlySet<string> = new Set()
@@ -51,6 +53,7 @@ export class TrafficGenerator {
   /** A node that comes again as somebody else, with other labels, is two proxies until its old streams have ended. */
   readonly #proxies = new Map<Proxy, ProxyState>()
   readonly #patches = new PatchSets()
+  readonly #proxyless: ProxylessClients
   #indexed: IndexedSnapshot
   #sourceLabelNames: readonly string[]
   /** What each update made again, by resource type: tests assert on it. */
@@ -62,6 +65,7 @@ export class TrafficGenerator {
     this.#plugins = plugins
     this.#indexed = indexSnapshot(snapshot)
     this.#sourceLabelNames = sourceLabelNames(this.#indexed)
+    this.#proxyless = new ProxylessClients(plugins, proxy => this.#keyOf(proxy))
   }
 
   get snapshot(): MeshSnapshot {
@@ -98,11 +102,18 @@ export class TrafficGenerator {
     const needed = touchedSecrets(before.snapshot, snapshot, changes)
     const secrets = union(new Set([...changes.secrets].flatMap(sdsNamesOf)), union(authorities, needed))
     const hint = hints(merged, [...listeners, ...inbound.listeners, ...ofGateways], inbound.clusters, secrets)
-    return changes.envoyFilters.size > 0 ? this.#changePatches(hint) : hint
+    const patched = changes.envoyFilters.size > 0 ? this.#changePatches(hint) : hint
+    return withNames(patched, this.#proxyless.update(this.#indexed, changes, hosts))
+  }
+
+  /** What the rules that hold for connected proxyless clients ask for and gRPC can not do. */
+  problems(): readonly Problem[] {
+    return this.#proxyless.problems()
   }
 
   /** The configuration of a proxy from now on; it follows updates. Call {@link forget} when the proxy is gone. */
   configurationOf(proxy: Proxy): ProxyConfiguration {
+    if (proxy.generator === 'grpc') return this.#proxyless.configurationOf(this.#indexed, proxy)
     const state = this.#stateOf(proxy)
     const whole: ProxyConfiguration = {
       get: (type, name) => resourceOf(this.snapshot, state, type, name),
@@ -138,6 +149,10 @@ export class TrafficGenerator {
 
   /** Drops what is kept for a proxy. */
   forget(proxy: Proxy): void {
+    if (proxy.generator === 'grpc') {
+      this.#proxyless.forget(proxy)
+      return
+    }
     const state = this.#proxies.get(proxy)
     if (!state) return
     this.#proxies.delete(proxy)
@@ -241,8 +256,8 @@ export class TrafficGenerator {
     return found
   }
 
-  #scopeFor(proxy: Proxy): OutboundScope {
-    const key: ScopeKey = {
+  #keyOf(proxy: Proxy): ScopeKey {
+    return {
       namespace: proxy.namespace,
       sourceLabels: this.#sourceLabelsOf(proxy),
       sidecar: sidecarOf(this.snapshot, proxy),
@@ -250,6 +265,10 @@ export class TrafficGenerator {
       gateway: proxy.type === 'router',
       families: familiesOf(proxy.addresses),
     }
+  }
+
+  #scopeFor(proxy: Proxy): OutboundScope {
+    const key = this.#keyOf(proxy)
     const found = this.#scopes.get(scopeName(key))
     if (found) return found
     const scope = new OutboundScope(key, this.#cache, this.#indexed)
@@ -269,6 +288,7 @@ export class TrafficGenerator {
   #rebuild(labels: readonly string[]): ChangedNames {
     this.#sourceLabelNames = labels
     this.lastRefreshed = ['*']
+    this.#proxyless.rebuild(this.#indexed)
     const proxies = [...this.#proxies.values()]
     this.#scopes.clear()
     this.#proxies.clear()
@@ -403,19 +423,4 @@ function sourceLabelNames({ snapshot, distributions }: IndexedSnapshot): string[
     }
   }
   return [...names].sort()
-}
-
-/** Another version of a Sidecar is another one. */
-function scopeName({ namespace, sourceLabels, sidecar, locality, gateway, families }: ScopeKey): string {
-  return `${gateway ? 'gateway ' : ''}${families} ${namespace} ${locality} ${JSON.stringify(sourceLabels)} ${sidecar ? versionOf(sidecar) : ''}`
-}
-
-const versions = new WeakMap<object, number>()
-let newest = 0
-
-/** A number that no other object has. */
-function versionOf(object: object): number {
-  const known = versions.get(object) ?? ++newest
-  versions.set(object, known)
-  return known
 }

@@ -26,7 +26,10 @@ describe.each(casesIn(TESTDATA))('golden %s', name => {
   })
 
   it('holds nothing twice and refers to nothing that is not there', () => {
-    const found = outputs.flatMap(({ config }) => [...conflictsIn(config), ...brokenReferencesIn(config)])
+    const found = outputs.flatMap(({ config, generator }) => [
+      ...(generator === 'envoy' ? conflictsIn(config) : []),
+      ...brokenReferencesIn(config),
+    ])
     expect(found).toEqual([])
   })
 
@@ -35,8 +38,14 @@ describe.each(casesIn(TESTDATA))('golden %s', name => {
     expect(found).toEqual([])
   })
 
-  it('is accepted by Envoy', async () => {
-    for (const { config } of outputs)
-      expect(await envoyAccepts(config)).toEqual({ ok: true, value: undefined })
-  }, 60_000)
+  const forEnvoy = outputs.filter(({ generator }) => generator === 'envoy')
+  // What gRPC gets, it judges itself: see e2e/src/proxyless.
+  it.runIf(forEnvoy.length > 0)(
+    'is accepted by Envoy',
+    async () => {
+      for (const { config } of forEnvoy)
+        expect(await envoyAccepts(config)).toEqual({ ok: true, value: undefined })
+    },
+    60_000,
+  )
 })

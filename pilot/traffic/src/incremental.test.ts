@@ -17,6 +17,7 @@ import type { ChangedNames } from './changed-names.ts'
 import { TrafficGenerator } from './generator.ts'
 import { NAME_TABLE_TYPE } from './name-table.ts'
 import type { ProxyConfiguration } from './proxy-configuration.ts'
+import { SERVER_LISTENER_PREFIX } from './proxyless/names.ts'
 import { clustersOfVirtualHost } from './references.ts'
 
 /** Policy makes the inbound side depend on more of the snapshot; telemetry depends on nothing of it and costs time. */
@@ -44,7 +45,19 @@ const PROXIES = [
   ...['a', 'b', 'c'].map(namespace =>
     sidecar(`caller.${namespace}`, { address: '10.1.0.4', metadata: { ON_DEMAND: 'true' } }),
   ),
+  ...['a', 'b'].map(namespace =>
+    sidecar(`grpc.${namespace}`, {
+      address: '10.1.0.6',
+      labels: { app: 'web', version: 'v1' },
+      metadata: { GENERATOR: 'grpc' },
+    }),
+  ),
 ]
+
+/** What a gRPC server asks for. It gets it whether services declare the port or not. */
+const SERVER = `${SERVER_LISTENER_PREFIX}0.0.0.0:8080`
+/** Names by which gRPC clients call, in full and short. */
+const TARGETS = ['web:80', 'web.a:80', 'api.b.svc:80', 'www.example.com:80']
 
 /** What the workloads call: names of services and others, in full and short, an address, and what nobody knows. */
 const CALLED = ['web', 'web.a', 'api.a.svc.cluster.local', 'www.example.com', '10.96.0.1', 'nobody.example']
@@ -83,7 +96,9 @@ function decisive(configuration: ProxyConfiguration): Versions {
 function versions(configuration: ProxyConfiguration): Versions {
   const found: Versions = {}
   for (const type of TYPES) {
-    for (const name of configuration.names(type))
+    const asked = type === TypeUrl.listener ? [SERVER, ...TARGETS] : []
+    const listed = [...configuration.names(type)].filter(name => !name.startsWith(SERVER_LISTENER_PREFIX))
+    for (const name of [...listed, ...asked.filter(one => configuration.get(type, one))])
       found[`${type} ${name}`] = configuration.get(type, name)?.version ?? 'named, but not there'
   }
   return found

@@ -85,6 +85,11 @@ function inboundPorts(snapshot: MeshSnapshot, proxy: Proxy): readonly InboundPor
   return ingressPorts(sidecar, proxy.addresses, declared)
 }
 
+/** The numbers of the ports of a workload that its Sidecar or services declare. */
+export function servedPorts(snapshot: MeshSnapshot, proxy: Proxy): number[] {
+  return inboundPorts(snapshot, proxy).map(({ port }) => port)
+}
+
 /** The ports that services declare for the workload. Where two services declare one port, the first by name says what it speaks. */
 function servicePorts(snapshot: MeshSnapshot, proxy: Proxy, settings: IngressSettings): InboundPort[] {
   const services = servicesOf(snapshot, proxy).sort((a, b) => (a.hostname < b.hostname ? -1 : 1))

@@ -10,6 +10,16 @@ test('the order of metadata and labels makes no difference to who a proxy is', (
   expect(JSON.stringify(envoy)).toBe(JSON.stringify(agent))
 })
 
+test('a node that is generated for gRPC is no Envoy, whatever protocol it speaks', () => {
+  const proxy = parseProxy(ID, { GENERATOR: 'grpc', ON_DEMAND: 'true' })
+  expect(proxy).toMatchObject({
+    value: { generator: 'grpc', virtualHostDiscovery: false, onDemand: false },
+  })
+  expect(parseProxy(ID, {})).toMatchObject({ value: { generator: 'envoy', virtualHostDiscovery: true } })
+  const gateway = parseProxy(ID.replace('sidecar', 'router'), { GENERATOR: 'grpc' })
+  expect(gateway).toEqual({ ok: false, error: expect.stringContaining('can not be') })
+})
+
 test('labels that are no text are left out', () => {
   const proxy = parseProxy(ID, { LABELS: { app: 'web', replicas: 3 } })
   expect(proxy.ok && proxy.value.labels).toEqual({ app: 'web' })

@@ -28,6 +28,8 @@ export interface Proxy {
   readonly onDemand: boolean
   /** Its identity was proven, by which it may get secrets. */
   readonly authenticated: boolean
+  /** What reads the configuration: Envoy, or an application's own gRPC library (proxyless). */
+  readonly generator: 'envoy' | 'grpc'
 }
 
 /** What a node says of itself, as Istio's agents and ours put it into the node's metadata. */
@@ -42,6 +44,8 @@ export interface ProxyMetadata {
   readonly NETWORK?: unknown
   /** `true` where the agent lets Envoy ask for what its workload calls; it takes an Envoy that can. */
   readonly ON_DEMAND?: unknown
+  /** `grpc` for an application that is its own proxy, as in Istio; anything else is an Envoy. */
+  readonly GENERATOR?: unknown
 }
 
 /**
@@ -60,6 +64,9 @@ export function parseProxy(
   }
   const dot = fullName.lastIndexOf('.')
   if (dot <= 0) return err(`node id "${id}" names no namespace: its third part is <name>.<namespace>`)
+  const generator = metadata.GENERATOR === 'grpc' ? 'grpc' : 'envoy'
+  if (generator === 'grpc' && type === 'router')
+    return err(`node id "${id}" is that of a gateway, which gRPC (GENERATOR: grpc) can not be`)
   const labels = readLabels(metadata.LABELS)
   const name = fullName.slice(0, dot)
   const workloadName = text(metadata.WORKLOAD_NAME) ?? name
@@ -77,11 +84,13 @@ export function parseProxy(
     group: text(metadata.AUTO_REGISTER_GROUP),
     network: text(metadata.NETWORK),
     metadata: texts(metadata),
-    virtualHostDiscovery,
+    virtualHostDiscovery: virtualHostDiscovery && generator === 'envoy',
     authenticated: false,
+    generator,
     // A gateway's routes are known beforehand.
     onDemand:
       type === 'sidecar' &&
+      generator === 'envoy' &&
       virtualHostDiscovery &&
       (metadata.ON_DEMAND === true || metadata.ON_DEMAND === 'true'),
   })

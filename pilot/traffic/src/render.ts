@@ -34,7 +34,7 @@ export interface RenderedResources {
   readonly bootstrap: readonly EncodedResource[]
 }
 
-/** What a proxy would get, and what of it has no effect. */
+/** What a proxy would get, and what of the rules for it has no effect. */
 export interface RenderedProxy extends RenderedResources {
   readonly problems: readonly Problem[]
 }
@@ -56,7 +56,7 @@ export function renderProxy(
     endpoints: all(TypeUrl.endpoint),
     extensions: all(TypeUrl.extension),
     bootstrap: all(BOOTSTRAP_PATCHES_TYPE).filter(one => one !== noBootstrapPatches),
-    problems: generator.unusedPatches(),
+    problems: [...generator.unusedPatches(), ...generator.problems()],
   }
 }
 

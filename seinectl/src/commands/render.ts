@@ -9,12 +9,14 @@ export interface RenderFlags {
   readonly filename: readonly string[]
   readonly proxy: string
   readonly labels?: Readonly<Record<string, string>>
+  readonly generator: 'envoy' | 'grpc'
   readonly output: 'json' | 'yaml'
 }
 
 /** Prints what a proxy would be served. Broken objects are reported and left out; then the exit code is 1. */
 export async function renderCommand(terminal: Terminal, flags: RenderFlags): Promise<ExitCode> {
-  const rendered = await render(flags.filename, flags.proxy, flags.labels, { stdin: terminal.stdin })
+  const { filename, proxy, labels, generator } = flags
+  const rendered = await render(filename, proxy, labels, { stdin: terminal.stdin }, generator)
   if (!rendered.ok) {
     printError(terminal, rendered.error)
     return ExitCode.usage

@@ -216,7 +216,7 @@ function portChains(context: InboundContext, port: InboundPort, mtls: InboundMtl
   const name = inboundClusterName(port.port)
   const mode = mtls.modeOf(port.port)
   const chains: BuiltChain[] = []
-  if (mode !== 'DISABLE') chains.push(...meshChains(context, port, name))
+  if (mode !== 'DISABLE') chains.push(...meshChains(context, port, name, mode === 'STRICT'))
   if (mode === 'STRICT') return chains
   const { tls } = port.settings
   if (tls) chains.push(ownTlsChain(context, port, name, tls))
@@ -236,13 +236,19 @@ function destinationOf({
 
 /**
  * Mutual TLS from other sidecars. What the client says it sends decides where the port does not declare what it
- * speaks; elsewhere the port does.
+ * speaks; elsewhere the port does. Proxyless gRPC clients say `h2`, as everybody does: where plaintext is not taken,
+ * TLS can't be meant for the application.
  */
-function meshChains(context: InboundContext, port: InboundPort, name: string): BuiltChain[] {
-  const both = [MeshAlpn.http, MeshAlpn.tcp]
-  if (port.protocol !== 'auto') return [meshChain(context, port, `${name}mtls`, isHttp(port.protocol), both)]
+function meshChains(context: InboundContext, port: InboundPort, name: string, strict: boolean): BuiltChain[] {
+  const http = [MeshAlpn.http, ...(strict ? ['h2'] : [])]
+  if (port.protocol !== 'auto') {
+    const known = isHttp(port.protocol)
+    return [
+      meshChain(context, port, `${name}mtls`, known, [...(known ? http : [MeshAlpn.http]), MeshAlpn.tcp]),
+    ]
+  }
   return [
-    meshChain(context, port, `${name}mtls-http`, true, [MeshAlpn.http]),
+    meshChain(context, port, `${name}mtls-http`, true, http),
     meshChain(context, port, `${name}mtls`, false, [MeshAlpn.tcp]),
   ]
 }

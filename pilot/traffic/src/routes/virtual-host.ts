@@ -123,9 +123,12 @@ export function hasRoutes({ spec, metadata }: RoutedService, client: Client): bo
 export interface BuiltRoute {
   readonly route: RouteInit
   readonly provenance: readonly Provenance[]
+  /** What it was made from, where somebody wrote it. */
+  readonly source?: { readonly route: RoutedHttp; readonly match: RouteMatch }
 }
 
-function defaultRoutes(inputs: VirtualHostInputs): BuiltRoute[] {
+/** The routes of a host for which nobody wrote any. */
+export function defaultRoutes(inputs: RouteInputs & Pick<VirtualHostInputs, 'service'>): BuiltRoute[] {
   const { hostname, service } = inputs
   const targets = [{ destination: { host: hostname } }]
   const action: RouteActionInit = {
@@ -157,6 +160,7 @@ export function virtualServiceRoutes(inputs: RouteInputs, owner: RoutedService):
       built.push({
         route: httpRoute(inputs, owner, route, match, [match.cause ?? route.cause ?? written, ...via]),
         provenance: [route.cause ?? { ...ref, path }, ...via],
+        source: { route, match },
       })
       // Nothing after a match on everything can be reached; Envoy needs no routes that never match.
       if (matchesEverything(match)) return built

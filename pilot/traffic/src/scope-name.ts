@@ -1,0 +1,23 @@
+import type { ScopeKey } from './outbound-scope.ts'
+
+/** A text that is the same for equal keys only. Another version of a Sidecar is another one. */
+export function scopeName({
+  namespace,
+  sourceLabels,
+  sidecar,
+  locality,
+  gateway,
+  families,
+}: ScopeKey): string {
+  return `${gateway ? 'gateway ' : ''}${families} ${namespace} ${locality} ${JSON.stringify(sourceLabels)} ${sidecar ? versionOf(sidecar) : ''}`
+}
+
+const versions = new WeakMap<object, number>()
+let newest = 0
+
+/** A number that no other object has. */
+export function versionOf(object: object): number {
+  const known = versions.get(object) ?? ++newest
+  versions.set(object, known)
+  return known
+}
