@@ -1,5 +1,4 @@
 import { mkdir, mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf'
@@ -12,6 +11,7 @@ import { eventually } from '@seine/testing'
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { TestAuthority } from '../test/authority.ts'
 import { type AdsCall, type ControlPlane, startControlPlane, tokenOf } from '../test/control-plane.ts'
+import { freePorts } from '../test/free-ports.ts'
 import { testSettings } from '../test/settings.ts'
 import { Agent } from './agent.ts'
 import type { BootstrapPatch } from './bootstrap-patches.ts'
@@ -63,23 +63,6 @@ afterEach(async () => {
   pilot.stop()
   await rm(folder, { recursive: true })
 })
-
-/** Ports that nobody listens on. */
-async function freePorts(): Promise<AgentPorts> {
-  const servers = await Promise.all(
-    Array.from({ length: 5 }, async () => {
-      const server = createServer()
-      await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
-      return server
-    }),
-  )
-  const [admin = 0, dns = 0, metrics = 0, health = 0, prometheus = 0] = servers.map(server => {
-    const address = server.address()
-    return typeof address === 'object' && address ? address.port : 0
-  })
-  await Promise.all(servers.map(server => new Promise(resolve => server.close(resolve))))
-  return { admin, dns, metrics, health, prometheus }
-}
 
 /** A control plane over TLS that certifies the workload, knows one name and has no configuration for Envoy. */
 async function startPilot(port = 0): Promise<ControlPlane> {

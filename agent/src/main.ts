@@ -1,7 +1,9 @@
 import { createLogger, errorMessage, shutdownSignal, systemClock } from '@seine/kit'
 import { Command } from 'commander'
 import { Agent } from './agent.ts'
+import { ProxylessAgent } from './proxyless-agent.ts'
 import { readSettings } from './settings.ts'
+import { waitUntilReady } from './wait.ts'
 
 const program = new Command('seine-agent').description(
   "Runs beside a workload's Envoy: certificates, configuration, DNS, health",
@@ -20,7 +22,8 @@ program
       process.exitCode = 2
       return
     }
-    const agent = new Agent({ settings: settings.value, clock: systemClock, logger, random: Math.random })
+    const options = { settings: settings.value, clock: systemClock, logger, random: Math.random }
+    const agent = settings.value.proxyless ? new ProxylessAgent(options) : new Agent(options)
     const signal = shutdownSignal()
     try {
       await agent.start()
@@ -31,6 +34,18 @@ program
     logger.info({ signal: await signal }, 'stopping: requests are let to end')
     await agent.stop()
     process.exit(0)
+  })
+
+program
+  .command('wait')
+  .description('wait until the agent is ready, so that an application does not start before it')
+  .option('--port <number>', 'where it tells', process.env['HEALTH_PORT'] ?? '15021')
+  .option('--timeout <seconds>', 'how long to wait', '60')
+  .action(async ({ port, timeout }: { port: string; timeout: string }) => {
+    const reason = await waitUntilReady(Number(port), Number(timeout) * 1000)
+    if (reason === undefined) return
+    createLogger('seine-agent').fatal({ reason }, 'the agent is not ready')
+    process.exitCode = 1
   })
 
 await program.parseAsync()

@@ -75,6 +75,22 @@ describe('readSettings', () => {
     expect(read.ok && nodeMetadata(read.value)['INSTANCE_IPS']).toBe('10.0.0.7,fd00::7')
   })
 
+  it('takes what the injector writes for an application that is its own proxy', () => {
+    const proxyless = (env: NodeJS.ProcessEnv) => {
+      const read = readSettings({ ...ENVIRONMENT, DISABLE_ENVOY: 'true', ...env })
+      return read.ok ? read.value.proxyless : read.error
+    }
+    expect(proxyless({})).toEqual({
+      bootstrapFile: '/run/seine/grpc-bootstrap.json',
+      certificateFolder: undefined,
+    })
+    expect(proxyless({ GRPC_XDS_BOOTSTRAP: '/b.json', OUTPUT_CERTS: '/certs' })).toEqual({
+      bootstrapFile: '/b.json',
+      certificateFolder: '/certs',
+    })
+    expect(proxyless({ DISABLE_ENVOY: 'false' })).toBeUndefined()
+  })
+
   it('names everything that is missing', () => {
     expect(readSettings({ POD_NAME: 'p', RUN_DIR: '' })).toEqual({
       ok: false,
@@ -85,6 +101,15 @@ describe('readSettings', () => {
 
   it.each([
     [{ LABELS: 'app=reviews' }, 'LABELS must be a JSON object of strings, not app=reviews'],
+    [
+      { DISABLE_ENVOY: 'true', ISTIO_META_AUTO_REGISTER_GROUP: 'vms' },
+      'DISABLE_ENVOY must not be true for a workload that registers by a group: its health would not be told',
+    ],
+    [{ DISABLE_ENVOY: 'yes' }, 'DISABLE_ENVOY must be true or false, not yes'],
+    [
+      { DISABLE_ENVOY: 'true', PROXY_TYPE: 'router' },
+      'DISABLE_ENVOY must not be true for a gateway: its proxy is all that it is',
+    ],
     [{ LABELS: '["a"]' }, 'LABELS must be a JSON object of strings, not ["a"]'],
     [{ LABELS: '{"a":1}' }, 'LABELS must be a JSON object of strings, not {"a":1}'],
     [

@@ -39,7 +39,17 @@ export interface AgentSettings {
   readonly resolvConf: string
   /** Where the application serves metrics of its own, on loopback; undefined where it has none. */
   readonly applicationMetrics: URL | undefined
+  /** What the application's own gRPC library is given, where that is its proxy; undefined where Envoy runs. */
+  readonly proxyless: ProxylessSettings | undefined
   readonly ports: AgentPorts
+}
+
+/** Where an application that is its own proxy looks for what it needs. */
+export interface ProxylessSettings {
+  /** The bootstrap of its gRPC library, which `GRPC_XDS_BOOTSTRAP` names. */
+  readonly bootstrapFile: string
+  /** Where its key and certificate are written; undefined to write none, and have no mutual TLS. */
+  readonly certificateFolder: string | undefined
 }
 
 /** Ports of the sidecar, Istio's by default; tests choose others. */
@@ -103,6 +113,15 @@ export function readSettings(env: NodeJS.ProcessEnv): Result<AgentSettings, stri
   const allowExecProbes = text('ALLOW_EXEC_PROBES', 'false')
   if (allowExecProbes !== 'true' && allowExecProbes !== 'false')
     problems.push(`ALLOW_EXEC_PROBES must be true or false, not ${allowExecProbes}`)
+  const disabled = text('DISABLE_ENVOY', 'false')
+  if (disabled !== 'true' && disabled !== 'false')
+    problems.push(`DISABLE_ENVOY must be true or false, not ${disabled}`)
+  if (disabled === 'true' && proxyType === 'router')
+    problems.push('DISABLE_ENVOY must not be true for a gateway: its proxy is all that it is')
+  if (disabled === 'true' && group !== undefined)
+    problems.push(
+      'DISABLE_ENVOY must not be true for a workload that registers by a group: its health would not be told',
+    )
   const settings: AgentSettings = {
     proxyType: proxyType === 'router' ? 'router' : 'sidecar',
     podName,
@@ -129,6 +148,13 @@ export function readSettings(env: NodeJS.ProcessEnv): Result<AgentSettings, stri
     certificateTtlMs: number('CERTIFICATE_TTL_MS', 24 * HOUR_MS),
     resolvConf: text('RESOLV_CONF', '/etc/resolv.conf'),
     applicationMetrics: url('APPLICATION_METRICS'),
+    proxyless:
+      disabled === 'true'
+        ? {
+            bootstrapFile: text('GRPC_XDS_BOOTSTRAP', `${text('RUN_DIR')}/grpc-bootstrap.json`),
+            certificateFolder: env['OUTPUT_CERTS'] || undefined,
+          }
+        : undefined,
     ports: {
       admin: port('ADMIN_PORT', 15000),
       dns: port('DNS_PORT', 15053),
@@ -181,8 +207,10 @@ export function nodeMetadata(
     CLUSTER_ID: settings.clusterId,
     MESH_ID: settings.trustDomain,
     ISTIO_VERSION: PROXY_VERSION,
-    // The Envoy beside this agent can ask for virtual hosts with the first request to them.
-    ON_DEMAND: 'true',
+    ...(settings.proxyless
+      ? { GENERATOR: 'grpc' }
+      : // The Envoy beside this agent can ask for virtual hosts with the first request to them.
+        { ON_DEMAND: 'true' }),
     ...(settings.group === undefined ? {} : { AUTO_REGISTER_GROUP: settings.group }),
     ...(settings.network === undefined ? {} : { NETWORK: settings.network }),
     LABELS: settings.labels,

@@ -15,7 +15,8 @@ export interface StatusOptions {
   readonly ipv6: boolean
   readonly metricsPort: number
   readonly healthPort: number
-  readonly adminPort: number
+  /** Envoy's, undefined where there is none. */
+  readonly adminPort: number | undefined
   readonly metrics: Registry
   /** Where the application serves metrics of its own, to be served along. */
   readonly application: URL | undefined
@@ -92,7 +93,9 @@ export class StatusServer {
     const { adminPort, application, metrics } = this.#options
     const query = filter === null ? '' : `?filter=${encodeURIComponent(filter)}`
     const [envoy, own] = await Promise.all([
-      this.#scraped('envoy', () => adminCall(adminPort, 'GET', `/stats/prometheus${query}`)),
+      adminPort === undefined
+        ? ''
+        : this.#scraped('envoy', () => adminCall(adminPort, 'GET', `/stats/prometheus${query}`)),
       application && filter === null ? this.#scraped('application', () => get(application)) : '',
     ])
     return [istioMetrics(envoy), own, await metrics.metrics()].map(endedByNewline).join('')

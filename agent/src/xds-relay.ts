@@ -92,7 +92,7 @@ function relay(downstream: Downstream, path: string, options: RelayOptions): voi
         if (!over)
           options.logger.warn(
             { reason: failure.details || failure.message },
-            'control plane lost: envoy serves on with what it has',
+            'control plane lost: the proxy serves on with what it has',
           )
         end(failure.details || failure.message)
       })

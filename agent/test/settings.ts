@@ -28,6 +28,7 @@ export function testSettings(changes: Partial<AgentSettings> = {}): AgentSetting
     certificateTtlMs: 3_600_000,
     resolvConf: '/nowhere/resolv.conf',
     applicationMetrics: undefined,
+    proxyless: undefined,
     ports: { admin: 15000, dns: 15053, metrics: 15020, health: 15021, prometheus: 15090 },
     ...changes,
   }

@@ -12,9 +12,15 @@ export interface SidecarAnnotations {
   readonly applicationMetrics: string | undefined
   /** Whether scrapers are to be sent to the sidecar: not where the pod says where, or that they are not, to scrape. */
   readonly announcesMetrics: boolean
-  /** What the pod is made into: an application with a sidecar, or a gateway, whose application is the proxy. */
-  readonly template: 'sidecar' | 'gateway'
+  /**
+   * What the pod is made into: an application with a sidecar; a gateway, whose application is the proxy; or, with
+   * `grpc-agent`, an application whose own gRPC library is its proxy.
+   */
+  readonly template: Template
 }
+
+/** Istio's names of what pods are made into. */
+export type Template = 'sidecar' | 'gateway' | 'grpc-agent'
 
 /** A container's `resources`, as Kubernetes has them. */
 export interface ContainerResources {
@@ -78,8 +84,9 @@ export function readAnnotations(metadata: ObjectMeta): Result<SidecarAnnotations
   reader.text(`${SIDECAR}/inject`)
   reader.text(`${SIDECAR}/status`)
   reader.oneOf(`${SIDECAR}/interceptionMode`, ['REDIRECT'])
-  const template =
-    reader.oneOf('inject.istio.io/templates', ['sidecar', 'gateway']) === 'gateway' ? 'gateway' : 'sidecar'
+  const templates: readonly Template[] = ['sidecar', 'gateway', 'grpc-agent']
+  const written = reader.oneOf('inject.istio.io/templates', templates)
+  const template = templates.find(one => one === written) ?? 'sidecar'
   const image = reader.text(`${SIDECAR}/proxyImage`)
   const resources = resourcesOf(reader)
   const metrics = metricsOf(reader)

@@ -245,7 +245,7 @@ describe('injectPod', () => {
     ],
     ['sidecar.istio.io/interceptionMode', 'TPROXY', 'IST0125', '"TPROXY" is not REDIRECT'],
     ['sidecar.istio.io/proxyCPU', 'much', 'IST0125', '"much" is not an amount such as 100m or 128Mi'],
-    ['inject.istio.io/templates', 'custom', 'IST0125', '"custom" is not sidecar or gateway'],
+    ['inject.istio.io/templates', 'custom', 'IST0125', '"custom" is not sidecar or gateway or grpc-agent'],
     ['prometheus.istio.io/merge-metrics', 'no', 'IST0125', '"no" is not true or false'],
     ...[
       'traffic.sidecar.istio.io/kubevirtInterfaces',
@@ -299,6 +299,34 @@ describe('injectPod', () => {
       'IST0125 metadata.annotations["traffic.sidecar.istio.io/excludeInboundPorts"]',
       'IST0108 metadata.annotations["sidecar.istio.io/logLevel"]',
       'proxy-user spec.containers[0].securityContext.runAsUser',
+    ])
+  })
+
+  it.each<[string, object]>([
+    ['nobody says as whom it runs', {}],
+    ['it runs as root', { securityContext: { runAsUser: 0 } }],
+    [
+      'its containers run as others',
+      {
+        securityContext: { runAsUser: 1000 },
+        containers: [{ name: 'web' }, { name: 'logs', securityContext: { runAsUser: 1001 } }],
+      },
+    ],
+  ])('refuses a proxyless pod when %s, as its key is for one user alone', (_name, spec) => {
+    const annotations = { 'inject.istio.io/templates': 'grpc-agent' }
+    const result = injectPod(pod({ annotations }, spec), OPTIONS)
+    expect(result.ok ? [] : result.error.map(({ code }) => code)).toEqual(['proxyless-user'])
+  })
+
+  it('refuses what is about captured traffic for a proxyless pod, and lets it run as the proxy', () => {
+    const annotations = {
+      'inject.istio.io/templates': 'grpc-agent',
+      'traffic.sidecar.istio.io/excludeOutboundPorts': '25',
+    }
+    const spec = { securityContext: { runAsUser: 1337 } }
+    const result = injectPod(pod({ annotations }, spec), OPTIONS)
+    expect(result.ok ? [] : result.error.map(({ code, path }) => `${code} ${path}`)).toEqual([
+      'IST0108 metadata.annotations["traffic.sidecar.istio.io/excludeOutboundPorts"]',
     ])
   })
 

@@ -2,6 +2,7 @@ import type { Container, ObjectMeta, PodSpec } from '@seine/api'
 import { err, ok, type Problem, type Result } from '@seine/kit'
 import { readAnnotations, type SidecarAnnotations } from './annotations.ts'
 import { captureRules } from './capture-rules.ts'
+import { againstProxyless, asProxylessAgent, withGrpcLibrary } from './proxyless.ts'
 
 /** The user of Envoy and the agent, Istio's. */
 export const PROXY_UID = 1337
@@ -37,7 +38,7 @@ export interface CapturedRules {
 /** A pod with its sidecar, and the capture rules that its init container sets. */
 export interface InjectedPod {
   readonly pod: InjectablePod
-  /** For `iptables-restore`, and for `ip6tables-restore` in pods with IPv6; undefined for a gateway, which captures nothing. */
+  /** For `iptables-restore`, and for `ip6tables-restore` in pods with IPv6; undefined for a gateway and a proxyless pod, which capture nothing. */
   readonly rules: CapturedRules | undefined
 }
 
@@ -72,13 +73,15 @@ export function reasonToSkip(
 /**
  * The pod with an init container that sets the capture rules and a sidecar container that runs the agent
  * and Envoy. Istio's annotations decide what is captured. A gateway (`inject.istio.io/templates: gateway`) has the
- * proxy's container only, which takes the place of one called `istio-proxy` with the image `auto`, as in Istio.
+ * proxy's container only, which takes the place of one called `istio-proxy` with the image `auto`, as in Istio. With
+ * `grpc-agent` there is no Envoy: the agent serves the application's own gRPC library.
  *
  * @returns the pod, or why it can't have a sidecar.
  */
 export function injectPod(pod: InjectablePod, options: InjectOptions): Result<InjectedPod, Problem[]> {
   const read = readAnnotations(pod.metadata)
-  const problems = [...(read.ok ? [] : read.error), ...passersBy(pod)]
+  const isProxyless = read.ok && read.value.template === 'grpc-agent'
+  const problems = [...(read.ok ? [] : read.error), ...(isProxyless ? againstProxyless(pod) : passersBy(pod))]
   if (!read.ok || problems.length > 0) return err(problems)
   const { capture, image, resources, applicationMetrics, announcesMetrics, template } = read.value
   const { metadata, spec } = pod
@@ -97,14 +100,15 @@ export function injectPod(pod: InjectablePod, options: InjectOptions): Result<In
   const labels = {
     ...metadata.labels,
     // A gateway's servers say by themselves what they take.
-    ...(isGateway ? {} : { 'security.istio.io/tlsMode': 'istio' }),
+    // Whether a proxyless server takes mutual TLS, only its author knows, as in Istio.
+    ...(template === 'sidecar' ? { 'security.istio.io/tlsMode': 'istio' } : {}),
     'service.istio.io/canonical-name': app,
     'service.istio.io/canonical-revision': version,
   }
   const annotations = {
     ...metadata.annotations,
     'sidecar.istio.io/status': JSON.stringify({
-      initContainers: isGateway ? [] : [INIT_CONTAINER],
+      initContainers: template === 'sidecar' ? [INIT_CONTAINER] : [],
       containers: [PROXY_CONTAINER],
       volumes: VOLUMES.map(({ name }) => name),
     }),
@@ -122,6 +126,13 @@ export function injectPod(pod: InjectablePod, options: InjectOptions): Result<In
   const volumes = [...volumesOf(spec), ...VOLUMES]
   if (isGateway) {
     const containers = withGateway(spec.containers, proxy)
+    return ok({
+      pod: { metadata: { ...metadata, labels, annotations }, spec: { ...spec, containers, volumes } },
+      rules: undefined,
+    })
+  }
+  if (isProxyless) {
+    const containers = [asProxylessAgent(proxy, spec), ...spec.containers.map(withGrpcLibrary)]
     return ok({
       pod: { metadata: { ...metadata, labels, annotations }, spec: { ...spec, containers, volumes } },
       rules: undefined,
