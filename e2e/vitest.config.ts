@@ -7,8 +7,8 @@ export default defineConfig({
   ssr: { resolve: { conditions: ['source'] } },
   test: {
     include: ['src/**/*.test.ts'],
-    // Started by vitest.demo.config.ts: they start meshes of their own.
-    exclude: ['src/resilience/demo/**'],
+    // Started by vitest.demo.config.ts and vitest.proxyless.config.ts: they start meshes of their own.
+    exclude: ['src/resilience/demo/**', 'src/proxyless/**'],
     globalSetup: ['src/harness/global-setup.ts'],
     pool: 'forks',
     maxWorkers: 1,

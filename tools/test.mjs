@@ -66,6 +66,10 @@ step('the demo turns green and leaves nothing behind', process.execPath, [
 ])
 if (existsSync(join(root, 'e2e', 'vitest.config.ts')))
   vitest('mesh and browser', 'e2e', ['--config', 'e2e/vitest.config.ts'])
+vitest('proxyless gRPC: an unmodified library, real servers and certificates', 'proxyless', [
+  '--config',
+  'e2e/vitest.proxyless.config.ts',
+])
 vitest('the demo: started twice, stopped, killed, apart', 'demo', ['--config', 'e2e/vitest.demo.config.ts'])
 
 rmSync(results, { recursive: true, force: true })
