@@ -54,6 +54,9 @@ const AGENT_ENVIRONMENT = {
   TOKEN_FILE: 'Its service account token. It is read anew for each call',
   ROOT_CERT_FILE: "The mesh's root certificate",
   RUN_DIR: 'Where the agent keeps its socket and the bootstrap',
+  DISABLE_ENVOY: "`true` where the application's own gRPC library is its proxy: there is no Envoy",
+  GRPC_XDS_BOOTSTRAP: "Without an Envoy: where the library's bootstrap is written",
+  OUTPUT_CERTS: 'Without an Envoy: the folder for key, certificate and root; without it none is written',
   SEINE_ENVOY: 'The Envoy binary; else the agent looks for one, or installs it',
   ENVOY_CONCURRENCY: "Envoy's worker threads",
   DRAIN_MS: 'How long requests may go on when the sidecar stops, ms',
@@ -74,6 +77,7 @@ const ENVIRONMENT = {
   SEINE_LOG_LEVEL:
     '`trace`, `debug`, `info` (default), `warn`, `error`, `fatal` or `silent`, for `seined`, `seine-agent` and the demo',
   SEINE_CONFIG: '`seinectl`: configuration folders, separated by `:`, where `--config` is not given',
+  HEALTH_PORT: '`seine-agent wait`: where the agent tells whether it is ready',
   SEINE_SERVER: '`seinectl`: the address of the hub where `--server` is not given',
   SEINE_DEBUG: '`seinectl`: print the stack of an unexpected failure',
   SEINE_ENVOY: 'The Envoy binary. One that is missing or of another release is an error',
@@ -108,7 +112,7 @@ const METADATA = {
   'traffic.sidecar.istio.io/excludeInterfaces':
     'Annotation of a pod: network interfaces that are not captured',
   'inject.istio.io/templates':
-    'Annotation of a pod: `gateway` makes it a gateway, whose application is the proxy',
+    'Annotation of a pod: `gateway` makes it a gateway, whose application is the proxy; `grpc-agent` an application whose own gRPC library is its proxy',
   'prometheus.istio.io/merge-metrics':
     "Annotation of a pod: `false` leaves the pod's own `prometheus.io/…` as they are, and its metrics apart",
   'security.istio.io/tlsMode': 'Label that the injector writes, `istio`: the workload takes mutual TLS',
@@ -224,6 +228,19 @@ ${table(
       'its socket for Envoy: certificates, the private key, configuration',
     ],
     ['`$RUN_DIR/bootstrap.json`', '', 'agent', "Envoy's bootstrap; it holds no secrets"],
+    [
+      '`$RUN_DIR/xds.sock`',
+      '0600',
+      'agent without an Envoy',
+      'its socket for the gRPC library: configuration',
+    ],
+    ['`$GRPC_XDS_BOOTSTRAP`', '0600', 'agent without an Envoy', "the gRPC library's bootstrap"],
+    [
+      '`$OUTPUT_CERTS/key.pem`, `cert-chain.pem`, `root-cert.pem`',
+      '0600',
+      'agent without an Envoy',
+      "the workload's key and certificate, and what it trusts",
+    ],
   ],
 )}
 

@@ -110,6 +110,18 @@ const CODES = {
     "A container runs as the proxy's user, 1337: what it sends would pass by the sidecar. The pod gets none.",
     'Give it another user.',
   ],
+  'proxyless-differs': [
+    'Applications whose own gRPC library is their proxy do what a rule says nearly: the message says how.',
+    'Nothing, where that will do. See [proxyless gRPC](../tasks/proxyless-grpc.md#what-grpc-can-not-do).',
+  ],
+  'proxyless-unsupported': [
+    'A rule that holds for an application whose own gRPC library is its proxy asks for what gRPC can not do. Sidecars do it.',
+    'Leave it out where only such applications call, or give the client a sidecar. See [proxyless gRPC](../tasks/proxyless-grpc.md#what-grpc-can-not-do).',
+  ],
+  'proxyless-user': [
+    'A pod that is to be its own proxy does not say as whom it runs, or as several: the key of its certificate is in a file of one user. The pod gets no agent.',
+    'Give it, and all its containers, one `securityContext.runAsUser` that is not root.',
+  ],
   'rejected-by-envoy': [
     'Envoy refused what came of a configuration that Seine took. It keeps what it had; everything else is sent.',
     "The message is Envoy's own, and names the object that the resource came from. See [debug a configuration](../tasks/debug-configuration.md#when-envoy-refuses).",

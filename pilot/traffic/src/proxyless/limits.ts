@@ -42,7 +42,12 @@ export function ruleProblems(rule: DestinationRule): Problem[] {
 
 /** What people should know of how gRPC clients reach a service. */
 export function serviceProblems({ ref }: MeshService, notes: readonly ClusterNote[]): Problem[] {
-  return notes.map(({ severity, message }) => ({ severity, code: code(severity), message, resource: ref }))
+  return notes.map(({ severity, message }) => ({
+    severity,
+    code: severity === 'info' ? 'proxyless-differs' : 'proxyless-unsupported',
+    message,
+    resource: ref,
+  }))
 }
 
 function problemOf(
@@ -53,7 +58,7 @@ function problemOf(
   const severity = nearly ? 'info' : 'warning'
   return {
     severity,
-    code: code(severity),
+    code: nearly ? 'proxyless-differs' : 'proxyless-unsupported',
     message: nearly
       ? `proxyless gRPC clients do this nearly: ${reason}`
       : `proxyless gRPC clients do not do this: ${reason}`,
@@ -61,10 +66,6 @@ function problemOf(
     path,
     ...(position ? { position } : {}),
   }
-}
-
-function code(severity: 'warning' | 'info'): string {
-  return severity === 'info' ? 'proxyless-differs' : 'proxyless-unsupported'
 }
 
 function routeLimits(route: RoutedHttp): Limit[] {
