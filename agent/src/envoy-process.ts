@@ -20,6 +20,7 @@ const DRAIN_S = 45
 export interface EnvoyOptions {
   readonly path: string
   readonly bootstrapFile: string
+  /** Threads; 0 for one for each core, which is Envoy's own default. */
   readonly concurrency: number
   readonly adminPort: number
   readonly drainMs: number
@@ -56,8 +57,7 @@ export class EnvoyProcess {
       [
         '-c',
         bootstrapFile,
-        '--concurrency',
-        String(concurrency),
+        ...(concurrency === 0 ? [] : ['--concurrency', String(concurrency)]),
         '--disable-hot-restart',
         '--drain-time-s',
         String(DRAIN_S),

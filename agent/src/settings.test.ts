@@ -15,6 +15,16 @@ const ENVIRONMENT = {
 }
 
 describe('readSettings', () => {
+  it('takes more of what the node says of itself, and lets nobody say its name', () => {
+    const read = readSettings({ ...ENVIRONMENT, ISTIO_META_ROLE: 'backend', ISTIO_META_NAMESPACE: 'other' })
+    if (!read.ok) throw new Error(read.error)
+    expect(read.value.metadata).toEqual({ ROLE: 'backend', NAMESPACE: 'other' })
+    expect(nodeMetadata(read.value)).toMatchObject({
+      ROLE: 'backend',
+      NAMESPACE: ENVIRONMENT['POD_NAMESPACE'],
+    })
+  })
+
   it('takes what the injector writes, and defaults for the rest', () => {
     const read = readSettings({ ...ENVIRONMENT, LABELS: '{"app":"reviews"}' })
     expect(read).toEqual({
@@ -41,6 +51,7 @@ describe('readSettings', () => {
         runDir: '/run/seine',
         envoyPath: undefined,
         concurrency: 2,
+        metadata: {},
         drainMs: 5000,
         certificateTtlMs: 86_400_000,
         resolvConf: '/etc/resolv.conf',

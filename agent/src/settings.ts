@@ -33,7 +33,10 @@ export interface AgentSettings {
   readonly runDir: string
   /** Path of the binary; undefined to find or install it. */
   readonly envoyPath: string | undefined
+  /** Threads of Envoy; 0 for one for each core. */
   readonly concurrency: number
+  /** More of the node's metadata, by the environment's `ISTIO_META_<name>`. */
+  readonly metadata: Readonly<Record<string, string>>
   readonly drainMs: number
   readonly certificateTtlMs: number
   readonly resolvConf: string
@@ -144,6 +147,7 @@ export function readSettings(env: NodeJS.ProcessEnv): Result<AgentSettings, stri
     runDir: text('RUN_DIR'),
     envoyPath: env['SEINE_ENVOY'] || undefined,
     concurrency: number('ENVOY_CONCURRENCY', 2),
+    metadata: metadataIn(env),
     drainMs: number('DRAIN_MS', 5000),
     certificateTtlMs: number('CERTIFICATE_TTL_MS', 24 * HOUR_MS),
     resolvConf: text('RESOLV_CONF', '/etc/resolv.conf'),
@@ -170,6 +174,18 @@ export function readSettings(env: NodeJS.ProcessEnv): Result<AgentSettings, stri
 function isHostPort(text: string): boolean {
   const [, host, port] = /^(\[[\da-fA-F:.]+\]|[^:[\]\s]+):(\d+)$/.exec(text) ?? []
   return host !== undefined && Number(port) > 0 && Number(port) <= MAX_PORT
+}
+
+const METADATA = 'ISTIO_META_'
+
+function metadataIn(env: NodeJS.ProcessEnv): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(env).flatMap(([name, value]) =>
+      name.startsWith(METADATA) && name.length > METADATA.length && value !== undefined
+        ? [[name.slice(METADATA.length), value]]
+        : [],
+    ),
+  )
 }
 
 function parseLabels(text: string): Record<string, string> | undefined {
@@ -199,6 +215,7 @@ export function nodeMetadata(
   settings: AgentSettings,
 ): Record<string, string | Readonly<Record<string, string>>> {
   return {
+    ...settings.metadata,
     NAME: settings.podName,
     NAMESPACE: settings.namespace,
     WORKLOAD_NAME: settings.workloadName,

@@ -24,6 +24,7 @@ export function testSettings(changes: Partial<AgentSettings> = {}): AgentSetting
     runDir: '/run/seine',
     envoyPath: undefined,
     concurrency: 1,
+    metadata: {},
     drainMs: 0,
     certificateTtlMs: 3_600_000,
     resolvConf: '/nowhere/resolv.conf',

@@ -13,7 +13,7 @@ import { ROOT } from './paths.ts'
 import type { Progress } from './progress.ts'
 import { judge, type Report } from './report.ts'
 import { POD_NETWORK } from './runtime/addresses.ts'
-import { readManifests } from './runtime/manifests.ts'
+import { proxyConfigsOf, readManifests } from './runtime/manifests.ts'
 import { self } from './runtime/owner.ts'
 import type { Machine, PodRunner } from './runtime/pod.ts'
 import { LocalRuntime } from './runtime/runtime.ts'
@@ -163,13 +163,16 @@ export class Demo {
   }
 
   async #start(): Promise<Result<void, string>> {
-    const { progress, stateFolder, changeUser, clock, log, app, apart } = this.#options
+    const { progress, stateFolder, changeUser, clock, log, app, config, apart } = this.#options
     const envoy = await ensureEnvoy(step => progress.say(step))
     if (!envoy.ok) return err(formatProblem(envoy.error))
     progress.say(`Envoy ${envoy.value.version} at ${envoy.value.path}`)
     const manifests = await readManifests(app)
     const broken = manifests.problems.filter(problem => problem.severity === 'error')
     if (broken.length > 0) return err(broken.map(formatProblem).join('\n'))
+    // A ProxyConfig holds for pods that start after it was written, as these do. What is wrong there the mesh tells.
+    const { resources } = await readManifests(config)
+    const proxyConfigs = proxyConfigsOf([...manifests.resources, ...resources])
     if (this.#stopping) return err('stopped')
     const machine: Machine = {
       owner: self(),
@@ -185,7 +188,7 @@ export class Demo {
     }
     const runtime = new LocalRuntime({
       machine,
-      inject: makeSidecar(changeUser, citadelAddress(apart)),
+      inject: makeSidecar(changeUser, proxyConfigs, citadelAddress(apart)),
       parallel: PARALLEL_STARTS,
     })
     this.#runtime = runtime

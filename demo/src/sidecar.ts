@@ -1,3 +1,4 @@
+import type { ProxyConfig } from '@seine/api'
 import { type InjectOptions, injectPod, reasonToSkip } from '@seine/injector'
 import { err, formatProblem, ok } from '@seine/kit'
 import { POD_NETWORK } from './runtime/addresses.ts'
@@ -44,7 +45,11 @@ export function rulesWithoutUsers(rules: string, withControlPlane: boolean): str
 }
 
 /** The injector, told where the local machine's control plane is, and citadel if that is elsewhere. */
-export function makeSidecar(changeUser: boolean, citadel?: string): Inject {
+export function makeSidecar(
+  changeUser: boolean,
+  proxyConfigs: readonly ProxyConfig[],
+  citadel?: string,
+): Inject {
   const options: InjectOptions = {
     controlPlane: `${GATEWAY}:15012`,
     citadel,
@@ -53,6 +58,7 @@ export function makeSidecar(changeUser: boolean, citadel?: string): Inject {
     clusterId: 'Kubernetes',
     image: 'seine/proxy',
     captureDns: true,
+    proxyConfigs,
   }
   return (pod, namespaceLabels) => {
     if (reasonToSkip(pod, namespaceLabels) !== undefined) return ok({ pod })

@@ -1,4 +1,10 @@
-import { canonicalCidr, canonicalIp, type ObjectMeta } from '@seine/api'
+import {
+  canonicalCidr,
+  canonicalIp,
+  type ObjectMeta,
+  type OwnProxyConfig,
+  parseProxyConfigAnnotation,
+} from '@seine/api'
 import { err, ok, type Problem, type Result } from '@seine/kit'
 import type { CaptureOptions } from './capture-rules.ts'
 
@@ -17,6 +23,8 @@ export interface SidecarAnnotations {
    * `grpc-agent`, an application whose own gRPC library is its proxy.
    */
   readonly template: Template
+  /** What `proxy.istio.io/config` says. */
+  readonly proxyConfig: OwnProxyConfig
 }
 
 /** Istio's names of what pods are made into. */
@@ -90,8 +98,11 @@ export function readAnnotations(metadata: ObjectMeta): Result<SidecarAnnotations
   const image = reader.text(`${SIDECAR}/proxyImage`)
   const resources = resourcesOf(reader)
   const metrics = metricsOf(reader)
+  const proxyConfig = reader.proxyConfig('proxy.istio.io/config')
   const problems = [...reader.problems, ...reader.unread()]
-  return problems.length > 0 ? err(problems) : ok({ capture, image, resources, template, ...metrics })
+  return problems.length > 0
+    ? err(problems)
+    : ok({ capture, image, resources, template, proxyConfig, ...metrics })
 }
 
 function resourcesOf(reader: Reader): ContainerResources | undefined {
@@ -156,6 +167,13 @@ class Reader {
     if (text === undefined || valid(text)) return text
     this.#complain(name, `"${text}" is not ${wanted}`)
     return undefined
+  }
+
+  proxyConfig(name: string): OwnProxyConfig {
+    const read = parseProxyConfigAnnotation(this.text(name) ?? '')
+    if (read.ok) return read.value
+    for (const message of read.error) this.#complain(name, message)
+    return {}
   }
 
   oneOf(name: string, values: readonly string[]): string | undefined {

@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { casesIn, goldenText, strayFiles } from '@seine/testing/unit'
+import type { ProxyConfig } from '@seine/api'
+import { casesIn, goldenText, objectYaml, resourcesOf, strayFiles } from '@seine/testing/unit'
 import { describe, expect, it } from 'vitest'
 import { parse, stringify } from 'yaml'
 import { type InjectablePod, type InjectOptions, injectPod, reasonToSkip } from './inject-pod.ts'
@@ -246,6 +247,30 @@ describe('injectPod', () => {
     ['sidecar.istio.io/interceptionMode', 'TPROXY', 'IST0125', '"TPROXY" is not REDIRECT'],
     ['sidecar.istio.io/proxyCPU', 'much', 'IST0125', '"much" is not an amount such as 100m or 128Mi'],
     ['inject.istio.io/templates', 'custom', 'IST0125', '"custom" is not sidecar or gateway or grpc-agent'],
+    [
+      'proxy.istio.io/config',
+      'concurrency: -1',
+      'IST0125',
+      'concurrency: must be 0 (a thread for each core) or more',
+    ],
+    [
+      'proxy.istio.io/config',
+      'image: {imageType: debug}',
+      'IST0125',
+      'image.imageType: there is no image of the type debug: the annotation sidecar.istio.io/proxyImage of pods names another',
+    ],
+    [
+      'proxy.istio.io/config',
+      'tracing: {sampling: 1}',
+      'IST0125',
+      "tracing: is for the whole mesh here: write it into the mesh's defaultConfig",
+    ],
+    [
+      'proxy.istio.io/config',
+      'holdApplicationUntilProxyStarts: true',
+      'IST0125',
+      'holdApplicationUntilProxyStarts: not supported yet',
+    ],
     ['prometheus.istio.io/merge-metrics', 'no', 'IST0125', '"no" is not true or false'],
     ...[
       'traffic.sidecar.istio.io/kubevirtInterfaces',
@@ -255,7 +280,6 @@ describe('injectPod', () => {
       'sidecar.istio.io/userVolume',
       'status.sidecar.istio.io/port',
       'readiness.status.sidecar.istio.io/initialDelaySeconds',
-      'proxy.istio.io/config',
     ].map((name): [string, string, string, string] => [
       name,
       'x',
@@ -275,6 +299,22 @@ describe('injectPod', () => {
         },
       ],
     })
+  })
+
+  it('writes what a ProxyConfig says into the environment of the proxy, whose own settings count', () => {
+    const [config] = resourcesOf(
+      objectYaml('networking.istio.io/v1beta1', 'ProxyConfig', 'all.istio-system', {
+        concurrency: 3,
+        environmentVariables: { ISTIO_META_TEAM: 'web', XDS_ADDR: 'elsewhere:1' },
+      }),
+    ) as ProxyConfig[]
+    const env = sidecarEnv(pod(), { ...OPTIONS, proxyConfigs: config ? [config] : [] })
+    expect(env).toMatchObject({
+      ENVOY_CONCURRENCY: '3',
+      ISTIO_META_TEAM: 'web',
+      XDS_ADDR: 'seined.seine-system.svc:15012',
+    })
+    expect(sidecarEnv(pod())).not.toHaveProperty('ENVOY_CONCURRENCY')
   })
 
   it('leaves annotations alone that are about something else', () => {

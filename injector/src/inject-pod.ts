@@ -1,7 +1,14 @@
-import type { Container, ObjectMeta, PodSpec } from '@seine/api'
+import {
+  type Container,
+  defaultMeshConfig,
+  type ObjectMeta,
+  type PodSpec,
+  type ProxyConfig,
+} from '@seine/api'
 import { err, ok, type Problem, type Result } from '@seine/kit'
 import { readAnnotations, type SidecarAnnotations } from './annotations.ts'
 import { captureRules } from './capture-rules.ts'
+import { type EffectiveProxyConfig, effectiveProxyConfig } from './proxy-config.ts'
 import { againstProxyless, asProxylessAgent, withGrpcLibrary } from './proxyless.ts'
 
 /** The user of Envoy and the agent, Istio's. */
@@ -27,6 +34,10 @@ export interface InjectOptions {
   readonly clusterId: string
   readonly image: string
   readonly captureDns: boolean
+  /** The ProxyConfigs of the mesh; a pod has what they say when it is injected until it is made anew. */
+  readonly proxyConfigs?: readonly ProxyConfig[]
+  /** Where ProxyConfigs hold for the whole mesh. */
+  readonly rootNamespace?: string
 }
 
 /** The capture rules of both families of addresses. */
@@ -83,7 +94,8 @@ export function injectPod(pod: InjectablePod, options: InjectOptions): Result<In
   const isProxyless = read.ok && read.value.template === 'grpc-agent'
   const problems = [...(read.ok ? [] : read.error), ...(isProxyless ? againstProxyless(pod) : passersBy(pod))]
   if (!read.ok || problems.length > 0) return err(problems)
-  const { capture, image, resources, applicationMetrics, announcesMetrics, template } = read.value
+  const { capture, image, resources, applicationMetrics, announcesMetrics, template, proxyConfig } =
+    read.value
   const { metadata, spec } = pod
   const workload = workloadName(metadata)
   const app =
@@ -115,6 +127,12 @@ export function injectPod(pod: InjectablePod, options: InjectOptions): Result<In
     ...(announcesMetrics ? SCRAPE_THE_SIDECAR : {}),
   }
   const proxy = proxyContainer({
+    config: effectiveProxyConfig(
+      metadata,
+      proxyConfig,
+      options.proxyConfigs ?? [],
+      options.rootNamespace ?? defaultMeshConfig.rootNamespace,
+    ),
     labels,
     workload,
     options,
@@ -252,19 +270,22 @@ function initContainer({ ipv4, ipv6 }: CapturedRules, image: string): Container 
 
 interface Sidecar extends Pick<SidecarAnnotations, 'image' | 'resources' | 'applicationMetrics'> {
   readonly labels: Readonly<Record<string, string>>
+  readonly config: EffectiveProxyConfig
   readonly proxyType: 'sidecar' | 'router'
   readonly workload: string
   readonly options: InjectOptions
 }
 
 function proxyContainer(sidecar: Sidecar): Container {
-  const { labels, workload, options, image, resources, applicationMetrics, proxyType } = sidecar
+  const { config, labels, workload, options, image, resources, applicationMetrics, proxyType } = sidecar
   const field = (name: string, fieldPath: string) => ({ name, valueFrom: { fieldRef: { fieldPath } } })
   return {
     name: PROXY_CONTAINER,
     image: image ?? options.image,
     command: ['seine-agent', 'proxy'],
     env: [
+      // What the agent needs comes later, and counts.
+      ...Object.entries(config.environment).map(([name, value]) => ({ name, value })),
       field('POD_NAME', 'metadata.name'),
       field('POD_NAMESPACE', 'metadata.namespace'),
       field('INSTANCE_IP', 'status.podIP'),
@@ -284,6 +305,10 @@ function proxyContainer(sidecar: Sidecar): Container {
       ...(applicationMetrics === undefined
         ? []
         : [{ name: 'APPLICATION_METRICS', value: applicationMetrics }]),
+      ...(config.concurrency === undefined
+        ? []
+        : [{ name: 'ENVOY_CONCURRENCY', value: String(config.concurrency) }]),
+      ...(config.drainMs === undefined ? [] : [{ name: 'DRAIN_MS', value: String(config.drainMs) }]),
     ],
     ports: [{ name: 'http-envoy-prom', containerPort: 15090 }],
     readinessProbe: {

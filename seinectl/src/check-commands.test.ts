@@ -282,6 +282,13 @@ ${patch('there.is.none')}${patch('envoy.filters.http.cors')}`
         path: 'spec.configPatches[0].match',
       },
     ])
+    const meant = stdin.replace(
+      'metadata: {name: own}',
+      'metadata: {name: own, annotations: {galley.istio.io/analyze-suppress: "IST0151, patch-unused"}}',
+    )
+    expect((await runCaptured(['analyze', '-f', '-', '-o', 'json'], { stdin: meant })).out).not.toContain(
+      'patch-unused',
+    )
   })
 
   it('says so when it finds nothing', async () => {

@@ -58,7 +58,7 @@ const AGENT_ENVIRONMENT = {
   GRPC_XDS_BOOTSTRAP: "Without an Envoy: where the library's bootstrap is written",
   OUTPUT_CERTS: 'Without an Envoy: the folder for key, certificate and root; without it none is written',
   SEINE_ENVOY: 'The Envoy binary; else the agent looks for one, or installs it',
-  ENVOY_CONCURRENCY: "Envoy's worker threads",
+  ENVOY_CONCURRENCY: "Envoy's worker threads; 0 for one for each core",
   DRAIN_MS: 'How long requests may go on when the sidecar stops, ms',
   CERTIFICATE_TTL_MS: 'The lifetime of certificates to ask for, ms; citadel may give less',
   RESOLV_CONF: 'Names the resolvers for what is not in the mesh',
@@ -111,6 +111,8 @@ const METADATA = {
     'Annotation of a pod: outbound ranges that are not captured',
   'traffic.sidecar.istio.io/excludeInterfaces':
     'Annotation of a pod: network interfaces that are not captured',
+  'galley.istio.io/analyze-suppress':
+    'Annotation of any object: codes of [findings](problems.md#findings-of-analysis) that it is not to have, or `*`',
   'inject.istio.io/templates':
     'Annotation of a pod: `gateway` makes it a gateway, whose application is the proxy; `grpc-agent` an application whose own gRPC library is its proxy',
   'prometheus.istio.io/merge-metrics':
@@ -136,6 +138,8 @@ const METADATA = {
   'prometheus.io/scrape':
     "Annotation that the injector writes: `true`. Where the pod says so itself, its metrics are served with the sidecar's",
   'prometheus.io/port': "Annotation that the injector writes: `15020`, in place of the application's own",
+  'proxy.istio.io/config':
+    'YAML, of a pod: `concurrency`, `proxyMetadata`, `image`, `terminationDrainDuration` of its proxy; a [ProxyConfig](configuration/proxyconfigs.md) that selects it comes before',
   'prometheus.io/path':
     "Annotation that the injector writes: `/stats/prometheus`, in place of the application's own",
 }

@@ -80,19 +80,23 @@ const match = z
   })
 
 const configPatch = z.strictObject({
-  applyTo: z.enum([
-    'LISTENER',
-    'FILTER_CHAIN',
-    'NETWORK_FILTER',
-    'HTTP_FILTER',
-    'ROUTE_CONFIGURATION',
-    'VIRTUAL_HOST',
-    'HTTP_ROUTE',
-    'CLUSTER',
-    'EXTENSION_CONFIG',
-    'BOOTSTRAP',
-    'LISTENER_FILTER',
-  ]),
+  applyTo: z
+    .enum([
+      'LISTENER',
+      'FILTER_CHAIN',
+      'NETWORK_FILTER',
+      'HTTP_FILTER',
+      'ROUTE_CONFIGURATION',
+      'VIRTUAL_HOST',
+      'HTTP_ROUTE',
+      'CLUSTER',
+      'EXTENSION_CONFIG',
+      'BOOTSTRAP',
+      'LISTENER_FILTER',
+    ])
+    .describe(
+      'What is patched. `BOOTSTRAP` takes effect when an Envoy starts: its agent asks for it before; `EXTENSION_CONFIG` is for filters that get their configuration by itself',
+    ),
   match: match.optional(),
   patch: z
     .strictObject({

@@ -2,6 +2,7 @@ import { UNIX_PREFIX } from '../fields/names.ts'
 import type { KindDefinition } from '../kind-definition.ts'
 import type { Kind } from '../mesh-resource.ts'
 import { type EnvoyFilterSpec, filterClassProblem, operationProblem } from '../networking/envoy-filter.ts'
+import { imageTypeProblem, type ProxyConfigSpec } from '../networking/proxy-config.ts'
 import type { SidecarSpec } from '../networking/sidecar.ts'
 import type { AuthorizationPolicySpec } from '../security/authorization-policy.ts'
 import { formatPath } from './field-path.ts'
@@ -20,7 +21,6 @@ const PORT_POLICIES = POLICIES.flatMap(policy => [policy, `${policy}.portLevelSe
  * refused all the same, as with {@link UNSUPPORTED} fields. What takes up a kind removes its line here.
  */
 export const UNSUPPORTED_KINDS: ReadonlySet<string> = new Set([
-  'networking.istio.io/ProxyConfig',
   'security.istio.io/RequestAuthentication',
   'telemetry.istio.io/Telemetry',
   'extensions.istio.io/WasmPlugin',
@@ -150,6 +150,7 @@ function unsupportedValues(kind: Kind, spec: unknown): Unsupported[] {
       ...ownPorts(spec),
       ...unsupportedIngress(spec as SidecarSpec),
     ]
+  if (kind === 'ProxyConfig') return [...found, ...unsupportedImage(spec as ProxyConfigSpec)]
   if (kind === 'AuthorizationPolicy')
     return [...found, ...unsupportedConditions(spec as AuthorizationPolicySpec)]
   return found
@@ -187,6 +188,11 @@ function unsupportedPatches({ configPatches, targetRefs }: EnvoyFilterSpec): Uns
     ]
   })
   return [...targets, ...patches]
+}
+
+function unsupportedImage({ image }: ProxyConfigSpec): Unsupported[] {
+  const message = imageTypeProblem(image?.imageType)
+  return message ? [{ path: ['image', 'imageType'], message }] : []
 }
 
 function unsupportedIngress({ ingress }: SidecarSpec): Unsupported[] {

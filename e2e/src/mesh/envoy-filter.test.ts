@@ -139,6 +139,22 @@ describeMesh('EnvoyFilters', mesh => {
     expect((JSON.parse(body) as Echo).headers).toMatchObject({ 'x-gateway': 'edge' })
   })
 
+  test('a ProxyConfig says how many threads a proxy has, and what patches can ask for', async () => {
+    const visitor = mesh().pod('visitor')
+    const concurrencyOf = async (pod: typeof visitor) =>
+      JSON.parse(await pod.admin('/server_info')).command_line_options.concurrency
+    expect([await concurrencyOf(visitor), await concurrencyOf(mesh().pod('client'))]).toEqual([1, 2])
+    const patch = (role: string) => ({
+      applyTo: 'HTTP_FILTER',
+      match: { context: 'SIDECAR_OUTBOUND', proxy: { metadata: { ROLE: role } } },
+      patch: { operation: 'ADD', filterClass: 'STATS', value: mutation(`x-${role}`, '1') },
+    })
+    await mesh().apply('filters', envoyFilter('partner', 'visitor', [patch('visitor'), patch('other')]))
+    const { echo } = await visitor.get('http://echo.shop/')
+    expect(echo?.headers).toMatchObject({ 'x-visitor': '1' })
+    expect(echo?.headers).not.toHaveProperty('x-other')
+  })
+
   test('a patch that has no effect is reported with its place, until it has one', async () => {
     const patch = (filter: string) =>
       envoyFilter('shop', 'echo', [

@@ -31,7 +31,7 @@ export function unusedPatches(snapshot: MeshSnapshot, states: Iterable<ProxyStat
     seen.set(patches, workloads.add(state.workload))
     for (const patch of usedBy(snapshot, state, patches)) used.add(patch)
   }
-  return [...all].filter(patch => !used.has(patch)).map(patch => problemOf(snapshot, patch))
+  return [...all].filter(patch => !used.has(patch)).flatMap(patch => problemOf(snapshot, patch))
 }
 
 function* usedBy(snapshot: MeshSnapshot, state: ProxyState, patches: PatchSet): Iterable<Patch> {
@@ -52,16 +52,23 @@ function* usedBy(snapshot: MeshSnapshot, state: ProxyState, patches: PatchSet): 
     for (const name of generatedNames(state, TypeUrl.cluster)) yield* patches.ofCluster(name, target)
 }
 
-function problemOf({ envoyFilters }: MeshSnapshot, { applyTo, cause }: Patch): Problem {
-  const { kind, namespace = '', name, path } = cause
-  const origin = envoyFilters.get(`${namespace}/${name}`)?.origin
+/** The annotation by which an object says that something is as it should be: codes, or `*` for all. */
+const SUPPRESS = 'galley.istio.io/analyze-suppress'
+
+function problemOf({ envoyFilters }: MeshSnapshot, { applyTo, cause }: Patch): Problem[] {
+  const { kind, namespace, name, path } = cause
+  const filter = envoyFilters.get(`${namespace}/${name}`)
+  const suppressed = filter?.metadata.annotations[SUPPRESS]?.split(',').map(code => code.trim()) ?? []
+  if (suppressed.includes('patch-unused') || suppressed.includes('*')) return []
   const place = `${path}.match`
-  return {
-    severity: 'warning',
-    code: 'patch-unused',
-    message: `the patch has no effect: no ${applyTo} of the proxies it is for is matched`,
-    resource: { kind, namespace, name },
-    path: place,
-    ...(origin ? { position: origin.locate(place) } : {}),
-  }
+  return [
+    {
+      severity: 'warning',
+      code: 'patch-unused',
+      message: `the patch has no effect: no ${applyTo} of the proxies it is for is matched`,
+      resource: { kind, namespace, name },
+      path: place,
+      ...(filter?.origin ? { position: filter.origin.locate(place) } : {}),
+    },
+  ]
 }
