@@ -43,6 +43,8 @@ const { values } = parseArgs({
   options: {
     services: { type: 'string', default: '100,1000,5000' },
     starts: { type: 'string', default: '9' },
+    /** What the services that are not called name their ports: `tcp`, or nothing for a protocol that is found out. */
+    others: { type: 'string', default: 'http' },
     json: { type: 'string' },
   },
 })
@@ -76,13 +78,17 @@ interface Mesh {
 
 async function startMesh(services: number): Promise<Mesh> {
   const folder = await mkdtemp(join(tmpdir(), 'seine-footprint-'))
-  const mesh = new MeshFolder(join(folder, 'mesh'), { services, namespaces: 1, pods: false })
+  const indexes = Array.from(
+    { length: CALLED },
+    (_, at) => ROUTED_SERVICES + Math.floor(((services - ROUTED_SERVICES) * (at + 0.5)) / CALLED),
+  )
+  const portName = (index: number) =>
+    index < ROUTED_SERVICES || indexes.includes(index) ? 'http' : values.others
+  const mesh = new MeshFolder(join(folder, 'mesh'), { services, namespaces: 1, pods: false, portName })
   await mesh.seed()
   await writeFile(join(mesh.path, 'plaintext.yaml'), PLAINTEXT)
   // The services that are called have an endpoint that answers, and no routes that lead elsewhere.
-  const called = Array.from({ length: CALLED }, (_, at) =>
-    mesh.service(ROUTED_SERVICES + Math.floor(((services - ROUTED_SERVICES) * (at + 0.5)) / CALLED)),
-  )
+  const called = indexes.map(index => mesh.service(index))
   for (const service of called) await mesh.setEndpoints({ ...service, addresses: [UPSTREAM, UPSTREAM] })
   const controlPlane = await ControlPlane.start(mesh.path, join(folder, 'state'), undefined)
   return {

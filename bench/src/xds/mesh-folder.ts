@@ -10,6 +10,8 @@ export interface MeshShape {
   readonly namespaces: number
   /** Endpoints are pods with sidecars, and not only addresses. */
   readonly pods: boolean
+  /** What a service calls its port, which declares its protocol; empty for a port without a name. `http` where it is left out. */
+  readonly portName?: (index: number) => string
 }
 
 /** A service of the measured mesh. */
@@ -18,6 +20,8 @@ export interface BenchService {
   readonly namespace: string
   readonly hostname: string
   readonly clusterIp: string
+  /** Empty where it has none. */
+  readonly portName: string
   /** Two endpoints. */
   readonly addresses: readonly [string, string]
 }
@@ -55,6 +59,7 @@ export class MeshFolder {
       namespace,
       hostname: `${name}.${namespace}.svc.cluster.local`,
       clusterIp: `10.96.${block}.${rest}`,
+      portName: this.#shape.portName?.(index) ?? 'http',
       addresses: [`10.${100 + block}.${rest}.1`, `10.${100 + block}.${rest}.2`],
     }
   }
@@ -115,7 +120,7 @@ export class MeshFolder {
   }
 }
 
-function serviceManifest({ name, namespace, clusterIp }: BenchService): string {
+function serviceManifest({ name, namespace, clusterIp, portName }: BenchService): string {
   return `apiVersion: v1
 kind: Service
 metadata:
@@ -126,13 +131,13 @@ spec:
   selector:
     app: ${name}
   ports:
-    - name: http
-      port: 80
+    - name: '${portName}'
+      port: ${portName === 'tcp' ? 5432 : 80}
       targetPort: 8080
 `
 }
 
-function sliceManifest({ name, namespace, addresses }: BenchService): string {
+function sliceManifest({ name, namespace, addresses, portName }: BenchService): string {
   return `apiVersion: discovery.k8s.io/v1
 kind: EndpointSlice
 metadata:
@@ -142,7 +147,7 @@ metadata:
     kubernetes.io/service-name: ${name}
 addressType: IPv4
 ports:
-  - name: http
+  - name: '${portName}'
     port: 8080
 endpoints:
 ${addresses.map(address => `  - addresses: [${address}]\n    conditions: { ready: true }\n`).join('')}`

@@ -52,6 +52,11 @@ function lineOf(format: string): string {
   return format === '' ? TEXT : `${format.replace(/\n$/, '')}\n`
 }
 
+/** Clusters for an address have statistics by the name of the cluster that they stand for. */
+function byStatistics(text: string): string {
+  return text.replaceAll('%UPSTREAM_CLUSTER_RAW%', '%UPSTREAM_CLUSTER%')
+}
+
 /** A connection is logged for metrics when it opens, too. */
 const AT_END: NonNullable<AccessLogInit['filter']> = {
   filterSpecifier: { case: 'logTypeFilter', value: { types: [AccessLogType.TcpConnectionEnd] } },
@@ -60,16 +65,22 @@ const AT_END: NonNullable<AccessLogInit['filter']> = {
 /** A line for each request and connection, where the mesh's settings ask for it. */
 export const accessLogPlugin: TrafficPlugin = {
   name: 'access-log',
-  accessLogs: ({ snapshot, protocol }: FilterChainContext) => {
+  accessLogs: ({ snapshot, protocol, serviceOfCluster }: FilterChainContext) => {
     const { accessLogFile, accessLogEncoding, accessLogFormat } = snapshot.config
     if (accessLogFile === '') return []
+    const own = serviceOfCluster ? byStatistics : (text: string) => text
     const format =
       accessLogEncoding === 'JSON'
-        ? { format: { case: 'jsonFormat' as const, value: fieldsOf(accessLogFormat) } }
+        ? {
+            format: {
+              case: 'jsonFormat' as const,
+              value: JSON.parse(own(JSON.stringify(fieldsOf(accessLogFormat)))),
+            },
+          }
         : {
             format: {
               case: 'textFormatSource' as const,
-              value: { specifier: { case: 'inlineString' as const, value: lineOf(accessLogFormat) } },
+              value: { specifier: { case: 'inlineString' as const, value: own(lineOf(accessLogFormat)) } },
             },
           }
     // Envoy writes its own stdout directly: opening /dev/stdout again fails for its user when the agent holds the pipe.

@@ -4,7 +4,11 @@ import { type FilterChainContext, parseProxy } from '@seine/pilot-traffic'
 import { expect, test } from 'vitest'
 import { standardLabels } from './labels.ts'
 
-function labelsOf(mode: MeshConfig['outboundTrafficPolicy']['mode'], name: string): string | undefined {
+function labelsOf(
+  mode: MeshConfig['outboundTrafficPolicy']['mode'],
+  name: string,
+  more: Partial<FilterChainContext> = {},
+): string | undefined {
   const proxy = parseProxy('sidecar~10.0.0.1~web-1.shop~shop.svc.cluster.local')
   if (!proxy.ok) throw new Error(proxy.error)
   const { snapshot } = new MeshModel()
@@ -16,6 +20,7 @@ function labelsOf(mode: MeshConfig['outboundTrafficPolicy']['mode'], name: strin
     security: 'unknown',
     service: undefined,
     port: 15001,
+    ...more,
   }
   return standardLabels(context).find(label => label.name === name)?.valueFormat
 }
@@ -24,4 +29,9 @@ test('connections to no service are named after where they go, as in Istio', () 
   expect(labelsOf('ALLOW_ANY', 'destination_service_name')).toBe('PassthroughCluster')
   expect(labelsOf('REGISTRY_ONLY', 'destination_service_name')).toBe('BlackHoleCluster')
   expect(labelsOf('ALLOW_ANY', 'destination_service')).toBe('unknown')
+})
+
+test('where the cluster of a connection knows the service, its metadata names it', () => {
+  const label = labelsOf('ALLOW_ANY', 'destination_service', { serviceOfCluster: true })
+  expect(label).toBe('%METADATA(CLUSTER:istio:destination_service)%')
 })

@@ -65,13 +65,20 @@ function peerSource(): TagInit[] {
   ]
 }
 
-function peerDestination({ snapshot, service, protocol, proxy }: FilterChainContext): TagInit[] {
+function peerDestination({
+  snapshot,
+  service,
+  serviceOfCluster,
+  protocol,
+  proxy,
+}: FilterChainContext): TagInit[] {
   const endpoint = (name: string, key: string) =>
     format(name, `%METADATA(UPSTREAM_HOST:istio:${key})%`, orUnknown())
+  const from = protocol === 'http' ? 'ROUTE' : serviceOfCluster ? 'CLUSTER' : undefined
   const route = (name: string, key: string, known: string | undefined) =>
-    protocol === 'http'
-      ? format(name, `%METADATA(ROUTE:istio:${key})%`, orUnknown())
-      : literal(name, known ?? UNKNOWN)
+    from === undefined
+      ? literal(name, known ?? UNKNOWN)
+      : format(name, `%METADATA(${from}:istio:${key})%`, orUnknown())
   return [
     endpoint('destination_workload', 'workload'),
     endpoint('destination_workload_namespace', 'namespace'),

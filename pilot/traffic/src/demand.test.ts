@@ -3,6 +3,7 @@ import { type EncodedResource, TypeUrl } from '@seine/envoy'
 import { VirtualHostSchema } from '@seine/envoy/envoy/config/route/v3/route_components'
 import { describe, expect, it } from 'vitest'
 import { Demand, type Supply } from './demand.ts'
+import type { Destination } from './destination-clusters.ts'
 import { encode } from './encode.ts'
 import { virtualHostName } from './host-names.ts'
 import { unknownHost } from './routes/unknown-host.ts'
@@ -32,6 +33,7 @@ function mesh() {
     hosts.delete(`80/${own}`)
     for (const [name, host] of names) if (host === own) names.delete(name)
   }
+  const destinations = new Map<string, Destination>()
   const supply: Supply = {
     outside: () => 'PassthroughCluster',
     unknownHost: name => unknownHost(name, { cluster: 'PassthroughCluster', causes: [] }),
@@ -40,9 +42,10 @@ function mesh() {
     hosts: () => [...names.values()],
     resourceName: name =>
       virtualHostName(name, (_port, host) => names.get(host) ?? (names.has('*') ? '*' : undefined)),
+    destination: name => destinations.get(name) ?? { cluster: 'PassthroughCluster', service: undefined },
     standingClusters: new Set(['inbound']),
   }
-  return { supply, add, demand: new Demand(supply), remove }
+  return { supply, add, demand: new Demand(supply), remove, destinations }
 }
 
 const lists = (hint: ReadonlyMap<string, ReadonlySet<string> | 'all'>) =>
@@ -87,6 +90,57 @@ describe('what a proxy gets', () => {
     expect(demand.hasCluster('to-canary')).toBe(true)
     // A cluster that goes ends the requests under way to it, and routes come back.
     expect(demand.hasCluster('to-web')).toBe(true)
+  })
+})
+
+describe('the cluster for an address', () => {
+  const NAME = '10.96.0.7:5432'
+  const name = `destination|${NAME}`
+  const database = { hostname: 'db.a.svc', name: 'db', namespace: 'a' }
+
+  it('comes when it is asked for, and changes with the cluster that it stands for', () => {
+    const { demand, destinations } = mesh()
+    destinations.set(name, { cluster: 'to-db', service: database })
+    expect(demand.hasCluster(name)).toBe(false)
+    demand.ask(TypeUrl.cluster, [name])
+    expect([...demand.clusters()]).toEqual(['inbound', name])
+    expect(lists(demand.follow(new Map([[TypeUrl.endpoint, new Set(['to-db'])]])))).toEqual({
+      [TypeUrl.cluster]: [name],
+      [TypeUrl.endpoint]: ['to-db', name].sort(),
+    })
+    expect(lists(demand.follow(new Map([[TypeUrl.cluster, new Set(['to-web'])]])))).toEqual({
+      [TypeUrl.cluster]: ['to-web'],
+    })
+  })
+
+  it('comes to stand for a service that takes the address, and for nothing when that goes', () => {
+    const { demand, destinations } = mesh()
+    demand.ask(TypeUrl.cluster, [name])
+    const anything = new Map([[TypeUrl.listener, new Set<string>()]])
+    expect(demand.follow(anything)).toBe(anything)
+    destinations.set(name, { cluster: 'to-db', service: database })
+    expect(lists(demand.follow(anything))[TypeUrl.cluster]).toEqual([name])
+    destinations.delete(name)
+    expect(lists(demand.follow(anything))[TypeUrl.cluster]).toEqual([name])
+    expect(demand.hasCluster(name)).toBe(true)
+  })
+
+  it('makes room for others where the mesh knows none of their addresses', () => {
+    const { demand, destinations } = mesh()
+    destinations.set(name, { cluster: 'to-db', service: database })
+    const nameAt = (at: number) => `destination|192.0.2.1:${at}`
+    demand.ask(TypeUrl.cluster, [name, ...Array.from({ length: 500 }, (_, at) => nameAt(at))])
+    demand.ask(TypeUrl.cluster, [nameAt(0)])
+    expect(lists(demand.ask(TypeUrl.cluster, [nameAt(500)]))[TypeUrl.cluster]).toEqual([
+      nameAt(1),
+      nameAt(500),
+    ])
+    expect([nameAt(0), nameAt(1), nameAt(500), name].map(one => demand.hasCluster(one))).toEqual([
+      true,
+      false,
+      true,
+      true,
+    ])
   })
 })
 

@@ -1,5 +1,7 @@
 import { type EncodedResource, TypeUrl } from '@seine/envoy'
 import { hostCovers } from '@seine/model'
+import type { Destination } from './destination-clusters.ts'
+import { isDestinationCluster } from './names.ts'
 import { clustersOfVirtualHost, wildcardsOfVirtualHost } from './references.ts'
 import { placeholderHost } from './routes/unknown-host.ts'
 
@@ -16,6 +18,8 @@ export interface Supply {
   hosts(port: number): Iterable<string>
   /** The name of the virtual host that answers to a name of the form `<table>/<Host header>`. */
   resourceName(name: string): string
+  /** What the cluster for an address stands for; without a service for what the mesh does not know. */
+  destination(name: string): Destination
   /** Clusters that the proxy needs whatever it calls: its own ports', and those that listeners lead to. Another set once they change. */
   readonly standingClusters: ReadonlySet<string>
 }
@@ -43,6 +47,10 @@ export class Demand {
   readonly #wildcards = new Set<string>()
   /** Clusters that a route has led to: they stay, for routes go to and fro, and a cluster that goes ends requests. */
   readonly #routed = new Set<string>()
+  /** Clusters for addresses that were connected to, and what each stood for when that was last looked at. */
+  readonly #destinations = new Map<string, string>()
+  /** Those of addresses that the mesh did not know, the longest unused first. */
+  readonly #strangers = new Set<string>()
   #standing: ReadonlySet<string>
   /** Where requests for unknown hosts went when that was last looked at, by table. */
   readonly #outsides = new Map<string, string>()
@@ -69,12 +77,12 @@ export class Demand {
   }
 
   hasCluster(name: string): boolean {
-    return this.#routed.has(name) || this.#supply.standingClusters.has(name)
+    return this.#routed.has(name) || this.#destinations.has(name) || this.#supply.standingClusters.has(name)
   }
 
   /** The names of all clusters that the proxy gets. */
   clusters(): ReadonlySet<string> {
-    return new Set([...this.#supply.standingClusters, ...this.#routed])
+    return new Set([...this.#supply.standingClusters, ...this.#routed, ...this.#destinations.keys()])
   }
 
   /** The virtual host that answers to a name of the form `<table>/<Host header>`. */
@@ -86,6 +94,10 @@ export class Demand {
   ask(type: string, names: Iterable<string>): Changed {
     const more = noMore()
     for (const name of names) {
+      if (type === TypeUrl.cluster && isDestinationCluster(name)) {
+        this.#askDestination(name, more)
+        continue
+      }
       const wanted = type === TypeUrl.virtualHost ? name : hostOfCluster(type, name)
       if (!wanted?.includes('/') || wanted.endsWith('/_')) continue
       const own = this.resourceName(wanted)
@@ -102,6 +114,7 @@ export class Demand {
   follow(hint: Changed): Changed {
     const more = noMore()
     this.#followStanding(more)
+    this.#followDestinations(hint, more)
     const hosts = hint.get(TypeUrl.virtualHost)
     if (hosts === 'all') {
       for (const name of [...this.#hosts]) this.#follow(name, more)
@@ -136,6 +149,33 @@ export class Demand {
     this.#standing = after
     for (const name of after) if (!before.has(name)) clusters.add(name)
     for (const name of before) if (!after.has(name)) clusters.add(name)
+  }
+
+  /** Takes in the cluster for an address; the oldest of too many that the mesh does not know gives way. */
+  #askDestination(name: string, { clusters }: More): void {
+    const { cluster, service } = this.#supply.destination(name)
+    if (!this.#destinations.has(name)) clusters.add(name)
+    this.#destinations.set(name, cluster)
+    this.#strangers.delete(name)
+    if (service) return
+    this.#strangers.add(name)
+    const [oldest] = this.#strangers
+    if (this.#strangers.size <= MAX_UNKNOWN || oldest === undefined) return
+    this.#strangers.delete(oldest)
+    if (this.#supply.destination(oldest).service) return
+    this.#destinations.delete(oldest)
+    clusters.add(oldest)
+  }
+
+  /** Addresses come to stand for something else, and what they stand for changes. */
+  #followDestinations(hint: Changed, { clusters }: More): void {
+    const touched = [hint.get(TypeUrl.cluster), hint.get(TypeUrl.endpoint)]
+    for (const [name, before] of this.#destinations) {
+      const { cluster } = this.#supply.destination(name)
+      if (cluster !== before) this.#destinations.set(name, cluster)
+      if (cluster !== before || touched.some(names => names === 'all' || names?.has(cluster)))
+        clusters.add(name)
+    }
   }
 
   /**

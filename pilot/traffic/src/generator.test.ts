@@ -493,4 +493,22 @@ describe('where all clients get what they ask for', () => {
     })
     expect(caller.demands?.resourceName(TypeUrl.virtualHost, '80/10.96.0.9')).toBe(`80/${full('api')}`)
   })
+
+  it('a service of bytes costs no listener: its port’s asks for the cluster of each address', () => {
+    const { write, caller } = lazy()
+    const listeners = () =>
+      [...caller.names(TypeUrl.listener)].map(name => [name, caller.get(TypeUrl.listener, name)?.version])
+    const before = listeners()
+    expect(before.map(([name]) => name)).toContain('0.0.0.0_5432')
+    const more = serviceYaml('db-2', { clusterIP: '10.96.0.9', ports: [{ name: 'tcp', port: 5432 }] })
+    const name = 'destination|10.96.0.9:5432'
+    caller.demands?.ask(TypeUrl.cluster, [name])
+    const unknown = caller.get(TypeUrl.cluster, name)
+    expect(unknown).toBeDefined()
+    expect(caller.get(TypeUrl.endpoint, name)).toBeUndefined()
+    write(more)
+    expect(caller.get(TypeUrl.cluster, name)?.version).not.toBe(unknown?.version)
+    expect(caller.get(TypeUrl.endpoint, name)).toBeDefined()
+    expect(listeners()).toEqual(before)
+  })
 })

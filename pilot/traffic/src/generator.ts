@@ -25,7 +25,7 @@ import { touchedAuthorities } from './listeners/authorities.ts'
 import { sdsNamesOf } from './listeners/server-tls.ts'
 import { priorityLabels } from './locality.ts'
 import { NAME_TABLE_TYPE } from './name-table.ts'
-import { OutboundScope, type ScopeKey } from './outbound-scope.ts'
+import { OutboundScope } from './outbound-scope.ts'
 import { PatchSets } from './patches/patch-sets.ts'
 import { unusedPatches } from './patches/unused.ts'
 import type { TrafficPlugin } from './plugin.ts'
@@ -37,6 +37,7 @@ import { type ProxyState, standingClusters, workloadKey } from './proxy-state.ts
 import { ProxylessClients } from './proxyless/clients.ts'
 import { ResourceCache } from './resource-cache.ts'
 import { addChanges, noChanges, type ScopeChanges } from './scope-changes.ts'
+import type { ScopeKey } from './scope-key.ts'
 import { scopeName, versionOf } from './scope-name.ts'
 import { sidecarOf } from './sidecar-of.ts'
 
@@ -133,6 +134,7 @@ export class TrafficGenerator {
       },
       virtualHost: name => resourceOf(this.snapshot, state, TypeUrl.virtualHost, name),
       hosts: port => state.scope.httpPorts.get(port) ?? [],
+      destination: name => state.scope.destination(name),
       resourceName: name => state.scope.hostNames.resourceName(name),
       get standingClusters() {
         state.standingClusters ??= standingClusters(state)

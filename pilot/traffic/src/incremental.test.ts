@@ -13,9 +13,10 @@ import {
 } from '@seine/testing/unit'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import type { ChangedNames } from './changed-names.ts'
+import { type ChangedNames, withNames } from './changed-names.ts'
 import { TrafficGenerator } from './generator.ts'
 import { NAME_TABLE_TYPE } from './name-table.ts'
+import { destinationClusterName } from './names.ts'
 import type { ProxyConfiguration } from './proxy-configuration.ts'
 import { SERVER_LISTENER_PREFIX } from './proxyless/names.ts'
 import { clustersOfVirtualHost } from './references.ts'
@@ -62,13 +63,22 @@ const TARGETS = ['web:80', 'web.a:80', 'api.b.svc:80', 'www.example.com:80']
 /** What the workloads call: names of services and others, in full and short, an address, and what nobody knows. */
 const CALLED = ['web', 'web.a', 'api.a.svc.cluster.local', 'www.example.com', '10.96.0.1', 'nobody.example']
 
+/** The addresses that they connect to: of services, and of nobody. */
+const CONNECTED = ['10.96.0.1', '10.96.0.2', '10.96.9.9'].flatMap(address =>
+  [80, 5432, 9000].map(port => destinationClusterName(address, port)),
+)
+
 type Versions = Record<string, string>
 
 /** Calls everything, as a workload would after a change. @returns what else its proxy gets because of it. */
 function call({ demands, names }: ProxyConfiguration): ChangedNames {
   const tables = [...names(TypeUrl.route)]
   const asked = tables.flatMap(table => CALLED.map(host => `${table}/${host}`))
-  return demands?.ask(TypeUrl.virtualHost, asked) ?? new Map()
+  if (!demands) return new Map()
+  return withNames(
+    demands.ask(TypeUrl.virtualHost, asked),
+    demands.ask(TypeUrl.cluster, CONNECTED) as ReadonlyMap<string, ReadonlySet<string>>,
+  )
 }
 
 /** Versions of what decides about calls: of a proxy that gets what it demands, what more it has does not matter. */
@@ -76,7 +86,9 @@ function decisive(configuration: ProxyConfiguration): Versions {
   const { demands } = configuration
   if (!demands) return versions(configuration)
   const all = versions(configuration)
-  const kept = new Set<string>()
+  const kept = new Set<string>(
+    [TypeUrl.cluster, TypeUrl.endpoint].flatMap(type => CONNECTED.map(name => `${type} ${name}`)),
+  )
   for (const table of configuration.names(TypeUrl.route)) {
     for (const host of CALLED) {
       const name = demands.resourceName(TypeUrl.virtualHost, `${table}/${host}`)

@@ -13,6 +13,24 @@ export function sniOf(port: number, subset: string, hostname: string): string {
   return `outbound_.${port}_.${subset}_.${hostname}`
 }
 
+const DESTINATION_PREFIX = 'destination|'
+
+/** The name of the cluster of a connection as Envoy's formatter makes it, from the address that the client meant. */
+export const DESTINATION_CLUSTER_FORMAT = `${DESTINATION_PREFIX}%DOWNSTREAM_LOCAL_ADDRESS%`
+
+/**
+ * `destination|10.96.0.12:5432`, the cluster of connections to an address. A sidecar asks for it with the first of
+ * them; it is the cluster of the service that has the address, by another name.
+ */
+export function destinationClusterName(address: string, port: number): string {
+  return `${DESTINATION_PREFIX}${address.includes(':') ? `[${address}]` : address}:${port}`
+}
+
+/** Whether a name is that of a cluster for an address. */
+export function isDestinationCluster(name: string): boolean {
+  return name.startsWith(DESTINATION_PREFIX)
+}
+
 export const PASSTHROUGH_CLUSTER = 'PassthroughCluster'
 export const BLACK_HOLE_CLUSTER = 'BlackHoleCluster'
 export const INBOUND_PASSTHROUGH_CLUSTER = 'InboundPassthroughCluster'

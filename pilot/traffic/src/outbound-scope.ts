@@ -1,4 +1,4 @@
-import type { DestinationRule, Sidecar, VirtualService } from '@seine/api'
+import type { DestinationRule, VirtualService } from '@seine/api'
 import type { EncodedResource } from '@seine/envoy'
 import {
   hostCovers,
@@ -9,14 +9,16 @@ import {
   type ServiceEndpoints,
   visibleIn,
 } from '@seine/model'
-import { type AddressFamilies, reachableEndpoints, reachableService } from './address-families.ts'
+import { reachableEndpoints, reachableService } from './address-families.ts'
 import { outboundClusters } from './clusters/outbound.ts'
+import { type Destination, DestinationIndex } from './destination-clusters.ts'
 import { ruleLookup } from './destination-rules.ts'
-import { Egress } from './egress.ts'
+import { Egress, type SeenPort } from './egress.ts'
 import { endpointAssignments } from './endpoints.ts'
 import { HostNames } from './host-names.ts'
 import { allHosts, type IndexedSnapshot } from './indexed-snapshot.ts'
-import { type ListenerTarget, listenerTargets, sameTargets } from './listeners/targets.ts'
+import { noneOnDemand, type OnDemandPorts, onDemandPorts } from './listeners/on-demand.ts'
+import { isTarget, type ListenerTarget, listenerTargets, sameTargets } from './listeners/targets.ts'
 import { tcpRoutings } from './listeners/tcp-routing.ts'
 import { isPlaceDependent } from './locality.ts'
 import { nameEntry } from './name-table.ts'
@@ -25,25 +27,12 @@ import type { ResourceCache } from './resource-cache.ts'
 import { ResourcesByName } from './resources-by-name.ts'
 import { domainsOf, hasRoutes, virtualHost } from './routes/virtual-host.ts'
 import { noChanges, type ScopeChanges } from './scope-changes.ts'
-
-/** What the outbound side of a proxy depends on: clients with equal keys share one scope and all its resources. */
-export interface ScopeKey {
-  readonly namespace: string
-  /** The client's labels that some virtual service or destination rule, or the mesh's settings, ask for. */
-  readonly sourceLabels: Readonly<Record<string, string>>
-  /** The Sidecar that holds for the client: what it does not import is not there. */
-  readonly sidecar: Sidecar | undefined
-  /** Where the client is, as `region/zone/subzone`; empty where that is not known. */
-  readonly locality: string
-  /** Gateways connect to services as policies of the Gateway API ask. */
-  readonly gateway: boolean
-  /** The addresses that the client has: what it could not reach by them is left out. */
-  readonly families: AddressFamilies
-}
+import type { ScopeKey } from './scope-key.ts'
 
 /** Sidecars are what virtual services call `mesh`. */
 const SIDECARS: ReadonlySet<string> = new Set([MESH_GATEWAY])
 
+const NO_TARGETS: readonly ListenerTarget[] = []
 const NO_ENDPOINTS: ServiceEndpoints = { byPort: new Map(), meshed: 'all', identities: [] }
 /** How many hosts that were asked for and are not there are remembered. */
 const MAX_ABSENT = 10_000
@@ -68,6 +57,9 @@ export class OutboundScope {
   readonly hostNames: HostNames
   /** By hostname. */
   readonly targets = new Map<string, readonly ListenerTarget[]>()
+  readonly #destinations = new DestinationIndex(this.targets)
+  /** Until a port or a target is another. */
+  #onDemand: OnDemandPorts | undefined
   /** What is made, by host. */
   readonly #made = new Map<string, HostResources>()
   /** Hosts that were asked for and are not there, or not any more. */
@@ -143,6 +135,18 @@ export class OutboundScope {
     return bound ? this.#closed : this.#outside
   }
 
+  /** The targets that clients have listeners for: those with demands, or the others. */
+  listenersOf(asksForMore: boolean): OnDemandPorts {
+    if (!asksForMore) return noneOnDemand(this.targets.values())
+    this.#onDemand ??= onDemandPorts(this.targets.values(), this.httpPorts)
+    return this.#onDemand
+  }
+
+  /** What the cluster for an address stands for, by its name. */
+  destination(name: string): Destination {
+    return this.#destinations.get(name) ?? { cluster: this.#outside.cluster, service: undefined }
+  }
+
   /** Takes a new snapshot in, and makes again what is made of these hosts. */
   refresh(indexed: IndexedSnapshot, hostnames: Iterable<string>): ScopeChanges {
     const before = this.#indexed
@@ -212,13 +216,19 @@ export class OutboundScope {
         areListenedTo = true
       }
     }
-    const [old, targets] = [this.targets.get(hostname) ?? [], this.#targetsOf(this.#indexed, hostname)]
+    const [old, targets] = [
+      this.targets.get(hostname) ?? NO_TARGETS,
+      this.#targetsOf(this.#indexed, hostname),
+    ]
     if (targets.length > 0) this.targets.set(hostname, targets)
     else this.targets.delete(hostname)
+    const areOthers = !sameTargets(old, targets)
+    if (areOthers) this.#destinations.replace(old, targets)
+    if (areOthers || areListenedTo) this.#onDemand = undefined
     return {
       touched: [...gone, ...now],
       areOthers: gone.length > 0 || now.length > was.length,
-      areListenedTo: areListenedTo || !sameTargets(old, targets),
+      areListenedTo: areListenedTo || areOthers,
     }
   }
 
@@ -384,13 +394,31 @@ export class OutboundScope {
 
   /** Where connections to a host that are not known to be HTTP are taken, and where they go. */
   #targetsOf(indexed: IndexedSnapshot, hostname: string): readonly ListenerTarget[] {
-    const { snapshot } = indexed
     const service = this.#visible(indexed, hostname)
-    if (!service) return []
+    const ports = service ? this.egress.portsOf(service) : []
+    if (!service || !ports.some(isTarget)) return NO_TARGETS
     // Without addresses it would be taken for one that is found by its port alone.
-    if (service.addresses.length === 0 && snapshot.services.get(hostname)?.addresses.length) return []
+    if (service.addresses.length === 0 && indexed.snapshot.services.get(hostname)?.addresses.length)
+      return NO_TARGETS
+    const make = () => this.#makeTargets(indexed, service, ports)
+    const isOwn =
+      this.egress.restricts ||
+      service.headless ||
+      service.externalName !== undefined ||
+      this.#ruleFor(indexed, hostname) !== undefined ||
+      ports.some(({ port }) => this.#routesAt(indexed, hostname, port.number) !== undefined)
+    return isOwn ? make() : this.#cache.targets(service, make)
+  }
+
+  #makeTargets(
+    indexed: IndexedSnapshot,
+    service: MeshService,
+    ports: readonly SeenPort[],
+  ): readonly ListenerTarget[] {
+    const { snapshot } = indexed
+    const { hostname } = service
     const endpoints = this.#endpointsOf(snapshot, hostname)
-    return listenerTargets(service, this.egress.portsOf(service), endpoints, port =>
+    return listenerTargets(service, ports, endpoints, port =>
       tcpRoutings({
         ...this.key,
         snapshot,

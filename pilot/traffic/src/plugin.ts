@@ -20,6 +20,8 @@ export interface FilterChainContext {
   readonly security: 'mutual_tls' | 'none' | 'unknown'
   /** The service whose port this is, where there is exactly one. */
   readonly service: Pick<MeshService, 'hostname' | 'name' | 'namespace'> | undefined
+  /** Whether the service is known by the cluster of each connection only, whose metadata names it. */
+  readonly serviceOfCluster?: boolean
   /** The port of the listener (outbound) or of the workload (inbound). */
   readonly port: number
 }

@@ -1,9 +1,11 @@
 import { type EncodedResource, TypeUrl } from '@seine/envoy'
 import type { MeshSnapshot } from '@seine/model'
 import { needsSecret } from './client-secrets.ts'
+import { underName } from './destination-clusters.ts'
 import { gatewaySecret } from './gateway/secrets.ts'
 import { clientAuthority } from './listeners/authorities.ts'
 import { NAME_TABLE_TYPE } from './name-table.ts'
+import { isDestinationCluster } from './names.ts'
 import { BOOTSTRAP_PATCHES, BOOTSTRAP_PATCHES_TYPE, noBootstrapPatches } from './patches/bootstrap.ts'
 import { PATCHED_TYPES, type PatchTarget } from './patches/patch-set.ts'
 import { routeConfiguration, servicesOf } from './proxy-resources.ts'
@@ -17,10 +19,24 @@ export function resourceOf(
   type: string,
   name: string,
 ): EncodedResource | undefined {
+  if (isDestinationCluster(name) && !state.gateway) return forDestination(snapshot, state, type, name)
   const own = resourceBeforePatches(snapshot, state, type, name)
   if (!state.patches?.touches(type)) return own
   const patched = own && state.patches.apply(type, own, patchTargetOf(snapshot, state))
   return patched ?? state.patches.added(type).get(name)
+}
+
+/** The cluster for an address, or its endpoints: those of what the address stands for. */
+function forDestination(
+  snapshot: MeshSnapshot,
+  state: ProxyState,
+  type: string,
+  name: string,
+): EncodedResource | undefined {
+  if (type !== TypeUrl.cluster && type !== TypeUrl.endpoint) return undefined
+  const destination = state.scope.destination(name)
+  const own = resourceOf(snapshot, state, type, destination.cluster)
+  return own && underName(type, own, name, destination)
 }
 
 /** The names of what a proxy gets of a type; with `prefix`, the virtual hosts of that table. */

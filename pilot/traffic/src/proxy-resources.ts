@@ -46,16 +46,15 @@ export function outboundListeners(
   }
   add(virtualOutbound(context))
   const byPort = new Map<number, ListenerTarget[]>([...scope.httpPorts.keys()].map(port => [port, []]))
-  // Where services share an address or are told apart by nothing, the first by name has it.
-  for (const [, targets] of [...scope.targets].sort(([a], [b]) => (a < b ? -1 : 1))) {
-    for (const target of targets) {
-      for (const listener of addressedListeners(context, target)) add(listener)
-      if (target.addresses.length === 0 || target.ranges.length > 0)
-        byPort.set(target.port, [...(byPort.get(target.port) ?? []), target])
-    }
+  const onDemand = scope.listenersOf(proxy.onDemand)
+  for (const port of onDemand.ports) if (!byPort.has(port)) byPort.set(port, [])
+  for (const target of onDemand.targets) {
+    for (const listener of addressedListeners(context, target)) add(listener)
+    if (target.addresses.length === 0 || target.ranges.length > 0)
+      byPort.set(target.port, [...(byPort.get(target.port) ?? []), target])
   }
   for (const [port, targets] of byPort) {
-    const listener = portListener(context, port, scope.httpPorts.has(port), targets)
+    const listener = portListener(context, port, scope.httpPorts.has(port), targets, onDemand)
     if (listener) add(listener)
   }
   return sorted(byName)

@@ -1,4 +1,4 @@
-import type { ScopeKey } from './outbound-scope.ts'
+import type { ScopeKey } from './scope-key.ts'
 
 /** A text that is the same for equal keys only. Another version of a Sidecar is another one. */
 export function scopeName({

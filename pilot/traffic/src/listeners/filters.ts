@@ -18,7 +18,7 @@ import {
   UpstreamConnectMode,
 } from '@seine/envoy/envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy'
 import type { Init } from '../init.ts'
-import { MeshAlpn } from '../names.ts'
+import { BLACK_HOLE_CLUSTER, DESTINATION_CLUSTER_FORMAT, MeshAlpn } from '../names.ts'
 import type { FilterChainContext, HttpFilterInit, NetworkFilterInit, TrafficPlugin } from '../plugin.ts'
 import { headerFields, pathFields } from './http-settings.ts'
 
@@ -34,6 +34,7 @@ export type TcpDestination = Pick<
   | 'maxDownstreamConnectionDuration'
   | 'hashPolicy'
   | 'tunnelingConfig'
+  | 'onDemand'
 >
 
 /** Filters of a chain with what shaped them. */
@@ -125,11 +126,37 @@ export function connectionLimits(pool: ConnectionPoolSettings | undefined): Part
 
 /** Makes connections to a sidecar say that they are not HTTP, whatever their cluster says. */
 export function meshTcp(): NetworkFilterInit {
-  const inlineString: string = MeshAlpn.tcp
+  return connectionState('envoy.network.application_protocols', MeshAlpn.tcp, SharedWithUpstream.ONCE)
+}
+
+/** How long a connection waits for the cluster of its address, in ms. */
+const CLUSTER_WAIT_MS = 10_000
+
+/** The network filters of a chain that sends each connection to the cluster for its address, which it asks for. */
+export function onDemandChain(context: FilterChainContext, plugins: readonly TrafficPlugin[]): BuiltFilters {
+  const built = tcpChain({ ...context, serviceOfCluster: true }, plugins, {
+    statPrefix: 'destination',
+    // The state of the connection names another one.
+    clusterSpecifier: { case: 'cluster', value: BLACK_HOLE_CLUSTER },
+    onDemand: {
+      odcdsConfig: { resourceApiVersion: 2, configSourceSpecifier: { case: 'ads', value: {} } },
+      timeout: duration(CLUSTER_WAIT_MS),
+    },
+  })
+  const cluster = connectionState('envoy.tcp_proxy.cluster', DESTINATION_CLUSTER_FORMAT)
+  return { ...built, filters: [cluster, meshTcp(), ...built.filters] }
+}
+
+/** Sets an object of the connection's state by a format. */
+function connectionState(
+  key: string,
+  inlineString: string,
+  sharedWithUpstream = SharedWithUpstream.NONE,
+): NetworkFilterInit {
   const config = any(SetFilterStateSchema, {
     onNewConnection: [
       {
-        key: { case: 'objectKey', value: 'envoy.network.application_protocols' },
+        key: { case: 'objectKey', value: key },
         value: {
           case: 'formatString',
           value: {
@@ -139,7 +166,7 @@ export function meshTcp(): NetworkFilterInit {
             },
           },
         },
-        sharedWithUpstream: SharedWithUpstream.ONCE,
+        sharedWithUpstream,
       },
     ],
   })

@@ -18,7 +18,8 @@ import { provenanceField } from '../provenance-metadata.ts'
 import type { Proxy } from '../proxy.ts'
 import { ChainList, type MatchedChain } from './chain-list.ts'
 import { cidrRange } from './cidr-range.ts'
-import { type BuiltFilters, httpChain, listenerFilters, meshTcp, tcpChain } from './filters.ts'
+import { type BuiltFilters, httpChain, listenerFilters, meshTcp, onDemandChain, tcpChain } from './filters.ts'
+import type { OnDemandPorts } from './on-demand.ts'
 import { causesOf, type ListenerTarget } from './targets.ts'
 import { tcpDestination } from './tcp-routing.ts'
 
@@ -46,6 +47,9 @@ const RESERVED_PORTS: ReadonlySet<number> = new Set([
 
 /** A socket of its own: nothing is captured on its way to it. */
 const BOUND: ListenerInit = { bindToPort: true }
+
+/** What Envoy calls the transport of what is not TLS. */
+const PLAINTEXT = 'raw_buffer'
 
 /** What the HTTP inspector calls a plaintext connection that speaks HTTP. */
 export const PLAINTEXT_HTTP = ['http/1.0', 'http/1.1', 'h2c']
@@ -144,6 +148,9 @@ function asksForNames({ serverName, matched }: ListenerTarget): boolean {
  * services speak it on this port; what goes to a range of addresses, or asks for a name over TLS, goes to the
  * service of that; the rest to a service that is found by the port alone, or past the mesh.
  *
+ * Where a sidecar asks for what its workload calls, connections to the `onDemand` ranges go to the cluster for their
+ * address, unless they are HTTP.
+ *
  * A Sidecar can have connections taken at an address, captured or on a socket of its own: `127.0.0.1_80`.
  *
  * @returns undefined for a port that Envoy needs for itself.
@@ -153,6 +160,7 @@ export function portListener(
   port: number,
   http: boolean,
   targets: readonly ListenerTarget[],
+  onDemand: Pick<OnDemandPorts, 'ports' | 'ranges'>,
 ): EncodedResource | undefined {
   if (RESERVED_PORTS.has(port)) return undefined
   const place = context.egress.listenerOf(port)?.place
@@ -160,6 +168,7 @@ export function portListener(
   const name = `${addresses[0]}_${port}`
   const chains = new ChainList()
   const provenance: Provenance[] = [...context.egress.causeOf(port)]
+  const asks = onDemand.ports.has(port)
   const routed = http || targets.some(({ detected }) => detected)
   const table = routed ? routedChain(context, name, port) : undefined
   if (table) provenance.push(...table.provenance)
@@ -167,6 +176,12 @@ export function portListener(
   // Sidecar put at an address of its own choice is there because of that.
   const shared = place?.addresses === undefined ? [] : context.egress.causeOf(port)
   if (table && http) chains.add({ ...httpChainOf(table), causes: shared })
+  if (asks) {
+    const asking = onDemandChain(chainContext(context, 'tcp', port, undefined), context.plugins)
+    provenance.push(...asking.provenance)
+    const own = { name: 'on-demand', causes: shared, ranges: onDemand.ranges, owner: 'on-demand' }
+    addDetected(chains, { ...own, match: {}, filters: asking.filters }, table)
+  }
   let rest: ChainInit | undefined
   for (const target of targets) {
     const built = targetChain(context, target)
@@ -182,15 +197,8 @@ export function portListener(
     }
     const named = serverName === undefined ? {} : byServerName(serverName)
     const causes = target.routing.provenance
-    const own = { causes, ranges, owner: chainName(target) }
-    chains.add({ ...own, name: chainName(target), match: named, filters: built.filters })
-    if (target.detected && table)
-      chains.add({
-        ...own,
-        name: `${chainName(target)}:http`,
-        match: plaintextHttp(),
-        filters: table.filters,
-      })
+    const own = { name: chainName(target), causes, ranges, owner: chainName(target) }
+    addDetected(chains, { ...own, match: named, filters: built.filters }, target.detected ? table : undefined)
   }
   if (!rest) {
     const outside = context.outside(port)
@@ -211,6 +219,18 @@ export function portListener(
   return listener(name, addresses, port, { ...parts, ...(place?.bound ? BOUND : {}) }, provenance)
 }
 
+/**
+ * Adds a chain and, where there is a table of requests, one for plaintext HTTP. Envoy chooses step by step and never
+ * goes back: what is in the clear and no HTTP finds the first one only where that is said once more for plaintext.
+ */
+function addDetected(chains: ChainList, chain: MatchedChain, table: BuiltFilters | undefined): void {
+  chains.add(chain)
+  if (!table) return
+  const { name } = chain
+  chains.add({ ...chain, name: `${name}:http`, match: plaintextHttp(), filters: table.filters })
+  chains.add({ ...chain, name: `${name}:plaintext`, match: { transportProtocol: PLAINTEXT } })
+}
+
 function byServerName(name: string): MatchInit {
   return { serverNames: [name], transportProtocol: 'tls' }
 }
@@ -221,7 +241,7 @@ function httpChainOf({ filters }: BuiltFilters): Omit<MatchedChain, 'causes'> {
 }
 
 function plaintextHttp(): MatchInit {
-  return { transportProtocol: 'raw_buffer', applicationProtocols: PLAINTEXT_HTTP }
+  return { transportProtocol: PLAINTEXT, applicationProtocols: PLAINTEXT_HTTP }
 }
 
 function chainsOf(chains: readonly ChainInit[], rest: ChainInit): ListenerInit {

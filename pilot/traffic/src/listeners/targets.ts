@@ -34,7 +34,6 @@ export function listenerTargets(
   endpoints: ServiceEndpoints,
   routingsOf: (port: ServicePort) => TcpRoutings,
 ): readonly ListenerTarget[] {
-  if (!ports.some(isTarget)) return NONE
   const { hostname, name, namespace } = service
   return (
     ports
@@ -76,10 +75,30 @@ export function listenerTargets(
   )
 }
 
-const NONE: readonly ListenerTarget[] = []
-
-function isTarget({ protocol }: SeenPort): boolean {
+/** Whether the connections to a port need more than its route table. */
+export function isTarget({ protocol }: SeenPort): boolean {
   return protocol === 'auto' || !isHttp(protocol)
+}
+
+/**
+ * Whether all connections to a target's addresses go to its own cluster as they are, so that the address is all that
+ * has to be known of them.
+ */
+export function isPlain({ meshed, matched, place, ranges, addresses, routing }: ListenerTarget): boolean {
+  const { clusters, statPrefix, tunnel, hashesSource, idleTimeout, maxConnectionDuration } = routing
+  return (
+    meshed &&
+    matched.length === 0 &&
+    place.addresses === undefined &&
+    ranges.length === 0 &&
+    addresses.length > 0 &&
+    clusters.length === 1 &&
+    clusters[0]?.name === statPrefix &&
+    !tunnel &&
+    !hashesSource &&
+    idleTimeout === undefined &&
+    maxConnectionDuration === undefined
+  )
 }
 
 /** Whether two lists of targets lead to the same listeners. */

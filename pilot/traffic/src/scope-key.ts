@@ -1,0 +1,17 @@
+import type { Sidecar } from '@seine/api'
+import type { AddressFamilies } from './address-families.ts'
+
+/** What the outbound side of a proxy depends on: clients with equal keys share one scope and all its resources. */
+export interface ScopeKey {
+  readonly namespace: string
+  /** The client's labels that some virtual service or destination rule, or the mesh's settings, ask for. */
+  readonly sourceLabels: Readonly<Record<string, string>>
+  /** The Sidecar that holds for the client: what it does not import is not there. */
+  readonly sidecar: Sidecar | undefined
+  /** Where the client is, as `region/zone/subzone`; empty where that is not known. */
+  readonly locality: string
+  /** Gateways connect to services as policies of the Gateway API ask. */
+  readonly gateway: boolean
+  /** The addresses that the client has: what it could not reach by them is left out. */
+  readonly families: AddressFamilies
+}
