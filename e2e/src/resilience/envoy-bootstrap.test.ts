@@ -8,6 +8,7 @@ const WAIT = { timeoutMs: 30_000 }
 
 describe.skipIf(!meshRuns())('what EnvoyFilters change in the bootstrap', () => {
   let mesh: OwnMesh
+  let written = 0
 
   beforeAll(async () => {
     mesh = await OwnMesh.make()
@@ -17,12 +18,14 @@ describe.skipIf(!meshRuns())('what EnvoyFilters change in the bootstrap', () => 
 
   /** Writes a patch, and resolves when pilot has it. */
   async function patchBootstrap(value: object): Promise<void> {
+    written += 1
+    const name = `bootstrap-${written}`
     const spec = { configPatches: [{ applyTo: 'BOOTSTRAP', patch: { operation: 'MERGE', value } }] }
-    const text = resource('networking.istio.io/v1alpha3', 'EnvoyFilter', 'shop', 'bootstrap', { spec })
+    const text = resource('networking.istio.io/v1alpha3', 'EnvoyFilter', 'shop', name, { spec })
     await writeFile(join(mesh.configFolder, 'bootstrap.yaml'), text)
     await eventually(async () => {
       const { stdout } = await mesh.seinectl('get', 'envoyfilters', '-n', 'shop', '-o', 'json')
-      expect(stdout).toContain(JSON.stringify(value).slice(1, -1).split(':')[1])
+      expect(stdout).toContain(`"${name}"`)
     }, WAIT)
   }
 
@@ -49,7 +52,9 @@ describe.skipIf(!meshRuns())('what EnvoyFilters change in the bootstrap', () => 
   }, 120_000)
 
   test('is left out where Envoy refuses it, and the agent says so', async () => {
-    await patchBootstrap({ stats_flush_interval: '0s' })
+    // A second cluster of a name.
+    const cluster = { name: 'xds-grpc', type: 'STATIC', connect_timeout: '1s' }
+    await patchBootstrap({ stats_flush_interval: '9s', static_resources: { clusters: [cluster] } })
     const agent = await mesh.agent(mesh.token())
     await ready()
     expect(await flushInterval()).toBe('2s')
