@@ -74,7 +74,11 @@ export class CanaryWatch {
   async calls(): Promise<Calls> {
     this.#since ??= Number(at(await get(this.#server, '/api/v1/version'), 'scrape', 'at') ?? Date.now())
     const since = this.#since
-    return sum(await pointsOf(this.#server, this.#workloads, start => start > since))
+    // The round that was under way as the change came into force began at that time, give or take what figures are
+    // rounded by; it holds calls of before.
+    return sum(
+      await pointsOf(this.#server, this.#workloads, (start, seconds) => start > since + seconds * 500),
+    )
   }
 }
 
@@ -107,11 +111,11 @@ interface Point {
   readonly failed: number
 }
 
-/** The rounds of figures whose beginning, ms, is asked for. */
+/** The rounds of figures that are asked for, by their beginning, ms, and their length. */
 async function pointsOf(
   server: string,
   workloads: readonly string[],
-  isWanted: (start: number) => boolean,
+  isWanted: (start: number, seconds: number) => boolean,
 ): Promise<Point[]> {
   const points: Point[] = []
   for (const workload of workloads) {
@@ -120,7 +124,7 @@ async function pointsOf(
     const series = await get(server, `/api/v1/timeseries?party=${encodeURIComponent(party)}`)
     for (const point of asList(at(series, 'points'))) {
       const [end, seconds] = [Number(at(point, 'at')), Number(at(point, 'seconds'))]
-      if (!isWanted(end - seconds * 1000)) continue
+      if (!isWanted(end - seconds * 1000, seconds)) continue
       const calls = Number(at(point, 'rate')) * seconds
       points.push({ calls, failed: calls * Number(at(point, 'errorRate')) })
     }
