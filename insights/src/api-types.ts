@@ -360,7 +360,10 @@ export interface VersionInfo {
   /** How sidecars are read: how often, when last, and how much history there is. Times in ms. */
   readonly scrape: {
     readonly intervalMs: number
+    /** When the last round that was read to its end began. */
     readonly at?: number
+    /** When the newest round began, which may still be under way. */
+    readonly begunAt?: number
     readonly coveredMs: number
     /** Kinds of calls in the history. */
     readonly series: number

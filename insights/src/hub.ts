@@ -137,7 +137,7 @@ export class Hub implements Closable {
 
   version(): VersionInfo {
     const { version, envoyVersion, configFolders } = this.inputs
-    const { lastRoundAt, errors } = this.scraper
+    const { lastRoundAt, roundBegunAt, errors } = this.scraper
     return {
       version,
       envoy: envoyVersion,
@@ -148,6 +148,7 @@ export class Hub implements Closable {
       scrape: {
         intervalMs: this.#options.scrapeIntervalMs,
         ...(lastRoundAt === undefined ? {} : { at: lastRoundAt }),
+        ...(roundBegunAt === undefined ? {} : { begunAt: roundBegunAt }),
         coveredMs: this.traffic.coveredMs,
         series: this.traffic.seriesCount,
       },

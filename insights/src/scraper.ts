@@ -78,6 +78,7 @@ export class Scraper {
   #cancel: (() => void) | undefined
   #round = new AbortController()
   #lastRoundAt: number | undefined
+  #roundBegunAt: number | undefined
   #closed = false
 
   constructor(options: ScraperOptions) {
@@ -97,6 +98,11 @@ export class Scraper {
   /** When the last round was read. */
   get lastRoundAt(): number | undefined {
     return this.#lastRoundAt
+  }
+
+  /** When the newest round began, which may still be under way. */
+  get roundBegunAt(): number | undefined {
+    return this.#roundBegunAt
   }
 
   /** Envoys that crashed of late. */
@@ -122,6 +128,7 @@ export class Scraper {
   async #run(): Promise<void> {
     const { clock, logger, intervalMs, onRound } = this.#options
     const at = clock.now()
+    this.#roundBegunAt = at
     try {
       await this.#scrapeAll(at)
       if (this.#closed) return

@@ -40,12 +40,9 @@ describe.each(casesIn(TESTDATA))('golden %s', name => {
 
   const forEnvoy = outputs.filter(({ generator }) => generator === 'envoy')
   // What gRPC gets, it judges itself: see e2e/src/proxyless.
-  it.runIf(forEnvoy.length > 0)(
-    'is accepted by Envoy',
-    async () => {
+  if (forEnvoy.length > 0)
+    it('is accepted by Envoy', async () => {
       for (const { config } of forEnvoy)
         expect(await envoyAccepts(config)).toEqual({ ok: true, value: undefined })
-    },
-    60_000,
-  )
+    }, 60_000)
 })

@@ -14,7 +14,7 @@ export class CanaryWatch {
   readonly #oldRejections: ReadonlySet<string>
   /** What the workloads' calls came to in the minute before. */
   readonly before: Calls
-  /** When sidecars had been read last as the change came into force, by the hub's clock. */
+  /** When the newest round of reading sidecars had begun as the change came into force, by the hub's clock. */
   #since: number | undefined
 
   private constructor(
@@ -72,10 +72,10 @@ export class CanaryWatch {
 
   /** What the workloads' calls have come to since the change is in force, of whole rounds of figures. */
   async calls(): Promise<Calls> {
-    this.#since ??= Number(at(await get(this.#server, '/api/v1/version'), 'scrape', 'at') ?? Date.now())
+    this.#since ??= Number(at(await get(this.#server, '/api/v1/version'), 'scrape', 'begunAt') ?? Date.now())
     const since = this.#since
-    // The round that was under way as the change came into force began at that time, give or take what figures are
-    // rounded by; it holds calls of before.
+    // Figures that begin with that round, give or take what they are rounded by, may hold calls of before: it may
+    // have been under way.
     return sum(
       await pointsOf(this.#server, this.#workloads, (start, seconds) => start > since + seconds * 500),
     )
