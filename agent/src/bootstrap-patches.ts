@@ -1,12 +1,9 @@
-import { create, fromBinary, toBinary } from '@bufbuild/protobuf'
+import { fromBinary } from '@bufbuild/protobuf'
 import type { Client, ClientDuplexStream, Metadata, ServiceError } from '@grpc/grpc-js'
-import {
-  DeltaDiscoveryRequestSchema,
-  DeltaDiscoveryResponseSchema,
-} from '@seine/envoy/envoy/service/discovery/v3/discovery'
+import { DeltaDiscoveryResponseSchema } from '@seine/envoy/envoy/service/discovery/v3/discovery'
 import { type Clock, errorMessage, type Logger } from '@seine/kit'
-import { type AgentSettings, nodeId, nodeMetadata } from './settings.ts'
-import { DELTA_ADS, same } from './upstream.ts'
+import type { AgentSettings } from './settings.ts'
+import { agentNode, DELTA_ADS, deltaRequest, same } from './upstream.ts'
 
 /** The type of pilot's answer: one resource, its bytes JSON. */
 const TYPE = 'type.googleapis.com/seine.bootstrap.v1.Patches'
@@ -89,13 +86,8 @@ export class BootstrapPatches {
             reject(failure)
           }
         })
-        const node = { id: nodeId(settings), cluster: 'seine-agent', metadata: nodeMetadata(settings) }
-        const request = create(DeltaDiscoveryRequestSchema, {
-          typeUrl: TYPE,
-          resourceNamesSubscribe: ['*'],
-          node,
-        })
-        stream.write(Buffer.from(toBinary(DeltaDiscoveryRequestSchema, request)))
+        const node = agentNode(settings)
+        stream.write(deltaRequest({ typeUrl: TYPE, resourceNamesSubscribe: ['*'], node }))
       })
     } finally {
       stream.cancel()

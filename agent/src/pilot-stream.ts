@@ -1,13 +1,12 @@
-import { create, fromBinary, toBinary } from '@bufbuild/protobuf'
+import { fromBinary } from '@bufbuild/protobuf'
 import type { Client, ClientDuplexStream, Metadata, ServiceError } from '@grpc/grpc-js'
 import {
-  DeltaDiscoveryRequestSchema,
   type DeltaDiscoveryResponse,
   DeltaDiscoveryResponseSchema,
 } from '@seine/envoy/envoy/service/discovery/v3/discovery'
 import { type Clock, errorMessage, type Logger } from '@seine/kit'
-import { type AgentSettings, nodeId, nodeMetadata } from './settings.ts'
-import { DELTA_ADS, same } from './upstream.ts'
+import type { AgentSettings } from './settings.ts'
+import { agentNode, DELTA_ADS, deltaRequest, same } from './upstream.ts'
 
 /** The type of a request that says how the workload is, Istio's: with an error when it can't take requests. */
 const HEALTH_TYPE = 'type.googleapis.com/istio.v1.HealthInformation'
@@ -94,11 +93,11 @@ export class PilotStream {
     stream.on('end', () => end('ended'))
     stream.on('data', (message: Buffer) => this.#take(stream, message))
     const { settings } = this.#options
-    const node = { id: nodeId(settings), cluster: 'seine-agent', metadata: nodeMetadata(settings) }
+    const node = agentNode(settings)
     for (const subscription of this.#subscriptions) {
       const initialResourceVersions = { ...subscription.versions() }
       const { type: typeUrl } = subscription
-      stream.write(request({ typeUrl, resourceNamesSubscribe: ['*'], initialResourceVersions, node }))
+      stream.write(deltaRequest({ typeUrl, resourceNamesSubscribe: ['*'], initialResourceVersions, node }))
     }
     if (this.#health) stream.write(healthRequest(this.#health))
   }
@@ -110,25 +109,21 @@ export class PilotStream {
       typeUrl = response.typeUrl
       responseNonce = response.nonce
       this.#subscriptions.find(({ type }) => type === typeUrl)?.take(response)
-      stream.write(request({ typeUrl, responseNonce }))
+      stream.write(deltaRequest({ typeUrl, responseNonce }))
     } catch (failure) {
       const reason = errorMessage(failure)
       this.#options.logger.error(
         { type: typeUrl, reason },
         'what pilot sent can not be read: what there was stays',
       )
-      stream.write(request({ typeUrl, responseNonce, errorDetail: { code: INVALID, message: reason } }))
+      stream.write(deltaRequest({ typeUrl, responseNonce, errorDetail: { code: INVALID, message: reason } }))
     }
   }
 }
 
 function healthRequest({ healthy, reason }: WorkloadHealth): Buffer {
-  return request({
+  return deltaRequest({
     typeUrl: HEALTH_TYPE,
     ...(healthy ? {} : { errorDetail: { code: UNHEALTHY, message: reason } }),
   })
-}
-
-function request(init: Parameters<typeof create<typeof DeltaDiscoveryRequestSchema>>[1]): Buffer {
-  return Buffer.from(toBinary(DeltaDiscoveryRequestSchema, create(DeltaDiscoveryRequestSchema, init)))
 }

@@ -1,5 +1,8 @@
 import { readFile } from 'node:fs/promises'
+import { create, toBinary } from '@bufbuild/protobuf'
 import { type ChannelOptions, Client, credentials, Metadata } from '@grpc/grpc-js'
+import { DeltaDiscoveryRequestSchema } from '@seine/envoy/envoy/service/discovery/v3/discovery'
+import { type AgentSettings, nodeId, nodeMetadata } from './settings.ts'
 
 /** The name in the certificate of the control plane's TLS port, whatever address it is reached by. */
 const SERVER_NAME = 'seined.seine-system.svc'
@@ -33,4 +36,14 @@ export const DELTA_ADS = '/envoy.service.discovery.v3.AggregatedDiscoveryService
 /** Messages are passed on as bytes. */
 export function same(value: Buffer): Buffer {
   return value
+}
+
+/** The node that the agent's own streams are of: the proxy's, called by another name. */
+export function agentNode(settings: AgentSettings) {
+  return { id: nodeId(settings), cluster: 'seine-agent', metadata: nodeMetadata(settings) }
+}
+
+/** A request of the delta protocol as bytes. */
+export function deltaRequest(init: Parameters<typeof create<typeof DeltaDiscoveryRequestSchema>>[1]): Buffer {
+  return Buffer.from(toBinary(DeltaDiscoveryRequestSchema, create(DeltaDiscoveryRequestSchema, init)))
 }

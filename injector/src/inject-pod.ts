@@ -6,6 +6,7 @@ import {
   type ProxyConfig,
 } from '@seine/api'
 import { err, ok, type Problem, type Result } from '@seine/kit'
+import { canonicalService } from '@seine/model'
 import { readAnnotations, type SidecarAnnotations } from './annotations.ts'
 import { captureRules } from './capture-rules.ts'
 import { type EffectiveProxyConfig, effectiveProxyConfig } from './proxy-config.ts'
@@ -98,16 +99,7 @@ export function injectPod(pod: InjectablePod, options: InjectOptions): Result<In
     read.value
   const { metadata, spec } = pod
   const workload = workloadName(metadata)
-  const app =
-    metadata.labels['service.istio.io/canonical-name'] ??
-    metadata.labels['app.kubernetes.io/name'] ??
-    metadata.labels['app'] ??
-    workload
-  const version =
-    metadata.labels['service.istio.io/canonical-revision'] ??
-    metadata.labels['app.kubernetes.io/version'] ??
-    metadata.labels['version'] ??
-    'latest'
+  const { app, version } = canonicalService(metadata.labels, workload)
   const isGateway = template === 'gateway'
   const labels = {
     ...metadata.labels,

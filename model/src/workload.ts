@@ -56,7 +56,7 @@ export function fromPod(pod: Pod, node: Readonly<Record<string, string>> = {}): 
     name: metadata.name,
     namespace: metadata.namespace,
     workloadName: ownerName(pod),
-    ...canonical(metadata.labels, ownerName(pod)),
+    ...canonicalService(metadata.labels, ownerName(pod)),
     labels: metadata.labels,
     serviceAccount: spec.serviceAccountName ?? 'default',
     addresses,
@@ -86,7 +86,7 @@ export function fromWorkloadEntry(entry: WorkloadEntry): Workload | undefined {
     name: metadata.name,
     namespace: metadata.namespace,
     workloadName,
-    ...canonical(labels, workloadName),
+    ...canonicalService(labels, workloadName),
     labels,
     serviceAccount: spec.serviceAccount ?? 'default',
     addresses: [canonicalAddress(spec.address)],
@@ -125,7 +125,8 @@ function ownerName(pod: Pod): string {
     : owner.name
 }
 
-function canonical(
+/** Istio's canonical service and revision of a workload, by its labels; `fallback` for a service that they do not name. */
+export function canonicalService(
   labels: Readonly<Record<string, string>>,
   fallback: string,
 ): { app: string; version: string } {

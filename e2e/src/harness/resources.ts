@@ -53,3 +53,22 @@ export function serviceEntry(name: string, spec: Spec): string {
 export function meshConfig(settings: Spec): string {
   return resource('v1', 'ConfigMap', 'istio-system', 'istio', { data: { mesh: stringify(settings) } })
 }
+
+/** Lets requests for `shop.example.com` in by the gateway `edge`, to a service of the namespace `shop`. */
+export function shopFromOutside(service: string): string {
+  return documents(
+    resource('networking.istio.io/v1', 'Gateway', 'edge', 'edge', {
+      spec: {
+        selector: { app: 'edge' },
+        servers: [{ port: { number: 80, name: 'http', protocol: 'HTTP' }, hosts: ['*'] }],
+      },
+    }),
+    resource('networking.istio.io/v1', 'VirtualService', 'shop', 'from-outside', {
+      spec: {
+        hosts: ['shop.example.com'],
+        gateways: ['edge/edge'],
+        http: [{ route: [to(`${service}.shop.svc.cluster.local`)] }],
+      },
+    }),
+  )
+}

@@ -6,6 +6,7 @@ import {
   eventually,
   fromOutside,
   resource,
+  shopFromOutside,
   to,
   virtualService,
 } from '../harness/index.ts'
@@ -112,19 +113,7 @@ describeMesh('EnvoyFilters', mesh => {
     await mesh().apply(
       'filters',
       documents(
-        resource('networking.istio.io/v1', 'Gateway', 'edge', 'edge', {
-          spec: {
-            selector: { app: 'edge' },
-            servers: [{ port: { number: 80, name: 'http', protocol: 'HTTP' }, hosts: ['*'] }],
-          },
-        }),
-        resource('networking.istio.io/v1', 'VirtualService', 'shop', 'from-outside', {
-          spec: {
-            hosts: ['shop.example.com'],
-            gateways: ['edge/edge'],
-            http: [{ route: [to('echo.shop.svc.cluster.local')] }],
-          },
-        }),
+        shopFromOutside('echo'),
         envoyFilter('edge', 'edge', [
           {
             applyTo: 'HTTP_FILTER',

@@ -1,13 +1,5 @@
 import { expect, test } from 'vitest'
-import {
-  describeMesh,
-  documents,
-  type Echo,
-  fromOutside,
-  meshConfig,
-  resource,
-  to,
-} from '../harness/index.ts'
+import { describeMesh, type Echo, fromOutside, meshConfig, shopFromOutside } from '../harness/index.ts'
 
 describeMesh('settings of the mesh', mesh => {
   test('say what becomes of paths and headers, in proxies that run', async () => {
@@ -34,21 +26,6 @@ describeMesh('settings of the mesh', mesh => {
   })
 
   test('say how many proxies before a gateway are trusted', async () => {
-    const gateway = documents(
-      resource('networking.istio.io/v1', 'Gateway', 'edge', 'edge', {
-        spec: {
-          selector: { app: 'edge' },
-          servers: [{ port: { number: 80, name: 'http', protocol: 'HTTP' }, hosts: ['*'] }],
-        },
-      }),
-      resource('networking.istio.io/v1', 'VirtualService', 'shop', 'from-outside', {
-        spec: {
-          hosts: ['shop.example.com'],
-          gateways: ['edge/edge'],
-          http: [{ route: [to('echo.shop.svc.cluster.local')] }],
-        },
-      }),
-    )
     const client = async () => {
       const { status, body } = await fromOutside({
         ip: mesh().pod('edge').ip,
@@ -60,7 +37,7 @@ describeMesh('settings of the mesh', mesh => {
       expect(status).toBe(200)
       return (JSON.parse(body) as Echo).headers['x-envoy-external-address']
     }
-    await mesh().apply('gateway', gateway)
+    await mesh().apply('gateway', shopFromOutside('echo'))
     expect(await client()).toBe('10.77.0.1')
     const topology = (numTrustedProxies: number) =>
       meshConfig({ defaultConfig: { gatewayTopology: { numTrustedProxies } } })

@@ -43,13 +43,15 @@ const TEXT =
   '%UPSTREAM_CLUSTER_RAW% %UPSTREAM_LOCAL_ADDRESS% %DOWNSTREAM_LOCAL_ADDRESS% %DOWNSTREAM_REMOTE_ADDRESS% %REQUESTED_SERVER_NAME% %ROUTE_NAME%\n'
 
 /** The fields that somebody wrote, which validation has read, or Istio's. */
-function fieldsOf(format: string): JsonObject {
+function fieldsOf(format: string, byAddress = false): JsonObject {
+  if (byAddress) return JSON.parse(byStatistics(format || JSON.stringify(FIELDS))) as JsonObject
   return format === '' ? FIELDS : (JSON.parse(format) as JsonObject)
 }
 
 /** Each line ends, as Istio has it, whether its format says so or not. */
-function lineOf(format: string): string {
-  return format === '' ? TEXT : `${format.replace(/\n$/, '')}\n`
+function lineOf(format: string, byAddress = false): string {
+  const line = format === '' ? TEXT : `${format.replace(/\n$/, '')}\n`
+  return byAddress ? byStatistics(line) : line
 }
 
 /** Clusters for an address have statistics by the name of the cluster that they stand for. */
@@ -68,19 +70,18 @@ export const accessLogPlugin: TrafficPlugin = {
   accessLogs: ({ snapshot, protocol, serviceOfCluster }: FilterChainContext) => {
     const { accessLogFile, accessLogEncoding, accessLogFormat } = snapshot.config
     if (accessLogFile === '') return []
-    const own = serviceOfCluster ? byStatistics : (text: string) => text
     const format =
       accessLogEncoding === 'JSON'
-        ? {
-            format: {
-              case: 'jsonFormat' as const,
-              value: JSON.parse(own(JSON.stringify(fieldsOf(accessLogFormat)))),
-            },
-          }
+        ? { format: { case: 'jsonFormat' as const, value: fieldsOf(accessLogFormat, serviceOfCluster) } }
         : {
             format: {
               case: 'textFormatSource' as const,
-              value: { specifier: { case: 'inlineString' as const, value: own(lineOf(accessLogFormat)) } },
+              value: {
+                specifier: {
+                  case: 'inlineString' as const,
+                  value: lineOf(accessLogFormat, serviceOfCluster),
+                },
+              },
             },
           }
     // Envoy writes its own stdout directly: opening /dev/stdout again fails for its user when the agent holds the pipe.

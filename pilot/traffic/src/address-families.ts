@@ -4,6 +4,7 @@ import {
   familyOf,
   isSocket,
   type MeshService,
+  type MeshSnapshot,
   ofFamilies,
   type ServiceEndpoints,
 } from '@seine/model'
@@ -74,6 +75,17 @@ export function reachableEndpoints(endpoints: ServiceEndpoints, families: Addres
     )
     return isSame ? endpoints : { ...endpoints, byPort: new Map(reachable) }
   })
+}
+
+const NO_ENDPOINTS: ServiceEndpoints = { byPort: new Map(), meshed: 'all', identities: [] }
+
+/** The endpoints of a host that a client can reach; none for a host that has none. */
+export function endpointsOfHost(
+  { endpoints }: Pick<MeshSnapshot, 'endpoints'>,
+  hostname: string,
+  families: AddressFamilies,
+): ServiceEndpoints {
+  return reachableEndpoints(endpoints.get(hostname) ?? NO_ENDPOINTS, families)
 }
 
 function byFamily(endpoint: Endpoint, family: AddressFamily): Endpoint[] {

@@ -2,34 +2,14 @@ import { fromBinary } from '@bufbuild/protobuf'
 import { TypeUrl } from '@seine/envoy'
 import { ClusterSchema } from '@seine/envoy/envoy/config/cluster/v3/cluster'
 import { expect, it } from 'vitest'
+import { listenerTarget } from '../test/listener-target.ts'
 import { DestinationIndex, underName } from './destination-clusters.ts'
 import { encode } from './encode.ts'
 import type { ListenerTarget } from './listeners/targets.ts'
 import { destinationClusterName } from './names.ts'
 
-function target(hostname: string, address: string, meshed = true): ListenerTarget {
-  const own = `outbound|5432||${hostname}`
-  return {
-    service: { hostname, name: hostname, namespace: 'a' },
-    port: 5432,
-    detected: false,
-    meshed,
-    place: { addresses: undefined, bound: false },
-    addresses: [address],
-    ranges: [],
-    serverName: undefined,
-    routing: {
-      statPrefix: own,
-      clusters: [{ name: own, weight: 1 }],
-      idleTimeout: undefined,
-      maxConnectionDuration: undefined,
-      hashesSource: false,
-      tunnel: undefined,
-      provenance: [],
-    },
-    matched: [],
-  }
-}
+const target = (hostname: string, address: string, meshed = true) =>
+  listenerTarget(hostname, 5432, address, { meshed })
 
 it('an address is the service’s that has it, and of several the first by name', () => {
   const all = new Map<string, readonly ListenerTarget[]>([['b', [target('b', '10.96.0.1')]]])

@@ -4,6 +4,16 @@ import type { IndexedSnapshot } from './indexed-snapshot.ts'
 /** For how many names it is remembered what they mean. */
 const MAX_KNOWN = 10_000
 
+/** What clients of a namespace may leave out at the end of a service's name. */
+export function optionalSuffixes(namespace: string): readonly string[] {
+  return [`.${namespace}.svc.${CLUSTER_DOMAIN}`, `.svc.${CLUSTER_DOMAIN}`, `.${CLUSTER_DOMAIN}`]
+}
+
+/** A name as it is, and with what clients of a namespace may have left out. */
+export function writtenOut(name: string, namespace: string): readonly string[] {
+  return [name, ...optionalSuffixes(namespace).map(suffix => name + suffix)]
+}
+
 /** What the clients of a namespace mean by the names that they call. */
 export class HostNames {
   readonly #namespace: string
@@ -58,12 +68,7 @@ export class HostNames {
 
   /** The host of which a name is the full or a short form. */
   #written(hosts: ReadonlySet<string>, name: string): string | undefined {
-    const forms = [
-      `.${this.#namespace}.svc.${CLUSTER_DOMAIN}`,
-      `.svc.${CLUSTER_DOMAIN}`,
-      `.${CLUSTER_DOMAIN}`,
-    ]
-    return [name, ...forms.map(rest => name + rest)].find(form => hosts.has(form))
+    return writtenOut(name, this.#namespace).find(form => hosts.has(form))
   }
 }
 

@@ -9,7 +9,7 @@ import {
   type ServiceEndpoints,
   visibleIn,
 } from '@seine/model'
-import { reachableEndpoints, reachableService } from './address-families.ts'
+import { endpointsOfHost, reachableService } from './address-families.ts'
 import { outboundClusters } from './clusters/outbound.ts'
 import { type Destination, DestinationIndex } from './destination-clusters.ts'
 import { ruleLookup } from './destination-rules.ts'
@@ -33,7 +33,6 @@ import type { ScopeKey } from './scope-key.ts'
 const SIDECARS: ReadonlySet<string> = new Set([MESH_GATEWAY])
 
 const NO_TARGETS: readonly ListenerTarget[] = []
-const NO_ENDPOINTS: ServiceEndpoints = { byPort: new Map(), meshed: 'all', identities: [] }
 /** How many hosts that were asked for and are not there are remembered. */
 const MAX_ABSENT = 10_000
 
@@ -283,8 +282,8 @@ export class OutboundScope {
       : undefined
   }
 
-  #endpointsOf({ endpoints }: MeshSnapshot, hostname: string): ServiceEndpoints {
-    return reachableEndpoints(endpoints.get(hostname) ?? NO_ENDPOINTS, this.key.families)
+  #endpointsOf(snapshot: MeshSnapshot, hostname: string): ServiceEndpoints {
+    return endpointsOfHost(snapshot, hostname, this.key.families)
   }
 
   /** The virtual services whose routes hold for requests to a port. */

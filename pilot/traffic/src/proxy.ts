@@ -1,5 +1,6 @@
 import { canonicalIp } from '@seine/api'
 import { err, ok, type Result } from '@seine/kit'
+import { canonicalService } from '@seine/model'
 
 /** The proxy that configuration is made for: who it is and what it can do. */
 export interface Proxy {
@@ -77,7 +78,7 @@ export function parseProxy(
     name,
     namespace: text(metadata.NAMESPACE) ?? fullName.slice(dot + 1),
     workloadName,
-    ...canonical(labels, workloadName),
+    ...canonicalService(labels, workloadName),
     serviceAccount: text(metadata.SERVICE_ACCOUNT) ?? 'default',
     labels,
     clusterId: text(metadata.CLUSTER_ID) ?? 'Kubernetes',
@@ -98,26 +99,7 @@ export function parseProxy(
 
 /** The proxy of a workload that has registered by a group: it is called as its WorkloadEntry, and has the labels of that. */
 export function asRegistered(proxy: Proxy, name: string, labels: Readonly<Record<string, string>>): Proxy {
-  return { ...proxy, name, labels, ...canonical(labels, proxy.workloadName) }
-}
-
-/** Istio's canonical service and revision. */
-function canonical(
-  labels: Readonly<Record<string, string>>,
-  fallback: string,
-): { app: string; version: string } {
-  return {
-    app:
-      labels['service.istio.io/canonical-name'] ??
-      labels['app.kubernetes.io/name'] ??
-      labels['app'] ??
-      fallback,
-    version:
-      labels['service.istio.io/canonical-revision'] ??
-      labels['app.kubernetes.io/version'] ??
-      labels['version'] ??
-      'latest',
-  }
+  return { ...proxy, name, labels, ...canonicalService(labels, proxy.workloadName) }
 }
 
 function text(value: unknown): string | undefined {

@@ -1,6 +1,6 @@
 import { create } from '@bufbuild/protobuf'
 import { type DestinationRule, durationMs, type MeshConfig, type Subset } from '@seine/api'
-import { any, duration, type EncodedResource, type Provenance } from '@seine/envoy'
+import { any, duration, type EncodedResource } from '@seine/envoy'
 import {
   ClusterSchema,
   type ClusterSchema as ClusterSchemaType,
@@ -28,6 +28,7 @@ import type { Init } from '../init.ts'
 import { type ClientPlace, localitySetting } from '../locality.ts'
 import { MeshAlpn, outboundClusterName, sniOf, TELEMETRY_METADATA } from '../names.ts'
 import { provenanceMetadata } from '../provenance-metadata.ts'
+import { clusterCauses } from './causes.ts'
 import {
   connectionPoolFields,
   httpSettings,
@@ -35,6 +36,7 @@ import {
   outlierDetectionFields,
 } from './connection-settings.ts'
 import { alpnOf, type HttpVersion, httpProtocolOptions } from './http-protocol.ts'
+import { listedNames, serverIdentities } from './server-identities.ts'
 import {
   backendTlsSocket,
   meshTlsSocket,
@@ -89,7 +91,7 @@ function outboundCluster(
   const name = outboundClusterName(port.number, subset?.name ?? '', service.hostname)
   const backend = backendTlsAt(inputs, port)
   const policy = withBackendTls(effectivePolicy(rule, subset, port.number), backend)
-  const provenance = [...provenanceOf(inputs, port, subset, policy), ...(backend ? [backend.cause] : [])]
+  const provenance = [...clusterCauses(inputs, port, subset, policy), ...(backend ? [backend.cause] : [])]
   const version = httpVersion(inputs, port, policy)
   const init: ClusterInit = {
     name,
@@ -232,7 +234,7 @@ function securityFields(
   if (backend) return { transportSocket: backendTlsSocket(backend, alpnOf(version)) }
   const mode = policy.tls?.mode
   if (policy.tls && (mode === 'SIMPLE' || mode === 'MUTUAL')) {
-    const sans = policy.tls.subjectAltNames?.length ? policy.tls.subjectAltNames : service.subjectAltNames
+    const sans = listedNames(service, policy)
     const name = serverName(service, policy)
     return {
       transportSocket: originatedTlsSocket(
@@ -245,11 +247,7 @@ function securityFields(
     }
   }
   if (!usesMeshTls(inputs, policy)) return {}
-  const listed = policy.tls?.subjectAltNames?.length ? policy.tls.subjectAltNames : service.subjectAltNames
-  const peers =
-    listed.length > 0
-      ? listed
-      : endpoints.identities.map(path => `spiffe://${snapshot.config.trustDomain}/${path}`)
+  const peers = serverIdentities(inputs, policy)
   const sni = policy.tls?.sni || sniOf(port.number, subset?.name ?? '', service.hostname)
   const alpn = version ? [MeshAlpn.http, ...alpnOf(version)] : [MeshAlpn.tcp]
   const socket = meshTlsSocket(sni, peers, alpn)
@@ -276,18 +274,4 @@ function protocolFields(
       originates && !policy.tls?.insecureSkipVerify && serverName(service, policy) === undefined,
   }
   return { typedExtensionProtocolOptions: httpProtocolOptions(version, settings) }
-}
-
-function provenanceOf(
-  { service, rule }: OutboundClusterInputs,
-  port: ServicePort,
-  subset: Subset | undefined,
-  policy: EffectivePolicy,
-): Provenance[] {
-  const found: Provenance[] = [{ ...service.ref, path: `spec.ports[${port.index}]` }]
-  if (!rule) return found
-  const ref = { kind: rule.kind, namespace: rule.metadata.namespace, name: rule.metadata.name }
-  for (const path of policy.paths) found.push({ ...ref, path })
-  if (subset) found.push({ ...ref, path: `spec.subsets[${(rule.spec.subsets ?? []).indexOf(subset)}]` })
-  return found
 }

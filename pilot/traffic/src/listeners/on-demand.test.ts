@@ -1,36 +1,7 @@
 import { describe, expect, it } from 'vitest'
+import { listenerTarget as target } from '../../test/listener-target.ts'
 import { type OnDemandPorts, onDemandPorts } from './on-demand.ts'
 import type { ListenerTarget } from './targets.ts'
-
-function target(
-  name: string,
-  port: number,
-  address: string,
-  more: Partial<ListenerTarget> = {},
-): ListenerTarget {
-  const own = `outbound|${port}||${name}`
-  return {
-    service: { hostname: name, name, namespace: 'a' },
-    port,
-    detected: false,
-    meshed: true,
-    place: { addresses: undefined, bound: false },
-    addresses: [address],
-    ranges: [],
-    serverName: undefined,
-    routing: {
-      statPrefix: own,
-      clusters: [{ name: own, weight: 1 }],
-      idleTimeout: undefined,
-      maxConnectionDuration: undefined,
-      hashesSource: false,
-      tunnel: undefined,
-      provenance: [],
-    },
-    matched: [],
-    ...more,
-  }
-}
 
 /** Whether a target needs no listener. */
 const covers = ({ targets }: OnDemandPorts, target: ListenerTarget) => !targets.includes(target)

@@ -1,6 +1,6 @@
 import { create } from '@bufbuild/protobuf'
 import { type DestinationRule, durationMs, type Subset } from '@seine/api'
-import { duration, type EncodedResource, type Provenance } from '@seine/envoy'
+import { duration, type EncodedResource } from '@seine/envoy'
 import {
   ClusterSchema,
   Cluster_DiscoveryType as DiscoveryType,
@@ -16,6 +16,8 @@ import {
   type ServiceEndpoints,
   type ServicePort,
 } from '@seine/model'
+import { clusterCauses } from '../clusters/causes.ts'
+import { serverIdentities } from '../clusters/server-identities.ts'
 import { standsFor } from '../destination.ts'
 import { type EffectivePolicy, effectivePolicy } from '../destination-rules.ts'
 import { encode } from '../encode.ts'
@@ -77,7 +79,7 @@ function build(inputs: ProxylessClusterInputs, port: ServicePort, subset: Subset
   const policy = effectivePolicy(inputs.rule, subset, port.number)
   const security = securityOf(inputs, port, subset, policy)
   const found = security.kind === 'impossible' ? NOWHERE : whereabouts(inputs, port, subset)
-  const provenance = causesOf(inputs, port, subset, policy)
+  const provenance = clusterCauses(inputs, port, subset, policy)
   const cluster = encode(
     ClusterSchema,
     name,
@@ -239,9 +241,7 @@ function securityOf(
   const plaintext: Security = { kind: 'plaintext', peers: [] }
   if (mode === 'SIMPLE' || mode === 'MUTUAL') return { kind: 'impossible', peers: [] }
   if (mode === 'DISABLE') return plaintext
-  const listed = policy.tls?.subjectAltNames?.length ? policy.tls.subjectAltNames : service.subjectAltNames
-  const peers =
-    listed.length > 0 ? listed : endpoints.identities.map(path => `spiffe://${config.trustDomain}/${path}`)
+  const peers = serverIdentities(inputs, policy)
   const mutual: Security = { kind: 'mutual', peers }
   const chosen = chosenEndpoints({ ...inputs, config }, port, subset)
   const able = chosen.filter(endpoint => takesTlsOfGrpc(snapshot, endpoint))
@@ -264,18 +264,4 @@ function securityOf(
 function takesTlsOfGrpc(snapshot: MeshSnapshot, { meshed, workload, namespace, labels, port }: Endpoint) {
   if (!meshed) return false
   return workload?.proxyless || inboundMtls(snapshot, { namespace, labels }).modeOf(port) === 'STRICT'
-}
-
-function causesOf(
-  { service, rule }: ProxylessClusterInputs,
-  port: ServicePort,
-  subset: Subset | undefined,
-  policy: EffectivePolicy,
-): Provenance[] {
-  const found: Provenance[] = [{ ...service.ref, path: `spec.ports[${service.ports.indexOf(port)}]` }]
-  if (!rule) return found
-  const ref = { kind: rule.kind, namespace: rule.metadata.namespace, name: rule.metadata.name }
-  for (const path of policy.paths) found.push({ ...ref, path })
-  if (subset) found.push({ ...ref, path: `spec.subsets[${(rule.spec.subsets ?? []).indexOf(subset)}]` })
-  return found
 }

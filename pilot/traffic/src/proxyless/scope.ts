@@ -1,18 +1,11 @@
 import type { DestinationRule } from '@seine/api'
 import { type EncodedResource, TypeUrl } from '@seine/envoy'
 import type { Problem } from '@seine/kit'
-import {
-  CLUSTER_DOMAIN,
-  isHttp,
-  MESH_GATEWAY,
-  type MeshService,
-  type RoutedService,
-  type ServiceEndpoints,
-  visibleIn,
-} from '@seine/model'
-import { reachableEndpoints } from '../address-families.ts'
+import { isHttp, MESH_GATEWAY, type MeshService, type RoutedService, visibleIn } from '@seine/model'
+import { endpointsOfHost } from '../address-families.ts'
 import { ruleLookup } from '../destination-rules.ts'
 import { Egress } from '../egress.ts'
+import { optionalSuffixes, writtenOut } from '../host-names.ts'
 import { allHosts, type IndexedSnapshot } from '../indexed-snapshot.ts'
 import { outboundClusterName } from '../names.ts'
 import { hasRoutes } from '../routes/virtual-host.ts'
@@ -25,7 +18,6 @@ import { noRoutes, proxylessRoutes } from './routes.ts'
 
 /** Clients are what virtual services call `mesh`. */
 const MESH: ReadonlySet<string> = new Set([MESH_GATEWAY])
-const NO_ENDPOINTS: ServiceEndpoints = { byPort: new Map(), meshed: 'all', identities: [] }
 
 /** What is made of a host. */
 interface HostResources {
@@ -101,7 +93,7 @@ export class ProxylessScope {
   #listener(name: string): EncodedResource | undefined {
     const asked = readHostPort(name)
     if (!asked) return undefined
-    const forms = ['', ...this.#suffixes].map(suffix => asked.host + suffix)
+    const forms = writtenOut(asked.host, this.key.namespace)
     const host = forms.find(form => this.#portsOf(form).has(asked.port))
     if (host === undefined) return undefined
     return clientListener(asked.host, host, asked.port, this.#imported(host))
@@ -125,7 +117,7 @@ export class ProxylessScope {
       proxylessClusters({
         snapshot,
         service: exported,
-        endpoints: reachableEndpoints(snapshot.endpoints.get(host) ?? NO_ENDPOINTS, this.key.families),
+        endpoints: endpointsOfHost(snapshot, host, this.key.families),
         rule,
         client: { locality: this.key.locality, labels: this.key.sourceLabels },
       })
@@ -164,7 +156,8 @@ export class ProxylessScope {
   /** What clients may hold, or wait for, of a host. */
   *#namesOf(host: string): Iterable<readonly [type: string, name: string]> {
     const service = this.#exported(host)
-    const shortened = this.#suffixes.filter(suffix => host.endsWith(suffix) && host !== suffix)
+    const suffixes = optionalSuffixes(this.key.namespace)
+    const shortened = suffixes.filter(suffix => host.endsWith(suffix) && host !== suffix)
     const written = [host, ...shortened.map(suffix => host.slice(0, -suffix.length))]
     for (const port of this.#portsOf(host).keys()) {
       for (const name of written) yield [TypeUrl.listener, hostPort(name, port)]
@@ -177,12 +170,6 @@ export class ProxylessScope {
         yield [TypeUrl.cluster, name]
         yield [TypeUrl.endpoint, name]
       }
-  }
-
-  /** What may be left out of a name that is called. */
-  get #suffixes(): readonly string[] {
-    const { namespace } = this.key
-    return [`.${namespace}.svc.${CLUSTER_DOMAIN}`, `.svc.${CLUSTER_DOMAIN}`, `.${CLUSTER_DOMAIN}`]
   }
 
   #client(port: number) {
