@@ -11,6 +11,7 @@ import {
 } from '@seine/model'
 import { endpointsOfHost, reachableService } from './address-families.ts'
 import { outboundClusters } from './clusters/outbound.ts'
+import { commonHosts } from './common-hosts.ts'
 import { type Destination, DestinationIndex } from './destination-clusters.ts'
 import { ruleLookup } from './destination-rules.ts'
 import { Egress, type SeenPort } from './egress.ts'
@@ -95,7 +96,17 @@ export class OutboundScope {
       host => this.#makeName(host),
       () => this.makeNames(),
     )
-    for (const hostname of allHosts(indexed)) this.#notePorts(undefined, hostname)
+    for (const hostname of this.#startWithCommonHosts()) this.#notePorts(undefined, hostname)
+  }
+
+  /** Takes over the ports of hosts that everybody sees alike. @returns the other hosts. */
+  #startWithCommonHosts(): Iterable<string> {
+    const { snapshot, virtualServices } = this.#indexed
+    if (this.egress.restricts) return allHosts(this.#indexed)
+    const { byPort, others } = commonHosts(snapshot)
+    for (const [port, hosts] of byPort) this.httpPorts.set(port, new Set(hosts))
+    const named = [...virtualServices.hosts()].filter(host => !snapshot.services.has(host))
+    return [...others, ...named]
   }
 
   /** Makes the resources of all hosts, now and as they come. */
