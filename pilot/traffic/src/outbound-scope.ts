@@ -11,15 +11,16 @@ import {
 } from '@seine/model'
 import { endpointsOfHost, reachableService } from './address-families.ts'
 import { outboundClusters } from './clusters/outbound.ts'
-import { commonHosts } from './common-hosts.ts'
-import { type Destination, DestinationIndex } from './destination-clusters.ts'
+import { commonHosts, commonTargets, isParticular } from './common-hosts.ts'
+import type { Destination } from './destination-clusters.ts'
 import { ruleLookup } from './destination-rules.ts'
 import { Egress, type SeenPort } from './egress.ts'
 import { endpointAssignments } from './endpoints.ts'
 import { HostNames } from './host-names.ts'
 import { allHosts, type IndexedSnapshot } from './indexed-snapshot.ts'
-import { noneOnDemand, type OnDemandPorts, onDemandPorts } from './listeners/on-demand.ts'
-import { isTarget, type ListenerTarget, listenerTargets, sameTargets } from './listeners/targets.ts'
+import type { OnDemandPorts } from './listeners/on-demand.ts'
+import { ScopeTargets } from './listeners/scope-targets.ts'
+import { isTarget, type ListenerTarget, listenerTargets } from './listeners/targets.ts'
 import { tcpRoutings } from './listeners/tcp-routing.ts'
 import { isPlaceDependent } from './locality.ts'
 import { nameEntry } from './name-table.ts'
@@ -55,11 +56,7 @@ export class OutboundScope {
   readonly httpPorts = new Map<number, Set<string>>()
   /** What clients mean by the names that they call. */
   readonly hostNames: HostNames
-  /** By hostname. */
-  readonly targets = new Map<string, readonly ListenerTarget[]>()
-  readonly #destinations = new DestinationIndex(this.targets)
-  /** Until a port or a target is another. */
-  #onDemand: OnDemandPorts | undefined
+  #targets = new ScopeTargets()
   /** What is made, by host. */
   readonly #made = new Map<string, HostResources>()
   /** Hosts that were asked for and are not there, or not any more. */
@@ -103,8 +100,9 @@ export class OutboundScope {
   #startWithCommonHosts(): Iterable<string> {
     const { snapshot, virtualServices } = this.#indexed
     if (this.egress.restricts) return allHosts(this.#indexed)
-    const { byPort, others } = commonHosts(snapshot)
+    const { byPort, targets, onDemand, others } = commonHosts(this.#indexed, this.key.families)
     for (const [port, hosts] of byPort) this.httpPorts.set(port, new Set(hosts))
+    this.#targets = new ScopeTargets(targets, onDemand)
     const named = [...virtualServices.hosts()].filter(host => !snapshot.services.has(host))
     return [...others, ...named]
   }
@@ -147,14 +145,12 @@ export class OutboundScope {
 
   /** The targets that clients have listeners for: those with demands, or the others. */
   listenersOf(asksForMore: boolean): OnDemandPorts {
-    if (!asksForMore) return noneOnDemand(this.targets.values())
-    this.#onDemand ??= onDemandPorts(this.targets.values(), this.httpPorts)
-    return this.#onDemand
+    return asksForMore ? this.#targets.onDemand(this.httpPorts) : this.#targets.all()
   }
 
   /** What the cluster for an address stands for, by its name. */
   destination(name: string): Destination {
-    return this.#destinations.get(name) ?? { cluster: this.#outside.cluster, service: undefined }
+    return this.#targets.destination(name) ?? { cluster: this.#outside.cluster, service: undefined }
   }
 
   /** Takes a new snapshot in, and makes again what is made of these hosts. */
@@ -226,15 +222,8 @@ export class OutboundScope {
         areListenedTo = true
       }
     }
-    const [old, targets] = [
-      this.targets.get(hostname) ?? NO_TARGETS,
-      this.#targetsOf(this.#indexed, hostname),
-    ]
-    if (targets.length > 0) this.targets.set(hostname, targets)
-    else this.targets.delete(hostname)
-    const areOthers = !sameTargets(old, targets)
-    if (areOthers) this.#destinations.replace(old, targets)
-    if (areOthers || areListenedTo) this.#onDemand = undefined
+    const areOthers = this.#targets.replace(hostname, this.#targetsOf(this.#indexed, hostname))
+    if (areListenedTo) this.#targets.forgetPorts()
     return {
       touched: [...gone, ...now],
       areOthers: gone.length > 0 || now.length > was.length,
@@ -410,14 +399,14 @@ export class OutboundScope {
     // Without addresses it would be taken for one that is found by its port alone.
     if (service.addresses.length === 0 && indexed.snapshot.services.get(hostname)?.addresses.length)
       return NO_TARGETS
-    const make = () => this.#makeTargets(indexed, service, ports)
     const isOwn =
       this.egress.restricts ||
-      service.headless ||
-      service.externalName !== undefined ||
+      isParticular(service) ||
       this.#ruleFor(indexed, hostname) !== undefined ||
       ports.some(({ port }) => this.#routesAt(indexed, hostname, port.number) !== undefined)
-    return isOwn ? make() : this.#cache.targets(service, make)
+    return isOwn
+      ? this.#makeTargets(indexed, service, ports)
+      : commonTargets(indexed.snapshot, service, ports, this.key.families)
   }
 
   #makeTargets(

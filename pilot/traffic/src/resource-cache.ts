@@ -1,7 +1,6 @@
 import type { EncodedResource } from '@seine/envoy'
 import type { MeshService, ServiceEndpoints } from '@seine/model'
 import type { IndexedSnapshot } from './indexed-snapshot.ts'
-import type { ListenerTarget } from './listeners/targets.ts'
 
 interface Entry {
   readonly inputs: readonly unknown[]
@@ -20,7 +19,6 @@ export class ResourceCache {
   readonly #endpoints = new WeakMap<ServiceEndpoints, Entry[]>()
   readonly #virtualHosts = new Map<object | undefined, Map<string, EncodedResource>>()
   #routedBy: readonly unknown[] = []
-  readonly #targets = new WeakMap<MeshService, readonly ListenerTarget[]>()
   readonly #byVersion = new Map<string, WeakRef<EncodedResource>>()
 
   clusters(
@@ -58,13 +56,6 @@ export class ResourceCache {
     this.#virtualHosts.set(virtualService, known)
     const found = known.get(own) ?? this.once(make())
     known.set(own, found)
-    return found
-  }
-
-  /** The targets of a service where nothing but the service decides about them. */
-  targets(service: MeshService, make: () => readonly ListenerTarget[]): readonly ListenerTarget[] {
-    const found = this.#targets.get(service) ?? make()
-    this.#targets.set(service, found)
     return found
   }
 

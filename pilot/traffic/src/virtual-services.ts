@@ -75,6 +75,11 @@ export class VirtualServiceIndex {
     return undefined
   }
 
+  /** Whether any decides for the host, seen from wherever. */
+  concerns(hostname: string): boolean {
+    return this.#byHost.has(hostname) || this.#wildcards.some(host => hostCovers(host, hostname))
+  }
+
   /** The one that names the very host, as seen from the namespace, where one does. */
   naming(
     hostname: string,

@@ -1,13 +1,19 @@
 import { describe, expect, it } from 'vitest'
 import { listenerTarget as target } from '../../test/listener-target.ts'
-import { type OnDemandPorts, onDemandPorts } from './on-demand.ts'
+import { type OnDemandPorts, OnDemandTargets } from './on-demand.ts'
 import type { ListenerTarget } from './targets.ts'
 
 /** Whether a target needs no listener. */
 const covers = ({ targets }: OnDemandPorts, target: ListenerTarget) => !targets.includes(target)
 
 const of = (targets: readonly ListenerTarget[], ...httpPorts: number[]) =>
-  onDemandPorts([targets], new Map(httpPorts.map(port => [port, undefined])))
+  all(targets).ports(new Map(httpPorts.map(port => [port, undefined])))
+
+function all(targets: readonly ListenerTarget[]): OnDemandTargets {
+  const found = new OnDemandTargets()
+  for (const one of targets) found.add(one)
+  return found
+}
 
 describe('targets that need no listener', () => {
   it('are those that an address tells from others', () => {
@@ -57,5 +63,23 @@ describe('targets that need no listener', () => {
       one => of([target('x', 1, one)]).ranges[0],
     )
     expect(ranges).toEqual(['0:0:0:0::/64', 'fd00:0:0:0::/64', '2001:db8:1:2::/64'])
+  })
+
+  it('are the same whatever came and went before, and whoever copied them', () => {
+    const [declared, detected, external] = [
+      target('db', 80, '10.96.0.7'),
+      target('web', 80, '10.97.0.8', { detected: true }),
+      target('out', 80, '10.98.0.9', { meshed: false }),
+    ]
+    const kept = all([declared])
+    const before = kept.ports(new Map())
+    const copied = kept.copy()
+    for (const one of [detected, external]) copied.add(one)
+    expect(copied.ports(new Map())).toEqual(of([declared, detected, external]))
+    for (const one of [detected, external]) copied.remove(one)
+    expect(copied.ports(new Map())).toEqual(before)
+    expect(kept.ports(new Map())).toEqual(before)
+    copied.remove(declared)
+    expect(copied.ports(new Map())).toEqual({ ports: new Set(), ranges: [], targets: [] })
   })
 })
