@@ -52,6 +52,53 @@ describe('bootstrap', () => {
     expect(await objection(made)).toBe('')
   })
 
+  it('keeps more statistics, counts them otherwise and has other values of the runtime, and Envoy takes it', async () => {
+    const made = bootstrap(
+      testSettings({
+        ips: ['10.0.0.7', 'fd00::7'],
+        bootstrap: {
+          stats: {
+            prefixes: ['http.{pod_ip}_'],
+            suffixes: ['_cx_active'],
+            regexps: ['tcp.*'],
+            buckets: { z: [1, 2], istio_request: [1, 10] },
+            flushMs: 5000,
+            evictionMs: 60_000,
+          },
+          runtime: {
+            'a.flag': 'false',
+            'a.count': '7',
+            'a.word': 'x',
+            're2.max_program_size.error_level': '',
+          },
+        },
+      }),
+    ) as {
+      stats_config: {
+        stats_matcher: { inclusion_list: { patterns: object[] } }
+        histogram_bucket_settings: object[]
+      }
+      layered_runtime: { layers: { static_layer: object }[] }
+    }
+    expect(made.stats_config.stats_matcher.inclusion_list.patterns.slice(-4)).toEqual([
+      { prefix: 'http.10.0.0.7_' },
+      { prefix: 'http.fd00::7_' },
+      { suffix: '_cx_active' },
+      { safe_regex: { regex: 'tcp.*' } },
+    ])
+    expect(made.stats_config.histogram_bucket_settings.slice(0, 2)).toEqual([
+      { match: { prefix: 'istio_request' }, buckets: [1, 10] },
+      { match: { prefix: 'z' }, buckets: [1, 2] },
+    ])
+    expect(made).toMatchObject({ stats_flush_interval: '5s', stats_eviction_interval: '60s' })
+    expect(made.layered_runtime.layers[0]?.static_layer).toEqual({
+      'a.flag': false,
+      'a.count': 7,
+      'a.word': 'x',
+    })
+    expect(await objection(made)).toBe('')
+  })
+
   it('holds no secret and tells who the proxy is', () => {
     const text = JSON.stringify(bootstrap(testSettings()))
     expect(text).not.toMatch(/PRIVATE KEY|Bearer|token/i)

@@ -49,13 +49,9 @@ export function bootstrap(settings: AgentSettings): object {
       metadata: nodeMetadata(settings),
     },
     admin: { address: address('127.0.0.1', settings.ports.admin), profile_path: '/dev/null' },
-    stats_flush_interval: '2s',
-    stats_config: {
-      stats_matcher: { inclusion_list: { patterns: KEPT_STATS.map(prefix => ({ prefix })) } },
-      histogram_bucket_settings: [{ match: { prefix: 'istio' }, buckets: BUCKETS }],
-    },
+    ...statistics(settings),
     layered_runtime: {
-      layers: [{ name: 'seine', static_layer: { 're2.max_program_size.error_level': REGEX_PROGRAM_SIZE } }],
+      layers: [{ name: 'seine', static_layer: runtime(settings.bootstrap.runtime) }],
     },
     overload_manager: {
       resource_monitors: [
@@ -89,6 +85,51 @@ export function bootstrap(settings: AgentSettings): object {
       ],
     },
   }
+}
+
+/** Values of the runtime. Envoy takes no words for truth and numbers; an empty one takes away what always is there, as in Istio. */
+function runtime(given: Readonly<Record<string, string>> = {}): object {
+  const typed = (text: string) => (/^(true|false|-?\d+(\.\d+)?)$/.test(text) ? JSON.parse(text) : text)
+  const values: Record<string, string> = {
+    're2.max_program_size.error_level': String(REGEX_PROGRAM_SIZE),
+    ...given,
+  }
+  return Object.fromEntries(
+    Object.entries(values)
+      .filter(([, value]) => value !== '')
+      .map(([key, value]) => [key, typed(value)]),
+  )
+}
+
+/** How often statistics go out where nobody says. */
+const FLUSH_MS = 2000
+
+/** Which statistics are kept, and how they are counted. Bounds that somebody gives go before those that always are there. */
+function statistics({ bootstrap: { stats = {} }, ips }: AgentSettings): object {
+  const { prefixes = [], suffixes = [], regexps = [], buckets = {}, flushMs = FLUSH_MS, evictionMs } = stats
+  const ofAddresses = (list: readonly string[]) =>
+    list.flatMap(text => (text.includes('{pod_ip}') ? ips.map(ip => text.replaceAll('{pod_ip}', ip)) : text))
+  const patterns = [
+    ...[...KEPT_STATS, ...ofAddresses(prefixes)].map(prefix => ({ prefix })),
+    ...ofAddresses(suffixes).map(suffix => ({ suffix })),
+    ...ofAddresses(regexps).map(regex => ({ safe_regex: { regex } })),
+  ]
+  const histograms = Object.entries(buckets).sort(([a], [b]) => (a < b ? -1 : 1))
+  return {
+    stats_flush_interval: seconds(flushMs),
+    ...(evictionMs === undefined ? {} : { stats_eviction_interval: seconds(evictionMs) }),
+    stats_config: {
+      stats_matcher: { inclusion_list: { patterns } },
+      histogram_bucket_settings: [
+        ...histograms.map(([prefix, bounds]) => ({ match: { prefix }, buckets: bounds })),
+        { match: { prefix: 'istio' }, buckets: BUCKETS },
+      ],
+    },
+  }
+}
+
+function seconds(ms: number): string {
+  return `${ms / 1000}s`
 }
 
 function prometheusListener(settings: AgentSettings): object {

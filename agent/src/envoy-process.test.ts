@@ -49,6 +49,9 @@ function processOf(path: string): EnvoyProcess {
     concurrency: 2,
     adminPort: (admin.address() as AddressInfo).port,
     drainMs: 5000,
+    listenerDrainS: 7,
+    logLevel: 'debug',
+    componentLogLevel: 'http:trace',
     clock,
     logger: silentLogger,
     metrics,
@@ -88,6 +91,20 @@ async function crash(): Promise<void> {
 }
 
 const FOR_EVER = 'while :; do sleep 0.02; done'
+
+describe('a program', () => {
+  it('is started as it is to be', async () => {
+    envoy = await program(`echo "$@" > ${folder}/arguments; ${FOR_EVER}`)
+    envoy.start()
+    await started(1)
+    const words = () => readFile(join(folder, 'arguments'), 'utf8')
+    await vi.waitFor(async () => expect(await words()).not.toBe(''), { interval: 2, timeout: 20_000 })
+    expect(await words()).toContain(
+      '--concurrency 2 --disable-hot-restart --drain-time-s 7 --drain-strategy immediate',
+    )
+    expect(await words()).toContain('-l debug --component-log-level http:trace')
+  })
+})
 
 describe('a program that ends', () => {
   it('is started again with growing pauses, and what it said is in the log', async () => {

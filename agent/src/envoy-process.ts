@@ -10,12 +10,6 @@ const STEADY_MS = 30_000
 const KEPT_LINES = 5
 const KILL_AFTER_MS = 3000
 const VALIDATION_MS = 30_000
-/**
- * How long connections of a replaced filter chain live on, Istio's. They are told to go away with their next
- * response: until a connection ends, the policy holds that it was opened under.
- */
-const DRAIN_S = 45
-
 /** How to start Envoy. */
 export interface EnvoyOptions {
   readonly path: string
@@ -24,6 +18,11 @@ export interface EnvoyOptions {
   readonly concurrency: number
   readonly adminPort: number
   readonly drainMs: number
+  /** How long connections of replaced listeners may go on. */
+  readonly listenerDrainS: number
+  /** In Envoy's words. */
+  readonly logLevel: string
+  readonly componentLogLevel: string | undefined
   readonly clock: Clock
   readonly logger: Logger
   readonly metrics: Registry
@@ -49,7 +48,8 @@ export class EnvoyProcess {
   }
 
   start(): void {
-    const { path, bootstrapFile, concurrency, clock, logger } = this.#options
+    const { path, bootstrapFile, concurrency, listenerDrainS, logLevel, componentLogLevel, clock, logger } =
+      this.#options
     const startedAt = clock.now()
     // Access logs are Envoy's stdout; its own log is stderr. Both pass through here: see the access log's note on pipes.
     const child = spawn(
@@ -60,11 +60,12 @@ export class EnvoyProcess {
         ...(concurrency === 0 ? [] : ['--concurrency', String(concurrency)]),
         '--disable-hot-restart',
         '--drain-time-s',
-        String(DRAIN_S),
+        String(listenerDrainS),
         '--drain-strategy',
         'immediate',
         '-l',
-        'warning',
+        logLevel,
+        ...(componentLogLevel === undefined ? [] : ['--component-log-level', componentLogLevel]),
         '--log-format',
         '%v',
       ],

@@ -53,12 +53,47 @@ describe('readSettings', () => {
         concurrency: 2,
         metadata: {},
         drainMs: 5000,
+        listenerDrainS: 45,
+        envoyLogLevel: 'warning',
+        envoyComponentLogLevel: undefined,
+        bootstrap: {},
+        proxyConfig: {},
         certificateTtlMs: 86_400_000,
         resolvConf: '/etc/resolv.conf',
         applicationMetrics: undefined,
         ports: { admin: 15000, dns: 15053, metrics: 15020, health: 15021, prometheus: 15090 },
       },
     })
+  })
+
+  it('takes how Envoy starts, and tells pilot what the workload says of its proxy', () => {
+    const read = readSettings({
+      ...ENVIRONMENT,
+      LISTENER_DRAIN_S: '7',
+      ENVOY_LOG_LEVEL: 'debug',
+      ENVOY_COMPONENT_LOG_LEVEL: 'http:trace',
+      BOOTSTRAP_SETTINGS: '{"stats":{"prefixes":["a"],"flushMs":1000},"runtime":{"b":"true"}}',
+      PROXY_CONFIG: '{"tracing":{"sampling":1}}',
+    })
+    if (!read.ok) throw new Error(read.error)
+    expect(read.value).toMatchObject({
+      listenerDrainS: 7,
+      envoyLogLevel: 'debug',
+      envoyComponentLogLevel: 'http:trace',
+      bootstrap: { stats: { prefixes: ['a'], flushMs: 1000 }, runtime: { b: 'true' } },
+    })
+    expect(nodeMetadata(read.value)['PROXY_CONFIG']).toEqual({ tracing: { sampling: 1 } })
+  })
+
+  it.each([
+    ['PROXY_CONFIG', '[]', 'PROXY_CONFIG must be a JSON object, not []'],
+    ['BOOTSTRAP_SETTINGS', '{', 'BOOTSTRAP_SETTINGS must be JSON, not {'],
+    ['BOOTSTRAP_SETTINGS', '{"more":1}', 'BOOTSTRAP_SETTINGS has no more'],
+    ['BOOTSTRAP_SETTINGS', '{"stats":{"prefixes":[1]}}', 'BOOTSTRAP_SETTINGS stats.prefixes can not be read'],
+    ['BOOTSTRAP_SETTINGS', '{"stats":{"none":[]}}', 'BOOTSTRAP_SETTINGS stats.none can not be read'],
+    ['BOOTSTRAP_SETTINGS', '{"runtime":{"a":1}}', 'BOOTSTRAP_SETTINGS runtime must be an object of strings'],
+  ])('refuses %s of %s', (name, value, message) => {
+    expect(readSettings({ ...ENVIRONMENT, [name]: value })).toEqual({ ok: false, error: message })
   })
 
   it('calls a workload that registers by a group as its entry', () => {

@@ -1,6 +1,8 @@
+import type { JsonObject } from '@bufbuild/protobuf'
 // By itself: the schemas of all kinds would be in the memory of every agent.
 import { registeredName } from '@seine/api/registered-name'
 import { err, ok, PROXY_VERSION, type Result } from '@seine/kit'
+import { type BootstrapSettings, readBootstrapSettings } from './bootstrap-settings.ts'
 
 /** What the agent is told about its workload and the mesh, by the environment that the injector writes. */
 export interface AgentSettings {
@@ -38,6 +40,19 @@ export interface AgentSettings {
   /** More of the node's metadata, by the environment's `ISTIO_META_<name>`. */
   readonly metadata: Readonly<Record<string, string>>
   readonly drainMs: number
+  /**
+   * How long connections of a replaced filter chain live on; Istio's unless it is said. They are told to go away with
+   * their next response: until a connection ends, the policy holds that it was opened under.
+   */
+  readonly listenerDrainS: number
+  /** How much Envoy logs, in its words. */
+  readonly envoyLogLevel: string
+  /** `<component>:<level>`, separated by commas; undefined for none. */
+  readonly envoyComponentLogLevel: string | undefined
+  /** What is written into Envoy's bootstrap beside what always is. */
+  readonly bootstrap: BootstrapSettings
+  /** What the workload says of its own proxy, in the words of Istio's ProxyConfig: pilot reads it. */
+  readonly proxyConfig: JsonObject
   readonly certificateTtlMs: number
   readonly resolvConf: string
   /** Where the application serves metrics of its own, on loopback; undefined where it has none. */
@@ -125,6 +140,10 @@ export function readSettings(env: NodeJS.ProcessEnv): Result<AgentSettings, stri
     problems.push(
       'DISABLE_ENVOY must not be true for a workload that registers by a group: its health would not be told',
     )
+  const bootstrap = readBootstrapSettings(env['BOOTSTRAP_SETTINGS'] ?? '{}')
+  if (!bootstrap.ok) problems.push(`BOOTSTRAP_SETTINGS ${bootstrap.error}`)
+  const proxyConfig = parseObject(env['PROXY_CONFIG'] ?? '{}')
+  if (!proxyConfig) problems.push(`PROXY_CONFIG must be a JSON object, not ${env['PROXY_CONFIG']}`)
   const settings: AgentSettings = {
     proxyType: proxyType === 'router' ? 'router' : 'sidecar',
     podName,
@@ -149,6 +168,11 @@ export function readSettings(env: NodeJS.ProcessEnv): Result<AgentSettings, stri
     concurrency: number('ENVOY_CONCURRENCY', 2),
     metadata: metadataIn(env),
     drainMs: number('DRAIN_MS', 5000),
+    listenerDrainS: number('LISTENER_DRAIN_S', 45),
+    envoyLogLevel: text('ENVOY_LOG_LEVEL', 'warning'),
+    envoyComponentLogLevel: env['ENVOY_COMPONENT_LOG_LEVEL'] || undefined,
+    bootstrap: bootstrap.ok ? bootstrap.value : {},
+    proxyConfig: proxyConfig ?? {},
     certificateTtlMs: number('CERTIFICATE_TTL_MS', 24 * HOUR_MS),
     resolvConf: text('RESOLV_CONF', '/etc/resolv.conf'),
     applicationMetrics: url('APPLICATION_METRICS'),
@@ -189,11 +213,17 @@ function metadataIn(env: NodeJS.ProcessEnv): Record<string, string> {
 }
 
 function parseLabels(text: string): Record<string, string> | undefined {
+  const value = parseObject(text)
+  return value && Object.values(value).every(one => typeof one === 'string')
+    ? (value as Record<string, string>)
+    : undefined
+}
+
+function parseObject(text: string): JsonObject | undefined {
   try {
     const value: unknown = JSON.parse(text)
-    if (typeof value !== 'object' || value === null || Array.isArray(value)) return undefined
-    return Object.values(value).every(one => typeof one === 'string')
-      ? (value as Record<string, string>)
+    return typeof value === 'object' && value !== null && !Array.isArray(value)
+      ? (value as JsonObject)
       : undefined
   } catch {
     return undefined
@@ -211,9 +241,7 @@ export function nodeId({ proxyType, ip, podName, namespace }: AgentSettings): st
 }
 
 /** What the node says of itself: pilot makes its configuration from it. */
-export function nodeMetadata(
-  settings: AgentSettings,
-): Record<string, string | Readonly<Record<string, string>>> {
+export function nodeMetadata(settings: AgentSettings): JsonObject {
   return {
     ...settings.metadata,
     NAME: settings.podName,
@@ -230,6 +258,7 @@ export function nodeMetadata(
         { ON_DEMAND: 'true' }),
     ...(settings.group === undefined ? {} : { AUTO_REGISTER_GROUP: settings.group }),
     ...(settings.network === undefined ? {} : { NETWORK: settings.network }),
+    ...(Object.keys(settings.proxyConfig).length > 0 ? { PROXY_CONFIG: settings.proxyConfig } : {}),
     LABELS: settings.labels,
   }
 }

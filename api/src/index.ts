@@ -22,8 +22,17 @@ export type * from './kubernetes/config-map.ts'
 export type * from './kubernetes/secret.ts'
 export type * from './kubernetes/service.ts'
 export type * from './kubernetes/workload.ts'
+export { type ExtensionProvider, providerNamed } from './mesh/extension-providers.ts'
 export { defaultMeshConfig, type MeshConfig } from './mesh/mesh-config.ts'
-export type { ProxySettings } from './mesh/proxy-settings.ts'
+export { meshConfigWarnings } from './mesh/mesh-warnings.ts'
+export {
+  mergedSettings,
+  type OwnLiveSettings,
+  type OwnProxySettings,
+  type ProxySettings,
+  readOwnLiveSettings,
+} from './mesh/proxy-settings.ts'
+export { discoveryAddressField } from './mesh/start-settings.ts'
 export { UNSUPPORTED_SETTINGS } from './mesh/unsupported-settings.ts'
 export type { Kind, MeshResource } from './mesh-resource.ts'
 export type * from './networking/destination-rule.ts'
@@ -33,7 +42,7 @@ export type * from './networking/gateway.ts'
 export { GRPC_STATUS_NAMES } from './networking/http-actions.ts'
 export type { LocalityLbSetting } from './networking/locality.ts'
 export type * from './networking/proxy-config.ts'
-export { type OwnProxyConfig, parseProxyConfigAnnotation } from './networking/proxy-config-annotation.ts'
+export { parseProxyConfigAnnotation } from './networking/proxy-config-annotation.ts'
 export { registeredName } from './networking/registered-name.ts'
 export type { ServerTlsSettings } from './networking/server-tls.ts'
 export type * from './networking/service-entry.ts'

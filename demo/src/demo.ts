@@ -1,5 +1,6 @@
 import type { MeshResource } from '@seine/api'
 import { ensureEnvoy } from '@seine/envoy-binary'
+import { injectionSettings } from '@seine/injector'
 import { type Clock, closeAll, err, formatProblem, type Logger, ok, type Result } from '@seine/kit'
 import { ControlPlane } from './control-plane.ts'
 import {
@@ -13,7 +14,7 @@ import { ROOT } from './paths.ts'
 import type { Progress } from './progress.ts'
 import { judge, type Report } from './report.ts'
 import { POD_NETWORK } from './runtime/addresses.ts'
-import { proxyConfigsOf, readManifests } from './runtime/manifests.ts'
+import { readManifests } from './runtime/manifests.ts'
 import { self } from './runtime/owner.ts'
 import type { Machine, PodRunner } from './runtime/pod.ts'
 import { LocalRuntime } from './runtime/runtime.ts'
@@ -170,9 +171,9 @@ export class Demo {
     const manifests = await readManifests(app)
     const broken = manifests.problems.filter(problem => problem.severity === 'error')
     if (broken.length > 0) return err(broken.map(formatProblem).join('\n'))
-    // A ProxyConfig holds for pods that start after it was written, as these do. What is wrong there the mesh tells.
+    // Settings of proxies hold for pods that start after they were written, as these do. What is wrong there the mesh tells.
     const { resources } = await readManifests(config)
-    const proxyConfigs = proxyConfigsOf([...manifests.resources, ...resources])
+    const settings = injectionSettings([...manifests.resources, ...resources])
     if (this.#stopping) return err('stopped')
     const machine: Machine = {
       owner: self(),
@@ -188,7 +189,7 @@ export class Demo {
     }
     const runtime = new LocalRuntime({
       machine,
-      inject: makeSidecar(changeUser, proxyConfigs, citadelAddress(apart)),
+      inject: makeSidecar(changeUser, settings, citadelAddress(apart)),
       parallel: PARALLEL_STARTS,
     })
     this.#runtime = runtime

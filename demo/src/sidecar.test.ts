@@ -8,7 +8,7 @@ import { makeSidecar, rulesWithoutUsers } from './sidecar.ts'
 it('gives a sidecar to each pod of the application and to none outside the mesh', async () => {
   const { resources } = await readManifests(PATHS.app)
   const labels = namespaceLabels(resources)
-  const inject = makeSidecar(true, [])
+  const inject = makeSidecar(true, {})
   const injected = deploymentsOf(resources)
     .flatMap(expandDeployment)
     .map(pod => ({ workload: pod.workload, result: inject(pod, labels.get(pod.metadata.namespace) ?? {}) }))

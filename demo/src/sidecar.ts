@@ -1,4 +1,3 @@
-import type { ProxyConfig } from '@seine/api'
 import { type InjectOptions, injectPod, reasonToSkip } from '@seine/injector'
 import { err, formatProblem, ok } from '@seine/kit'
 import { POD_NETWORK } from './runtime/addresses.ts'
@@ -47,7 +46,7 @@ export function rulesWithoutUsers(rules: string, withControlPlane: boolean): str
 /** The injector, told where the local machine's control plane is, and citadel if that is elsewhere. */
 export function makeSidecar(
   changeUser: boolean,
-  proxyConfigs: readonly ProxyConfig[],
+  settings: Pick<InjectOptions, 'mesh' | 'proxyConfigs'>,
   citadel?: string,
 ): Inject {
   const options: InjectOptions = {
@@ -58,7 +57,7 @@ export function makeSidecar(
     clusterId: 'Kubernetes',
     image: 'seine/proxy',
     captureDns: true,
-    proxyConfigs,
+    ...settings,
   }
   return (pod, namespaceLabels) => {
     if (reasonToSkip(pod, namespaceLabels) !== undefined) return ok({ pod })

@@ -10,4 +10,5 @@ export {
   PROXY_UID,
   reasonToSkip,
 } from './inject-pod.ts'
-export { machineRules } from './machine-rules.ts'
+export { injectionSettings } from './injection-settings.ts'
+export { type MachineSetup, machineSetup } from './machine-setup.ts'

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import type { ProxyConfig } from '@seine/api'
+import { defaultMeshConfig, type ProxyConfig, parseMeshConfig } from '@seine/api'
 import { casesIn, goldenText, objectYaml, resourcesOf, strayFiles } from '@seine/testing/unit'
 import { describe, expect, it } from 'vitest'
 import { parse, stringify } from 'yaml'
@@ -199,6 +199,99 @@ describe('injectPod', () => {
     ])
   })
 
+  it('leaves metrics apart where the mesh does, unless the pod says otherwise', () => {
+    const options = { ...OPTIONS, mesh: { ...defaultMeshConfig, enablePrometheusMerge: false } }
+    const metrics = (more: Record<string, string> = {}) => {
+      const one = annotated({ 'prometheus.io/scrape': 'true', 'prometheus.io/scheme': 'https', ...more })
+      const { annotations } = injected(one, options).pod.metadata
+      return [sidecarEnv(one, options)['APPLICATION_METRICS'], annotations['prometheus.io/port']]
+    }
+    expect(metrics()).toEqual([undefined, undefined])
+    const merged = { 'prometheus.istio.io/merge-metrics': 'true', 'prometheus.io/scheme': 'http' }
+    expect(metrics(merged)).toEqual(['http://127.0.0.1:80/metrics', '15020'])
+  })
+
+  it('refuses an application that serves metrics over TLS only where they are merged', () => {
+    const result = injectPod(
+      annotated({ 'prometheus.io/scrape': 'true', 'prometheus.io/scheme': 'https' }),
+      OPTIONS,
+    )
+    expect(result.ok ? [] : result.error.map(({ path }) => path)).toEqual([
+      'metadata.annotations["prometheus.io/scheme"]',
+    ])
+  })
+
+  it('gives a pod what the mesh’s settings say of starts, and a pod’s own words before them', () => {
+    const parsed = parseMeshConfig(`
+      defaultConfig:
+        concurrency: 1
+        proxyMetadata: {TEAM: mesh, FROM: mesh}
+        drainDuration: 20s
+        terminationDrainDuration: 9s
+        runtimeValues: {a.b: "true"}
+        holdApplicationUntilProxyStarts: true
+        discoveryAddress: istiod.istio-system.svc:15012
+    `)
+    if (!parsed.ok) throw new Error(JSON.stringify(parsed.error))
+    const options = { ...OPTIONS, mesh: parsed.value }
+    expect(injected(pod(), options).pod.spec.containers.map(({ name }) => name)).toEqual([
+      'seine-proxy',
+      'web',
+    ])
+    const env = (one: InjectablePod) => {
+      const sidecar = injected(one, options).pod.spec.containers.find(({ name }) => name === 'seine-proxy')
+      return Object.fromEntries((sidecar?.env ?? []).map(({ name, value }) => [name, value]))
+    }
+    expect(env(pod())).toMatchObject({
+      ENVOY_CONCURRENCY: '1',
+      TEAM: 'mesh',
+      LISTENER_DRAIN_S: '20',
+      DRAIN_MS: '9000',
+      BOOTSTRAP_SETTINGS: '{"runtime":{"a.b":"true"}}',
+      XDS_ADDR: 'seined.seine-system.svc:15012',
+    })
+    expect(env(pod())).not.toHaveProperty('PROXY_CONFIG')
+    const own = `
+      concurrency: 2
+      proxyMetadata: {TEAM: own}
+      drainDuration: 1500ms
+      discoveryAddress: canary.istio-system.svc:15012
+      proxyHeaders: {server: {value: own}}
+    `
+    expect(env(annotated({ 'proxy.istio.io/config': own }))).toMatchObject({
+      ENVOY_CONCURRENCY: '2',
+      TEAM: 'own',
+      FROM: 'mesh',
+      LISTENER_DRAIN_S: '2',
+      XDS_ADDR: 'canary.istio-system.svc:15012',
+      CA_ADDR: 'seined.seine-system.svc:15012',
+      PROXY_CONFIG: '{"proxyHeaders":{"server":{"value":"own"}}}',
+    })
+  })
+
+  it('takes volumes as a list and as a map, for Istio documents the one and reads the other', () => {
+    const of = (volume: string) =>
+      (
+        injected(annotated({ 'sidecar.istio.io/userVolume': volume })).pod.spec as { volumes: unknown[] }
+      ).volumes.at(-1)
+    const volume = { name: 'certs', secret: { secretName: 'certs' } }
+    expect(of(JSON.stringify([volume]))).toEqual(volume)
+    expect(of(JSON.stringify({ certs: { secret: { secretName: 'certs' } } }))).toEqual(volume)
+  })
+
+  it('refuses what is about Envoy for a proxyless pod', () => {
+    const annotations = {
+      'inject.istio.io/templates': 'grpc-agent',
+      'sidecar.istio.io/logLevel': 'debug',
+      'proxy.istio.io/config': 'tracing: {sampling: 1}',
+    }
+    const result = injectPod(pod({ annotations }, { securityContext: { runAsUser: 1000 } }), OPTIONS)
+    expect(result.ok ? [] : result.error.map(({ path, message }) => `${path} ${message}`)).toEqual([
+      'metadata.annotations["sidecar.istio.io/logLevel"] is for Envoy, of which a proxyless pod has none: remove it',
+      'metadata.annotations["proxy.istio.io/config"] tracing: is for Envoy, of which a proxyless pod has none: remove it',
+    ])
+  })
+
   it.each([
     [
       'traffic.sidecar.istio.io/excludeInboundPorts',
@@ -261,30 +354,118 @@ describe('injectPod', () => {
     ],
     [
       'proxy.istio.io/config',
-      'tracing: {sampling: 1}',
+      'tracing: {zipkin: {address: "zipkin:9411"}}',
       'IST0125',
-      "tracing: is for the whole mesh here: write it into the mesh's defaultConfig",
+      'tracing.zipkin: spans go over OTLP: leave it out',
     ],
     [
       'proxy.istio.io/config',
-      'holdApplicationUntilProxyStarts: true',
+      'readinessProbe: {}',
       'IST0125',
-      'holdApplicationUntilProxyStarts: not supported yet',
+      'readinessProbe: for machines, whose WorkloadGroup has it here; of a pod its own probe counts',
+    ],
+    [
+      'proxy.istio.io/config',
+      'statusPort: 15021',
+      'IST0125',
+      'statusPort: must be 15020: the hub looks for metrics there',
+    ],
+    [
+      'proxy.istio.io/config',
+      'discoveryAddress: istiod',
+      'IST0125',
+      'discoveryAddress: must be <host>:<port>',
+    ],
+    [
+      'proxy.istio.io/config',
+      'proxyStatsMatcher: {inclusionRegexps: ["("]}',
+      'IST0125',
+      'proxyStatsMatcher.inclusionRegexps[0]: a ( is not closed',
+    ],
+    ['sidecar.istio.io/proxyImageType', 'distroless', 'IST0125', '"distroless" is not default'],
+    [
+      'sidecar.istio.io/nativeSidecar',
+      'true',
+      'IST0125',
+      'must be false: sidecars are containers beside the others',
+    ],
+    ['sidecar.istio.io/rewriteAppHTTPProbers', 'true', 'IST0125', 'must be false: probes are not rewritten'],
+    [
+      'sidecar.istio.io/statsCompression',
+      'true',
+      'IST0125',
+      'must be false: the agent serves metrics as they are',
+    ],
+    ['sidecar.istio.io/discoveryAddress', 'pilot', 'IST0125', '"pilot" is not <host>:<port>'],
+    [
+      'sidecar.istio.io/logLevel',
+      'loud',
+      'IST0125',
+      '"loud" is not trace or debug or info or warning or error or critical or off',
+    ],
+    ['sidecar.istio.io/componentLogLevel', 'http', 'IST0125', '"http" is not <component>:<level> of Envoy'],
+    [
+      'sidecar.istio.io/agentLogLevel',
+      'dns:debug',
+      'IST0125',
+      '"dns:debug" is not one of debug, info, warn, error, fatal, none, or default:<level>: the agent has one for all',
+    ],
+    [
+      'sidecar.istio.io/userVolume',
+      'x',
+      'IST0125',
+      'must be a JSON list of objects with names, or a map of objects',
+    ],
+    [
+      'sidecar.istio.io/userVolumeMount',
+      '[{"mountPath": "/x"}]',
+      'IST0125',
+      'must be a JSON list of objects with names, or a map of objects',
+    ],
+    [
+      'sidecar.istio.io/statsHistogramBuckets',
+      '{"istio": [5, 1]}',
+      'IST0125',
+      'must be a JSON map of beginnings of names to lists of growing bounds',
+    ],
+    ['sidecar.istio.io/statsFlushInterval', 'often', 'IST0125', '"often" is not a duration such as 5s'],
+    [
+      'sidecar.istio.io/statsEvictionInterval',
+      '5s',
+      'IST0125',
+      'must be a multiple of the interval at which statistics go out, 2000 ms',
+    ],
+    ['status.sidecar.istio.io/port', '0', 'IST0125', 'must be 15020: the hub looks for metrics there'],
+    [
+      'readiness.status.sidecar.istio.io/periodSeconds',
+      '0',
+      'IST0125',
+      '"0" is not a whole number of 1 or more',
     ],
     ['prometheus.istio.io/merge-metrics', 'no', 'IST0125', '"no" is not true or false'],
     ...[
-      'traffic.sidecar.istio.io/kubevirtInterfaces',
       'traffic.sidecar.istio.io/excludeInboundPort',
-      'istio.io/reroute-virtual-interfaces',
-      'sidecar.istio.io/logLevel',
-      'sidecar.istio.io/userVolume',
-      'status.sidecar.istio.io/port',
-      'readiness.status.sidecar.istio.io/initialDelaySeconds',
+      'sidecar.istio.io/logLevels',
+      'status.sidecar.istio.io/ports',
     ].map((name): [string, string, string, string] => [
       name,
       'x',
       'IST0108',
       'is not supported: remove it, as it would have no effect',
+    ]),
+    ...[
+      [
+        'traffic.sidecar.istio.io/kubevirtInterfaces',
+        'nothing is captured for virtual machines inside of pods',
+      ],
+      ['istio.io/reroute-virtual-interfaces', 'nothing is captured for virtual machines inside of pods'],
+      ['sidecar.istio.io/bootstrapOverride', 'use an EnvoyFilter with applyTo BOOTSTRAP'],
+      ['sidecar.istio.io/extraStatTags', 'tags are not taken from the names of statistics here: remove it'],
+    ].map(([name = '', reason]): [string, string, string, string] => [
+      name,
+      'x',
+      'IST0108',
+      `is not supported: ${reason}`,
     ]),
   ])('refuses %s: %s', (name, value, code, message) => {
     expect(injectPod(annotated({ [name]: value }), OPTIONS)).toEqual({
@@ -327,7 +508,7 @@ describe('injectPod', () => {
         {
           annotations: {
             'traffic.sidecar.istio.io/excludeInboundPorts': 'a,b',
-            'sidecar.istio.io/logLevel': 'debug',
+            'sidecar.istio.io/logLevels': 'debug',
           },
         },
         { containers: [{ name: 'web', securityContext: { runAsUser: 1337 } }] },
@@ -337,7 +518,7 @@ describe('injectPod', () => {
     expect(result.ok ? [] : result.error.map(({ path, code }) => `${code} ${path}`)).toEqual([
       'IST0125 metadata.annotations["traffic.sidecar.istio.io/excludeInboundPorts"]',
       'IST0125 metadata.annotations["traffic.sidecar.istio.io/excludeInboundPorts"]',
-      'IST0108 metadata.annotations["sidecar.istio.io/logLevel"]',
+      'IST0108 metadata.annotations["sidecar.istio.io/logLevels"]',
       'proxy-user spec.containers[0].securityContext.runAsUser',
     ])
   })

@@ -1,6 +1,7 @@
 import {
   type Container,
   defaultMeshConfig,
+  type MeshConfig,
   type ObjectMeta,
   type PodSpec,
   type ProxyConfig,
@@ -9,8 +10,9 @@ import { err, ok, type Problem, type Result } from '@seine/kit'
 import { canonicalService } from '@seine/model'
 import { readAnnotations, type SidecarAnnotations } from './annotations.ts'
 import { captureRules } from './capture-rules.ts'
-import { type EffectiveProxyConfig, effectiveProxyConfig } from './proxy-config.ts'
-import { againstProxyless, asProxylessAgent, withGrpcLibrary } from './proxyless.ts'
+import { effectiveProxyConfig } from './proxy-config.ts'
+import { type ProxyStart, proxyEnvironment } from './proxy-environment.ts'
+import { againstProxyless, asProxylessAgent, UNTIL_READY, withGrpcLibrary } from './proxyless.ts'
 
 /** The user of Envoy and the agent, Istio's. */
 export const PROXY_UID = 1337
@@ -37,8 +39,8 @@ export interface InjectOptions {
   readonly captureDns: boolean
   /** The ProxyConfigs of the mesh; a pod has what they say when it is injected until it is made anew. */
   readonly proxyConfigs?: readonly ProxyConfig[]
-  /** Where ProxyConfigs hold for the whole mesh. */
-  readonly rootNamespace?: string
+  /** The mesh's settings, of which a pod has what is taken at its start; the defaults unless they are given. */
+  readonly mesh?: MeshConfig
 }
 
 /** The capture rules of both families of addresses. */
@@ -91,12 +93,24 @@ export function reasonToSkip(
  * @returns the pod, or why it can't have a sidecar.
  */
 export function injectPod(pod: InjectablePod, options: InjectOptions): Result<InjectedPod, Problem[]> {
-  const read = readAnnotations(pod.metadata)
+  const { mesh = defaultMeshConfig } = options
+  const read = readAnnotations(pod.metadata, mesh.enablePrometheusMerge)
   const isProxyless = read.ok && read.value.template === 'grpc-agent'
-  const problems = [...(read.ok ? [] : read.error), ...(isProxyless ? againstProxyless(pod) : passersBy(pod))]
+  const problems = [
+    ...(read.ok ? [] : read.error),
+    ...(isProxyless ? againstProxyless(pod, read.value.proxyConfig) : passersBy(pod)),
+  ]
   if (!read.ok || problems.length > 0) return err(problems)
-  const { capture, image, resources, applicationMetrics, announcesMetrics, template, proxyConfig } =
-    read.value
+  const {
+    capture,
+    image,
+    container,
+    statistics,
+    applicationMetrics,
+    announcesMetrics,
+    template,
+    proxyConfig,
+  } = read.value
   const { metadata, spec } = pod
   const workload = workloadName(metadata)
   const { app, version } = canonicalService(metadata.labels, workload)
@@ -114,26 +128,23 @@ export function injectPod(pod: InjectablePod, options: InjectOptions): Result<In
     'sidecar.istio.io/status': JSON.stringify({
       initContainers: template === 'sidecar' ? [INIT_CONTAINER] : [],
       containers: [PROXY_CONTAINER],
-      volumes: VOLUMES.map(({ name }) => name),
+      volumes: [...VOLUMES, ...container.volumes].map(({ name }) => name),
     }),
     ...(announcesMetrics ? SCRAPE_THE_SIDECAR : {}),
   }
+  const config = effectiveProxyConfig(metadata, proxyConfig, options.proxyConfigs ?? [], mesh)
   const proxy = proxyContainer({
-    config: effectiveProxyConfig(
-      metadata,
-      proxyConfig,
-      options.proxyConfigs ?? [],
-      options.rootNamespace ?? defaultMeshConfig.rootNamespace,
-    ),
+    start: { config, statistics, levels: container.levels },
+    container,
+    discoveryAddress: proxyConfig.discoveryAddress,
     labels,
     workload,
     options,
     image,
-    resources,
     applicationMetrics,
     proxyType: isGateway ? 'router' : 'sidecar',
   })
-  const volumes = [...volumesOf(spec), ...VOLUMES]
+  const volumes = [...volumesOf(spec), ...VOLUMES, ...container.volumes]
   if (isGateway) {
     const containers = withGateway(spec.containers, proxy)
     return ok({
@@ -155,7 +166,10 @@ export function injectPod(pod: InjectablePod, options: InjectOptions): Result<In
     spec: {
       ...spec,
       initContainers: [initContainer(rules, image ?? options.image), ...(spec.initContainers ?? [])],
-      containers: [...spec.containers, proxy],
+      // Kubernetes starts the next container when what follows the start of one has ended.
+      containers: config.start.holdApplicationUntilProxyStarts
+        ? [{ ...proxy, ...UNTIL_READY }, ...spec.containers]
+        : [...spec.containers, proxy],
       volumes,
     },
   } satisfies InjectablePod
@@ -260,16 +274,21 @@ function initContainer({ ipv4, ipv6 }: CapturedRules, image: string): Container 
   }
 }
 
-interface Sidecar extends Pick<SidecarAnnotations, 'image' | 'resources' | 'applicationMetrics'> {
+interface Sidecar extends Pick<SidecarAnnotations, 'image' | 'container' | 'applicationMetrics'> {
   readonly labels: Readonly<Record<string, string>>
-  readonly config: EffectiveProxyConfig
+  readonly start: ProxyStart
+  /** Another control plane than the mesh's, for this pod's configuration. */
+  readonly discoveryAddress: string | undefined
   readonly proxyType: 'sidecar' | 'router'
   readonly workload: string
   readonly options: InjectOptions
 }
 
 function proxyContainer(sidecar: Sidecar): Container {
-  const { config, labels, workload, options, image, resources, applicationMetrics, proxyType } = sidecar
+  const { start, container, labels, workload, options, image, applicationMetrics, proxyType } = sidecar
+  const { resources, readiness, mounts } = container
+  const written = (variables: Readonly<Record<string, string>>) =>
+    Object.entries(variables).map(([name, value]) => ({ name, value }))
   const field = (name: string, fieldPath: string) => ({ name, valueFrom: { fieldRef: { fieldPath } } })
   return {
     name: PROXY_CONTAINER,
@@ -277,7 +296,7 @@ function proxyContainer(sidecar: Sidecar): Container {
     command: ['seine-agent', 'proxy'],
     env: [
       // What the agent needs comes later, and counts.
-      ...Object.entries(config.environment).map(([name, value]) => ({ name, value })),
+      ...written(start.config.environment),
       field('POD_NAME', 'metadata.name'),
       field('POD_NAMESPACE', 'metadata.namespace'),
       field('INSTANCE_IP', 'status.podIP'),
@@ -289,7 +308,7 @@ function proxyContainer(sidecar: Sidecar): Container {
       { name: 'CLUSTER_ID', value: options.clusterId },
       { name: 'TRUST_DOMAIN', value: options.trustDomain },
       { name: 'CA_ADDR', value: options.citadel ?? options.controlPlane },
-      { name: 'XDS_ADDR', value: options.controlPlane },
+      { name: 'XDS_ADDR', value: sidecar.discoveryAddress ?? options.controlPlane },
       { name: 'OTLP_ADDR', value: options.otlp },
       { name: 'TOKEN_FILE', value: `${FOLDERS.token}/istio-token` },
       { name: 'ROOT_CERT_FILE', value: `${FOLDERS.root}/root-cert.pem` },
@@ -297,16 +316,14 @@ function proxyContainer(sidecar: Sidecar): Container {
       ...(applicationMetrics === undefined
         ? []
         : [{ name: 'APPLICATION_METRICS', value: applicationMetrics }]),
-      ...(config.concurrency === undefined
-        ? []
-        : [{ name: 'ENVOY_CONCURRENCY', value: String(config.concurrency) }]),
-      ...(config.drainMs === undefined ? [] : [{ name: 'DRAIN_MS', value: String(config.drainMs) }]),
+      ...written(proxyEnvironment(start)),
     ],
     ports: [{ name: 'http-envoy-prom', containerPort: 15090 }],
     readinessProbe: {
       httpGet: { path: '/healthz/ready', port: 15021 },
       periodSeconds: 2,
       failureThreshold: 30,
+      ...readiness,
     },
     ...(resources ? { resources } : {}),
     securityContext: {
@@ -320,6 +337,7 @@ function proxyContainer(sidecar: Sidecar): Container {
       { name: 'seine-token', mountPath: FOLDERS.token, readOnly: true },
       { name: 'seine-root-cert', mountPath: FOLDERS.root, readOnly: true },
       { name: 'seine-run', mountPath: FOLDERS.run },
+      ...mounts,
     ],
   }
 }

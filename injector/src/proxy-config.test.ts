@@ -1,4 +1,4 @@
-import type { ProxyConfig } from '@seine/api'
+import { defaultMeshConfig, type ProxyConfig } from '@seine/api'
 import { objectYaml, resourcesOf } from '@seine/testing/unit'
 import { describe, expect, it } from 'vitest'
 import { effectiveProxyConfig } from './proxy-config.ts'
@@ -25,11 +25,11 @@ const workload = config(
 )
 const own = { concurrency: 3, proxyMetadata: variables('own') }
 const effective = (configs: readonly ProxyConfig[], annotation = {}, of = pod) =>
-  effectiveProxyConfig(of, annotation, configs, 'istio-system')
+  effectiveProxyConfig(of, annotation, configs, defaultMeshConfig)
 
 describe('what is said of a proxy', () => {
   it('is nothing where nobody says anything', () => {
-    expect(effective([])).toEqual({ concurrency: undefined, environment: {}, drainMs: undefined })
+    expect(effective([])).toEqual({ concurrency: undefined, environment: {}, start: {}, live: {} })
   })
 
   it.each([

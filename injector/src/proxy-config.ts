@@ -1,25 +1,38 @@
-import { durationMs, type ObjectMeta, type OwnProxyConfig, type ProxyConfig } from '@seine/api'
+import type { MeshConfig, ObjectMeta, OwnProxySettings, ProxyConfig } from '@seine/api'
 import { byAge, selects } from '@seine/model'
 
-/** What ProxyConfigs, and a pod's own annotation, say of its proxy. */
+/** What the mesh's settings, ProxyConfigs, and a pod's own annotation say of its proxy. */
 export interface EffectiveProxyConfig {
   /** Threads of Envoy; 0 for one for each core. */
   readonly concurrency: number | undefined
   readonly environment: Readonly<Record<string, string>>
-  /** How long requests may take to end when the pod stops. */
-  readonly drainMs: number | undefined
+  /** What else it takes when it starts. */
+  readonly start: StartSettings
+  /** What running proxies take up: only what the pod says of its own, for the mesh's settings hold as they are at each moment. */
+  readonly live: Pick<OwnProxySettings, (typeof LIVE)[number]>
 }
 
+type StartSettings = Pick<OwnProxySettings, (typeof START)[number]>
+
+const START = [
+  'drainDuration',
+  'terminationDrainDuration',
+  'holdApplicationUntilProxyStarts',
+  'proxyStatsMatcher',
+  'runtimeValues',
+] as const
+const LIVE = ['tracing', 'tracingServiceName', 'gatewayTopology', 'proxyHeaders'] as const
+
 /**
- * What holds for a pod, as Istio merges it: what is said of the mesh (a ProxyConfig without a selector in the root
- * namespace), of the namespace, by the pod's annotation, and of the workload; the later field by field, variables one by one.
- * Of several for the same the oldest counts.
+ * What holds for a pod, as Istio merges it: what is said by the mesh's settings (`defaultConfig`), of the mesh (a
+ * ProxyConfig without a selector in the root namespace), of the namespace, by the pod's annotation, and of the workload;
+ * the later field by field, variables one by one. Of several for the same the oldest counts.
  */
 export function effectiveProxyConfig(
-  { namespace, labels }: ObjectMeta,
-  own: OwnProxyConfig,
+  { namespace, labels }: Pick<ObjectMeta, 'namespace' | 'labels'>,
+  own: OwnProxySettings,
   configs: readonly ProxyConfig[],
-  rootNamespace: string,
+  { rootNamespace, defaultConfig }: Pick<MeshConfig, 'rootNamespace' | 'defaultConfig'>,
 ): EffectiveProxyConfig {
   const inOrder = [...configs].sort(byAge)
   const ofAll = (place: string) =>
@@ -34,18 +47,29 @@ export function effectiveProxyConfig(
     concurrency: config?.spec.concurrency,
     environment: config?.spec.environmentVariables ?? {},
   })
+  const said = ({ concurrency, proxyMetadata = {} }: OwnProxySettings) => ({
+    concurrency,
+    environment: proxyMetadata,
+  })
   const layers = [
+    said(defaultConfig),
     written(ofAll(rootNamespace)),
     ...(namespace === rootNamespace ? [] : [written(ofAll(namespace))]),
-    { concurrency: own.concurrency, environment: own.proxyMetadata ?? {} },
+    said(own),
     written(ofWorkload),
   ]
-  const { terminationDrainDuration } = own
   return {
     concurrency: layers.findLast(({ concurrency }) => concurrency !== undefined)?.concurrency,
     environment: Object.assign({}, ...layers.map(({ environment }) => environment)),
-    drainMs: terminationDrainDuration === undefined ? undefined : durationMs(terminationDrainDuration),
+    start: { ...picked(defaultConfig, START), ...picked(own, START) },
+    live: picked(own, LIVE),
   }
+}
+
+/** Those of some fields that are there. */
+function picked<T extends object, K extends keyof T>(from: T, fields: readonly K[]): Pick<T, K> {
+  const given = fields.filter(field => from[field] !== undefined).map(field => [field, from[field]] as const)
+  return Object.fromEntries(given) as Pick<T, K>
 }
 
 /** A selector without labels selects all, as everywhere. */

@@ -1,4 +1,13 @@
-import { type ConfigMap, defaultMeshConfig, keyOf, type MeshConfig, parseMeshConfig, refOf } from '@seine/api'
+import {
+  type ConfigMap,
+  defaultMeshConfig,
+  keyOf,
+  type MeshConfig,
+  type MeshResource,
+  meshConfigWarnings,
+  parseMeshConfig,
+  refOf,
+} from '@seine/api'
 import { formatRef, type Problem } from '@seine/kit'
 
 /**
@@ -42,7 +51,10 @@ export class MeshSettings {
     const parsed = first && parse(first)
     if (!parsed) this.#config = defaultMeshConfig
     else if (!parsed.ok) this.#problems = [...parsed.error, ...this.#problems]
-    else if (JSON.stringify(parsed.value) !== JSON.stringify(this.#config)) this.#config = parsed.value
+    else {
+      this.#problems = [...warningsOf(first, parsed.value), ...this.#problems]
+      if (JSON.stringify(parsed.value) !== JSON.stringify(this.#config)) this.#config = parsed.value
+    }
   }
 }
 
@@ -53,10 +65,31 @@ function parse(resource: ConfigMap): ReturnType<typeof parseMeshConfig> {
   return { ok: false, error: parsed.error.map(problem => ({ ...problem, resource: refOf(resource) })) }
 }
 
-/** What is wrong with the settings that a ConfigMap holds; nothing where it holds none. */
+function warningsOf(resource: ConfigMap, config: MeshConfig): Problem[] {
+  return meshConfigWarnings(config).map(
+    (warning): Problem => ({
+      ...warning,
+      severity: 'warning',
+      code: 'mesh-config',
+      resource: refOf(resource),
+      ...(resource.origin ? { position: resource.origin.locate('data.mesh') } : {}),
+    }),
+  )
+}
+
+/** What is wrong with the settings that a ConfigMap holds, and what of them has no effect; nothing where it holds none. */
 export function meshConfigProblems(resource: ConfigMap): readonly Problem[] {
   const parsed = isMeshConfig(resource) ? parse(resource) : undefined
-  return parsed && !parsed.ok ? parsed.error : []
+  if (!parsed) return []
+  return parsed.ok ? warningsOf(resource, parsed.value) : parsed.error
+}
+
+/** The mesh's settings among resources; the defaults where there are none that can be read. */
+export function meshConfigOf(resources: Iterable<MeshResource>): MeshConfig {
+  const settings = new MeshSettings()
+  for (const resource of resources) if (resource.kind === 'ConfigMap') settings.write(resource)
+  settings.refresh()
+  return settings.config
 }
 
 function collision(other: ConfigMap, winner: ConfigMap): Problem {

@@ -36,6 +36,8 @@ export interface Workload {
   readonly ref: ResourceRef
   /** The WorkloadGroup by which it registered. */
   readonly group: ResourceRef | undefined
+  /** What its pod says of its own proxy (`proxy.istio.io/config`): YAML. */
+  readonly proxyConfig: string | undefined
 }
 
 /**
@@ -72,6 +74,7 @@ export function fromPod(pod: Pod, node: Readonly<Record<string, string>> = {}): 
     node: spec.nodeName,
     ref: refOf(pod),
     group: undefined,
+    proxyConfig: metadata.annotations['proxy.istio.io/config'],
   }
 }
 
@@ -100,6 +103,7 @@ export function fromWorkloadEntry(entry: WorkloadEntry): Workload | undefined {
     node: undefined,
     ref: refOf(entry),
     group,
+    proxyConfig: undefined,
   }
 }
 

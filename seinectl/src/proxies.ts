@@ -1,3 +1,4 @@
+import { parseProxyConfigAnnotation } from '@seine/api'
 import { PROXY_VERSION } from '@seine/kit'
 import type { Workload } from '@seine/model'
 import { type Proxy, parseProxy } from '@seine/pilot-traffic'
@@ -15,12 +16,19 @@ export function proxyOf(workload: Workload): Proxy {
       WORKLOAD_NAME: workloadName,
       SERVICE_ACCOUNT: serviceAccount,
       INSTANCE_IPS: addresses.join(','),
+      ...ownSettings(workload),
       ...agentMetadata,
     },
     false,
   )
   if (!parsed.ok) throw new Error(parsed.error)
   return parsed.value
+}
+
+/** What a workload's pod says of its own proxy. One that can't be read keeps the pod from having a proxy at all. */
+export function ownSettings({ proxyConfig }: Pick<Workload, 'proxyConfig'>): { PROXY_CONFIG?: unknown } {
+  const read = proxyConfig === undefined ? undefined : parseProxyConfigAnnotation(proxyConfig)
+  return read?.ok ? { PROXY_CONFIG: read.value } : {}
 }
 
 /** Istio's node id. */

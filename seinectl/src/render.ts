@@ -13,7 +13,7 @@ import {
 } from '@seine/pilot-traffic'
 import { type LoadOptions, loadFiles } from '@seine/source-files'
 import { asDeployed } from './as-deployed.ts'
-import { agentMetadata } from './proxies.ts'
+import { agentMetadata, ownSettings } from './proxies.ts'
 
 /** Everything a proxy would receive, in Envoy's proto-JSON. */
 export interface RenderedConfig {
@@ -85,6 +85,7 @@ function metadataOf(
     LABELS: labels ?? workload?.labels ?? {},
     WORKLOAD_NAME: workload?.workloadName ?? proxy.name,
     SERVICE_ACCOUNT: workload?.serviceAccount ?? 'default',
+    ...(workload ? ownSettings(workload) : {}),
     ...agentMetadata,
   }
 }

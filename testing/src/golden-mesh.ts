@@ -23,7 +23,7 @@ type Part = 'telemetry' | 'sds'
 interface CaseProxy {
   readonly id: string
   readonly labels?: Readonly<Record<string, string>>
-  readonly metadata?: Readonly<Record<string, string>>
+  readonly metadata?: Readonly<Record<string, unknown>>
   readonly workload?: string
   readonly serviceAccount?: string
   readonly show?: readonly Part[]

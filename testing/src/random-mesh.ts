@@ -331,6 +331,8 @@ const MESH_TEXTS = [
   'localityLbSetting: {enabled: false}',
   'localityLbSetting: {failoverPriority: [version]}',
   'trustDomain: example.org',
+  'defaultConfig: {proxyHeaders: {attemptCount: {disabled: true}, server: {value: mesh}}}',
+  '{extensionProviders: [{name: o, opentelemetry: {service: web.a.svc.cluster.local, port: 80}}], defaultProviders: {tracing: [o]}}',
   'nonsense: true',
 ]
 

@@ -60,6 +60,13 @@ const AGENT_ENVIRONMENT = {
   SEINE_ENVOY: 'The Envoy binary; else the agent looks for one, or installs it',
   ENVOY_CONCURRENCY: "Envoy's worker threads; 0 for one for each core",
   DRAIN_MS: 'How long requests may go on when the sidecar stops, ms',
+  LISTENER_DRAIN_S: 'How long connections of replaced listeners may go on, s',
+  ENVOY_LOG_LEVEL: 'How much Envoy logs, in its words',
+  ENVOY_COMPONENT_LOG_LEVEL: '`<component>:<level>` of Envoy, with commas between',
+  BOOTSTRAP_SETTINGS:
+    "What Envoy's bootstrap has beside what it always has, JSON: `stats` (`prefixes`, `suffixes`, `regexps`, `buckets`, `flushMs`, `evictionMs`) and `runtime`",
+  PROXY_CONFIG:
+    "What the workload says of its own proxy, JSON in the words of Istio's ProxyConfig: pilot reads it",
   CERTIFICATE_TTL_MS: 'The lifetime of certificates to ask for, ms; citadel may give less',
   RESOLV_CONF: 'Names the resolvers for what is not in the mesh',
   APPLICATION_METRICS: "`http` URL of the application's own metrics, to be served with the others",
@@ -92,6 +99,38 @@ const METADATA = {
   'sidecar.istio.io/inject':
     'Label of a pod: `true` asks for a sidecar, `false` refuses one, as it does as an annotation. A pod and its namespace can each refuse',
   'sidecar.istio.io/status': 'Annotation that the injector writes: what it added',
+  'sidecar.istio.io/agentLogLevel':
+    'Annotation of a pod: how much the agent logs, `debug`, `info`, `warn`, `error`, `fatal` or `none`, with `default:` before it or not',
+  'sidecar.istio.io/componentLogLevel':
+    'Annotation of a pod: `<component>:<level>` of Envoy, with commas between',
+  'sidecar.istio.io/logLevel': 'Annotation of a pod: how much Envoy logs, in its words',
+  'sidecar.istio.io/discoveryAddress':
+    'Deprecated annotation of a pod: `host:port` of another control plane for its configuration, as `discoveryAddress` in `proxy.istio.io/config`',
+  'sidecar.istio.io/nativeSidecar':
+    'Annotation of a pod: `false`, for sidecars are containers beside the others',
+  'sidecar.istio.io/proxyImageType': 'Annotation of a pod: `default`, for there is one image',
+  'sidecar.istio.io/rewriteAppHTTPProbers': 'Annotation of a pod: `false`, for probes are not rewritten',
+  'sidecar.istio.io/statsCompression':
+    'Annotation of a pod: `false`, for the agent serves metrics as they are',
+  'sidecar.istio.io/statsEvictionInterval':
+    'Annotation of a pod: how often unused statistics of Envoy are dropped',
+  'sidecar.istio.io/statsFlushInterval': 'Annotation of a pod: how often statistics of Envoy go out',
+  'sidecar.istio.io/statsHistogramBuckets':
+    'Annotation of a pod: the bounds of histograms by the beginning of their names, a JSON map of lists',
+  'sidecar.istio.io/statsInclusionPrefixes':
+    'Annotation of a pod: statistics of Envoy to keep, by the beginning of their names, with commas between',
+  'sidecar.istio.io/statsInclusionRegexps': 'The same, by regular expressions',
+  'sidecar.istio.io/statsInclusionSuffixes': 'The same, by the end of their names',
+  'sidecar.istio.io/userVolume':
+    'Annotation of a pod: volumes for the sidecar, a JSON list, or a map by name',
+  'sidecar.istio.io/userVolumeMount': 'Annotation of a pod: where they are mounted, in the same form',
+  'status.sidecar.istio.io/port': 'Annotation of a pod: `15020`, where the hub looks for metrics',
+  'readiness.status.sidecar.istio.io/failureThreshold':
+    'Annotation of a pod: how often the sidecar may not answer before it counts as not ready',
+  'readiness.status.sidecar.istio.io/initialDelaySeconds':
+    'Annotation of a pod: when the sidecar is first asked whether it is ready',
+  'readiness.status.sidecar.istio.io/periodSeconds': 'Annotation of a pod: how often it is asked',
+  'prometheus.io/scheme': "Annotation of a pod: `http` where its metrics are served with the sidecar's",
   'sidecar.istio.io/interceptionMode': 'Annotation of a pod: `REDIRECT`, which is the only way there is',
   'sidecar.istio.io/proxyImage': "Annotation of a pod: the sidecar's image",
   'sidecar.istio.io/proxyCPU': 'Annotation of a pod: CPU that the sidecar asks for',
@@ -139,7 +178,7 @@ const METADATA = {
     "Annotation that the injector writes: `true`. Where the pod says so itself, its metrics are served with the sidecar's",
   'prometheus.io/port': "Annotation that the injector writes: `15020`, in place of the application's own",
   'proxy.istio.io/config':
-    'YAML, of a pod: `concurrency`, `proxyMetadata`, `image`, `terminationDrainDuration` of its proxy; a [ProxyConfig](configuration/proxyconfigs.md) that selects it comes before',
+    'Annotation of a pod: YAML in the words of `defaultConfig` of the [mesh](configuration/mesh-config.md), for its own proxy; what a [ProxyConfig](configuration/proxyconfigs.md) that selects it says comes before',
   'prometheus.io/path':
     "Annotation that the injector writes: `/stats/prometheus`, in place of the application's own",
 }
@@ -275,6 +314,13 @@ ${table(
 ${table(
   ['Name', 'Meaning'],
   describe(await metadataOf(root), METADATA, HERE).map(([name, meaning]) => [code(name), meaning]),
+)}
+
+A pod with one of these annotations of Istio's gets no sidecar:
+
+${table(
+  ['Name', 'Why, or what to do'],
+  Object.entries(await refusedAnnotations(root)).map(([name, reason]) => [code(name), reason]),
 )}`
   return [['ports-and-files.md', text]]
 }
@@ -323,6 +369,11 @@ function variablesOf(root) {
   return new Set([...found].sort())
 }
 
+async function refusedAnnotations(root) {
+  const { REFUSED_ANNOTATIONS } = await import(`${root}/injector/dist/annotation-reader.js`)
+  return REFUSED_ANNOTATIONS
+}
+
 /** Names that stand in the sources, and those that the injector looks for in a pod. */
 async function metadataOf(root) {
   const { readAnnotations } = await import(`${root}/injector/dist/annotations.js`)
@@ -334,5 +385,6 @@ async function metadataOf(root) {
   for (const text of productSources(root).values())
     for (const [, name] of text.matchAll(NAMES))
       if (!name.startsWith('kubernetes.io/') || name === 'kubernetes.io/service-name') found.add(name)
+  for (const name of Object.keys(await refusedAnnotations(root))) found.delete(name)
   return new Set([...found].sort())
 }

@@ -75,7 +75,7 @@ const CODES = {
     'Nothing. Keep it out of the folder if the warning bothers.',
   ],
   'mesh-config': [
-    'The settings of the mesh can not be read. The last good ones stay in force.',
+    'The settings of the mesh can not be read, and the last good ones stay in force. Or, as a warning, some of them have no effect.',
     'See [settings of the mesh](configuration/mesh-config.md).',
   ],
   'metrics-unreadable': [

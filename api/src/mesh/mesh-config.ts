@@ -4,6 +4,8 @@ import { retries } from '../networking/http-actions.ts'
 import { localityLbSetting } from '../networking/locality.ts'
 import { isCipherSuite } from '../networking/server-tls.ts'
 import { tcpKeepalive } from '../networking/traffic-policy.ts'
+import { defaultProviders, extensionProviders, providerNamed, unsupportedIn } from './extension-providers.ts'
+import { empty, fixed } from './fixed-setting.ts'
 import { proxySettings } from './proxy-settings.ts'
 
 const minProtocolVersion = z
@@ -21,6 +23,16 @@ const exportTo = (what: string) =>
     .min(1)
     .default(['*'])
     .describe(`Where ${what} without exportTo hold: namespaces, \`.\` for their own, \`*\` for all`)
+
+/** Which kind of provider can do what by default here, and why no other. */
+const PURPOSES = {
+  metrics: { is: 'prometheus', reason: 'metrics are for Prometheus only' },
+  accessLogging: {
+    is: 'envoyFileAccessLog',
+    reason: 'access logs go to a file or to standard output only: name a provider with envoyFileAccessLog',
+  },
+  tracing: { is: 'opentelemetry', reason: 'spans go over OTLP only: name a provider with opentelemetry' },
+} as const
 
 /** What applies to the mesh as a whole: the `mesh` entry of the ConfigMap `istio` (or `seine`) in the root namespace. */
 export const meshConfigSchema = z
@@ -105,7 +117,51 @@ export const meshConfigSchema = z
       .describe(
         'For all other TLS of proxies, where a Gateway, Sidecar or DestinationRule does not say otherwise',
       ),
-    defaultConfig: proxySettings.prefault({}),
+    extensionProviders: extensionProviders
+      .optional()
+      .describe(
+        'Definitions that others refer to by name. One that nothing refers to has no effect: a warning says so',
+      ),
+    defaultProviders: defaultProviders
+      .default({})
+      .describe('Which providers are used where nothing says otherwise'),
+    enablePrometheusMerge: z
+      .boolean()
+      .default(true)
+      .describe(
+        "An application's metrics are served with its sidecar's, where the pod's annotation `prometheus.istio.io/merge-metrics` does not say otherwise. Taken when a pod is injected",
+      ),
+    proxyListenPort: fixed(15001, 'the capture rules lead there'),
+    proxyInboundListenPort: fixed(15006, 'the capture rules lead there'),
+    ingressControllerMode: fixed('OFF', 'the kind Ingress is not read: use Gateway or the Gateway API'),
+    enableEnvoyAccessLogService: fixed(
+      false,
+      'access logs go to a file or to standard output: see accessLogFile',
+    ),
+    verifyCertificateAtClient: fixed(
+      true,
+      'certificates are always verified, unless insecureSkipVerify is said',
+    ),
+    disableEnvoyListenerLog: fixed(true, 'listeners have no access log of their own'),
+    certificates: empty('deprecated, and only of Kubernetes'),
+    configSources: empty('configuration comes from folders: see seined --config'),
+    serviceSettings: empty('there is one cluster, so every service is local to it'),
+    defaultConfig: proxySettings.prefault({}).describe('What holds for all proxies'),
+  })
+  .superRefine(({ trustDomain, defaultConfig: { meshId } }, context) => {
+    if (meshId === undefined || meshId === trustDomain) return
+    const message = `must be the trust domain, ${trustDomain}, by which the mesh is called`
+    context.addIssue({ code: 'custom', path: ['defaultConfig', 'meshId'], message })
+  })
+  .superRefine(({ extensionProviders: defined = [], defaultProviders: used }, context) => {
+    for (const [purpose, { is, reason }] of Object.entries(PURPOSES))
+      for (const [index, name] of (used[purpose as keyof typeof used] ?? []).entries()) {
+        const provider = providerNamed(name, defined)
+        const limit = provider && is in provider ? unsupportedIn(provider) : undefined
+        if (provider && is in provider && !limit) continue
+        const message = limit ?? (provider ? reason : `there is no provider ${name}`)
+        context.addIssue({ code: 'custom', path: ['defaultProviders', purpose, index], message })
+      }
   })
   .superRefine(({ accessLogEncoding, accessLogFormat }, context) => {
     if (accessLogEncoding !== 'JSON' || accessLogFormat === '' || isObject(accessLogFormat)) return

@@ -1,5 +1,9 @@
+import { err, ok, type Result } from '@seine/kit'
 import { z } from 'zod'
 import { countField } from '../fields.ts'
+import { formatPath } from '../parse/field-path.ts'
+import { describeIssue } from '../parse/issues.ts'
+import { startSettings } from './start-settings.ts'
 
 /** How a proxy passes on who called it, in Istio's words for Envoy's. `UNDEFINED` is the default. */
 export const CLIENT_CERTIFICATE_DETAILS = [
@@ -31,22 +35,19 @@ const customTag = z
   })
   .refine(tag => Object.keys(tag).length === 1, 'must be one of literal, environment, header')
 
-/** Istio `ProxyConfig` as `defaultConfig` of the mesh: what holds for all proxies. */
-export const proxySettings = z.strictObject({
-  tracing: z
-    .strictObject({
-      sampling: z.number().min(0).max(100).default(100).describe('Percentage of requests that are traced'),
-      customTags: z.record(z.string(), customTag).optional().describe('More tags of spans'),
-      maxPathTagLength: countField
-        .min(1)
-        .optional()
-        .describe('How much of the path spans hold; 256 unless it is said'),
-      enableIstioTags: z
-        .boolean()
-        .default(true)
-        .describe('Spans hold `istio.canonical_service` and the like'),
-    })
-    .prefault({}),
+/** What is traced, and what spans hold. */
+const tracing = {
+  sampling: z.number().min(0).max(100).default(100).describe('Percentage of requests that are traced'),
+  customTags: z.record(z.string(), customTag).optional().describe('More tags of spans'),
+  maxPathTagLength: countField
+    .min(1)
+    .optional()
+    .describe('How much of the path spans hold; 256 unless it is said'),
+  enableIstioTags: z.boolean().default(true).describe('Spans hold `istio.canonical_service` and the like'),
+} as const
+
+/** What running proxies take up at once. */
+const liveSettings = {
   gatewayTopology: z
     .strictObject({
       numTrustedProxies: countField
@@ -99,6 +100,72 @@ export const proxySettings = z.strictObject({
     })
     .optional()
     .describe('Headers that proxies write'),
+  tracingServiceName: z
+    .enum(['APP_LABEL_AND_NAMESPACE', 'CANONICAL_NAME_ONLY', 'CANONICAL_NAME_AND_NAMESPACE'])
+    .optional()
+    .describe(
+      'Whose spans they are: the label `app` or the canonical name, with the namespace or without; `CANONICAL_NAME_AND_NAMESPACE` unless it is said',
+    ),
+} as const
+
+/** Istio `ProxyConfig` as `defaultConfig` of the mesh: what holds for all proxies. */
+export const proxySettings = z.strictObject({
+  tracing: z
+    .strictObject({
+      ...tracing,
+      zipkin: z
+        .strictObject({ address: z.string() })
+        .optional()
+        .describe('Only a warning comes of it: spans go over OTLP'),
+    })
+    .prefault({})
+    .describe('What is traced, and what spans hold'),
+  ...liveSettings,
+  ...startSettings,
+  meshId: z.string().optional().describe('The trust domain, by which the mesh is called'),
+})
+
+/** What a pod can say of its own proxy: the same, and nothing that it leaves out. */
+export const ownProxySettings = z.strictObject({
+  tracing: z.strictObject(tracing).optional(),
+  ...liveSettings,
+  ...startSettings,
 })
 
 export type ProxySettings = z.infer<typeof proxySettings>
+export type OwnProxySettings = z.infer<typeof ownProxySettings>
+
+/** What of a proxy's own settings pilot has to know. */
+export type OwnLiveSettings = Pick<OwnProxySettings, 'tracing' | keyof typeof liveSettings>
+
+const OWN_LIVE = Object.keys({ tracing, ...liveSettings }).filter(
+  (name): name is keyof OwnLiveSettings => name in ownProxySettings.shape,
+)
+
+/**
+ * Reads what a node says of its own settings (`PROXY_CONFIG` in its metadata, as Istio's agents say it too). What a proxy
+ * takes at its start is of no interest to who reads this.
+ *
+ * @returns the settings, or what is wrong with them.
+ */
+export function readOwnLiveSettings(value: unknown): Result<OwnLiveSettings, string> {
+  if (value === undefined) return ok({})
+  if (typeof value !== 'object' || value === null) return err('must be an object')
+  const given = OWN_LIVE.filter(name => name in value).map(name => [name, value[name as never]] as const)
+  const read = ownProxySettings.safeParse(Object.fromEntries(given))
+  if (read.success) return ok(read.data)
+  const [issue] = read.error.issues
+  return err(issue ? `${formatPath(issue.path)}: ${describeIssue(issue)}` : 'can not be read')
+}
+
+/**
+ * What holds for a proxy, as Istio merges it: each setting that it has of its own takes the place of the mesh's as a
+ * whole, those of headers one by one.
+ */
+export function mergedSettings(
+  ofMesh: ProxySettings,
+  { tracing: spans, ...own }: OwnLiveSettings,
+): ProxySettings {
+  const proxyHeaders = { ...ofMesh.proxyHeaders, ...own.proxyHeaders }
+  return { ...ofMesh, ...own, ...(spans ? { tracing: spans } : {}), proxyHeaders }
+}

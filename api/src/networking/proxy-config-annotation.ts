@@ -1,48 +1,40 @@
 import { err, errorMessage, ok, type Result } from '@seine/kit'
 import { parse } from 'yaml'
-import { z } from 'zod'
-import { positiveDuration } from '../fields.ts'
-import { proxySettings } from '../mesh/proxy-settings.ts'
+import { type OwnProxySettings, ownProxySettings } from '../mesh/proxy-settings.ts'
 import { UNSUPPORTED_SETTINGS } from '../mesh/unsupported-settings.ts'
 import { formatPath } from '../parse/field-path.ts'
 import { describeIssue } from '../parse/issues.ts'
-import { concurrencyField, environmentField, imageField, imageTypeProblem } from './proxy-config.ts'
 
-/** What a pod can say of its own proxy, in the words of Istio's MeshConfig. */
-const schema = z.strictObject({
-  concurrency: concurrencyField.optional(),
-  proxyMetadata: environmentField.optional(),
-  image: imageField
-    .superRefine(({ imageType }, context) => {
-      const message = imageTypeProblem(imageType)
-      if (message) context.addIssue({ code: 'custom', path: ['imageType'], message })
-    })
-    .optional(),
-  terminationDrainDuration: positiveDuration.optional(),
-})
+/** What only the mesh as a whole can be told. */
+const OF_THE_MESH: Readonly<Record<string, string>> = {
+  meshId: 'the mesh is called by its trust domain: leave it out',
+  'tracing.zipkin': 'spans go over OTLP: leave it out',
+}
 
-export type OwnProxyConfig = z.infer<typeof schema>
-
-/** Reads the annotation `proxy.istio.io/config`, which is YAML. @returns what it says, or each thing wrong with it. */
-export function parseProxyConfigAnnotation(text: string): Result<OwnProxyConfig, readonly string[]> {
+/**
+ * Reads the annotation `proxy.istio.io/config`, which is YAML in the words of Istio's MeshConfig.
+ *
+ * @returns what it says, or each thing wrong with it.
+ */
+export function parseProxyConfigAnnotation(text: string): Result<OwnProxySettings, readonly string[]> {
   let value: unknown
   try {
     value = parse(text, { logLevel: 'silent' }) ?? {}
   } catch (failure) {
     return err([errorMessage(failure).split('\n')[0] ?? ''])
   }
-  const read = schema.safeParse(value)
+  const read = ownProxySettings.safeParse(value)
   if (read.success) return ok(read.data)
   return err(
     read.error.issues.flatMap(issue =>
       issue.code === 'unrecognized_keys'
-        ? issue.keys.map(key => `${key}: ${reasonAgainst(key)}`)
+        ? issue.keys.map(key => reasonAgainst(formatPath([...issue.path, key])))
         : `${formatPath(issue.path)}: ${describeIssue(issue)}`,
     ),
   )
 }
 
-function reasonAgainst(key: string): string {
-  if (key in proxySettings.shape) return "is for the whole mesh here: write it into the mesh's defaultConfig"
-  return UNSUPPORTED_SETTINGS[`defaultConfig.${key}`] ?? 'there is no setting of this name'
+function reasonAgainst(path: string): string {
+  const reason = OF_THE_MESH[path] ?? UNSUPPORTED_SETTINGS[`defaultConfig.${path}`]
+  return `${path}: ${reason ?? 'there is no setting of this name'}`
 }

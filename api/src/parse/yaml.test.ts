@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest'
 import { durationMs } from '../fields.ts'
 import { meshConfigSchema } from '../mesh/mesh-config.ts'
+import { meshConfigWarnings } from '../mesh/mesh-warnings.ts'
+import { mergedSettings, readOwnLiveSettings } from '../mesh/proxy-settings.ts'
 import { UNSUPPORTED_SETTINGS } from '../mesh/unsupported-settings.ts'
 import { leafFields } from './schema-walk.ts'
 import { parseMeshConfig, parseYaml } from './yaml.ts'
@@ -134,14 +136,169 @@ describe('the settings of the mesh', () => {
     const text = `
       ingressClass: istio
       conectTimeout: 1s
-      defaultConfig: {tracing: {zipkin: {address: a}, samplings: 1}}
+      defaultConfig: {tracing: {lightstep: {address: a}, samplings: 1}}
     `
     expect(problemsOf(text)).toEqual([
-      'defaultConfig.tracing.zipkin: spans go over OTLP: leave it out',
+      'defaultConfig.tracing.lightstep: spans go over OTLP: leave it out',
       'defaultConfig.tracing.samplings: there is no setting of this name: did you mean sampling?',
       'ingressClass: the kind Ingress is not read: use Gateway or the Gateway API',
       'conectTimeout: there is no setting of this name: did you mean connectTimeout?',
     ])
+  })
+
+  const settingsOf = (text: string) => {
+    const parsed = parseMeshConfig(text)
+    if (!parsed.ok) throw new Error(JSON.stringify(parsed.error))
+    return parsed.value
+  }
+
+  /** What Istio's chart writes with the profile `demo`, and what one of 1.21 writes. */
+  const STOCK = `
+    accessLogFile: /dev/stdout
+    defaultConfig:
+      discoveryAddress: istiod.istio-system.svc:15012
+      proxyMetadata: {}
+      tracing:
+        zipkin:
+          address: zipkin.istio-system:9411
+    defaultProviders:
+      metrics:
+      - prometheus
+    enablePrometheusMerge: true
+    extensionProviders:
+    - envoyOtelAls:
+        port: 4317
+        service: opentelemetry-collector.observability.svc.cluster.local
+      name: otel
+    - name: skywalking
+      skywalking:
+        port: 11800
+        service: tracing.istio-system.svc.cluster.local
+    - name: otel-tracing
+      opentelemetry:
+        port: 4317
+        service: opentelemetry-collector.observability.svc.cluster.local
+    - name: jaeger
+      opentelemetry:
+        port: 4317
+        service: jaeger-collector.istio-system.svc.cluster.local
+    rootNamespace: istio-system
+    trustDomain: cluster.local
+  `
+
+  it('of a stock Istio are taken, and what of them has no effect is told', () => {
+    expect(meshConfigWarnings(settingsOf(STOCK)).map(({ path }) => path)).toEqual([
+      'extensionProviders[0]',
+      'extensionProviders[1]',
+      'extensionProviders[2]',
+      'extensionProviders[3]',
+      'defaultConfig.discoveryAddress',
+      'defaultConfig.tracing.zipkin',
+    ])
+    expect(meshConfigWarnings(settingsOf('{}'))).toEqual([])
+  })
+
+  it('that say what happens anyway may be written down', () => {
+    const text = `
+      proxyListenPort: 15001
+      proxyInboundListenPort: 15006
+      ingressControllerMode: OFF
+      enableEnvoyAccessLogService: false
+      verifyCertificateAtClient: true
+      disableEnvoyListenerLog: true
+      certificates: []
+      configSources: []
+      serviceSettings: []
+      defaultProviders: {metrics: [prometheus], accessLogging: [envoy]}
+      trustDomain: example.org
+      defaultConfig:
+        meshId: example.org
+        proxyAdminPort: 15000
+        statusPort: 15020
+        controlPlaneAuthPolicy: MUTUAL_TLS
+        interceptionMode: REDIRECT
+        statsCompression: false
+        sds: {enabled: true}
+        image: {imageType: default}
+    `
+    expect(meshConfigWarnings(settingsOf(text))).toEqual([])
+  })
+
+  it.each([
+    ['proxyListenPort: 15002', 'proxyListenPort: must be 15001: the capture rules lead there'],
+    ['serviceSettings: [{}]', 'serviceSettings: there is one cluster, so every service is local to it'],
+    [
+      'defaultConfig: {interceptionMode: TPROXY}',
+      'defaultConfig.interceptionMode: must be REDIRECT: connections are captured by REDIRECT only',
+    ],
+    [
+      'defaultConfig: {meshId: mine}',
+      'defaultConfig.meshId: must be the trust domain, cluster.local, by which the mesh is called',
+    ],
+    [
+      'defaultConfig: {sds: {k8sSaJwtPath: /x}}',
+      'defaultConfig.sds.k8sSaJwtPath: the injector decides where files lie: leave it out',
+    ],
+    [
+      'defaultConfig: {image: {imageType: debug}}',
+      'defaultConfig.image.imageType: there is no image of the type debug: the annotation sidecar.istio.io/proxyImage of pods names another',
+    ],
+    [
+      'defaultProviders: {metrics: [stackdriver]}',
+      'defaultProviders.metrics[0]: metrics are for Prometheus only',
+    ],
+    [
+      'defaultProviders: {accessLogging: [logs]}',
+      'defaultProviders.accessLogging[0]: there is no provider logs',
+    ],
+    ['defaultProviders: {tracing: [a, b]}', 'defaultProviders.tracing: can name one provider'],
+    [
+      '{extensionProviders: [{name: a, opentelemetry: {service: a.b, port: 1, dynatraceSampler: {tenant: t, clusterId: 1}}}], defaultProviders: {tracing: [a]}}',
+      'defaultProviders.tracing[0]: the provider a can not be used with dynatraceSampler: use the sampling of defaultConfig.tracing',
+    ],
+    [
+      '{extensionProviders: [{name: a, zipkin: {service: a.b, port: 1}}], defaultProviders: {tracing: [a]}}',
+      'defaultProviders.tracing[0]: spans go over OTLP only: name a provider with opentelemetry',
+    ],
+    [
+      'extensionProviders: [{name: a, sds: {name: x, service: b c, port: 1}}]',
+      'extensionProviders[0].sds.service: must be a host, with "<namespace>/" before it where it would not be clear',
+    ],
+    [
+      'extensionProviders: [{name: a, prometheus: {}}, {name: a, prometheus: {}}]',
+      'extensionProviders[1].name: is the name of another provider',
+    ],
+    [
+      'extensionProviders: [{name: a, prometheus: {}, stackdriver: {}}]',
+      'extensionProviders[0]: must be one of envoyExtAuthzHttp, envoyExtAuthzGrpc, zipkin, lightstep, datadog, stackdriver, opencensus, skywalking, opentelemetry, prometheus, envoyFileAccessLog, envoyHttpAls, envoyTcpAls, envoyOtelAls, sds',
+    ],
+  ])('%s is refused', (text, message) => {
+    expect(problemsOf(text)).toEqual([message])
+  })
+
+  it('of one’s own proxy take the place of the mesh’s as a whole, those of headers one by one', () => {
+    const { defaultConfig } = settingsOf(`
+      defaultConfig:
+        tracing: {sampling: 7, maxPathTagLength: 9}
+        gatewayTopology: {numTrustedProxies: 1}
+        proxyHeaders: {server: {value: mesh}, requestId: {disabled: true}}
+    `)
+    const own = readOwnLiveSettings({
+      configPath: './etc/istio/proxy',
+      tracing: { sampling: 1 },
+      proxyHeaders: { server: { value: 'own' } },
+    })
+    if (!own.ok) throw new Error(own.error)
+    expect(mergedSettings(defaultConfig, own.value)).toMatchObject({
+      tracing: { sampling: 1, enableIstioTags: true },
+      gatewayTopology: { numTrustedProxies: 1 },
+      proxyHeaders: { server: { value: 'own' }, requestId: { disabled: true } },
+    })
+    expect(mergedSettings(defaultConfig, own.value).tracing).not.toHaveProperty('maxPathTagLength')
+    expect(readOwnLiveSettings({ tracing: { sampling: 101 } })).toEqual({
+      ok: false,
+      error: 'tracing.sampling: must be at most 100',
+    })
   })
 
   it('take as the format of access logs what their encoding takes', () => {

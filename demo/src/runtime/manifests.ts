@@ -1,6 +1,6 @@
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { type Deployment, type MeshResource, type Namespace, type ProxyConfig, parseYaml } from '@seine/api'
+import { type Deployment, type MeshResource, type Namespace, parseYaml } from '@seine/api'
 import type { Problem } from '@seine/kit'
 
 /** What a folder of manifests describes. */
@@ -23,11 +23,6 @@ export async function readManifests(folder: string): Promise<Manifests> {
 /** The deployments among resources. */
 export function deploymentsOf(resources: readonly MeshResource[]): readonly Deployment[] {
   return resources.filter(resource => resource.kind === 'Deployment')
-}
-
-/** The settings of proxies among resources. */
-export function proxyConfigsOf(resources: readonly MeshResource[]): readonly ProxyConfig[] {
-  return resources.filter(resource => resource.kind === 'ProxyConfig')
 }
 
 /** The namespaces' labels by namespace name. */

@@ -1,3 +1,4 @@
+import { eventually } from '@seine/testing'
 import { expect, test } from 'vitest'
 import { describeMesh, type Echo, fromOutside, meshConfig, shopFromOutside } from '../harness/index.ts'
 
@@ -17,12 +18,64 @@ describeMesh('settings of the mesh', mesh => {
         },
       }),
     )
-    const after = await call()
-    expect(after.echo?.path).toBe('/a/b')
-    expect(after.headers['server']).toBe('shop')
-    expect(after.echo?.headers).not.toHaveProperty('x-envoy-attempt-count')
+    await eventually(async () => {
+      const after = await call()
+      expect(after.echo?.path).toBe('/a/b')
+      expect(after.headers['server']).toBe('shop')
+      expect(after.echo?.headers).not.toHaveProperty('x-envoy-attempt-count')
+    })
     await mesh().remove('settings')
-    expect((await call()).echo?.path).toBe('//a//b')
+    // Connections between sidecars that were opened under other settings keep those until they end.
+    await eventually(async () => expect((await call()).echo?.path).toBe('//a//b'))
+  })
+
+  test('give way to what a pod says of its own proxy, one by one', async () => {
+    const [visitor, client] = [mesh().pod('visitor'), mesh().pod('client')]
+    const seenBy = async (pod: typeof visitor) => {
+      const { echo, headers } = await pod.get('http://echo.shop/')
+      return [
+        headers['server'],
+        'x-envoy-attempt-count' in (echo?.headers ?? {}),
+        'x-request-id' in (echo?.headers ?? {}),
+      ]
+    }
+    expect([await seenBy(visitor), await seenBy(client)]).toEqual([
+      ['visitor', false, true],
+      ['istio-envoy', true, true],
+    ])
+    const proxyHeaders = { server: { value: 'shop' }, requestId: { disabled: true } }
+    await mesh().apply('settings', meshConfig({ defaultConfig: { proxyHeaders } }))
+    await eventually(async () =>
+      expect([await seenBy(visitor), await seenBy(client)]).toEqual([
+        ['visitor', false, false],
+        ['shop', true, false],
+      ]),
+    )
+    const has = async (pod: typeof visitor) => [
+      (await pod.admin('/runtime')).includes('seine.of_visitor'),
+      (await pod.admin('/stats?filter=^listener%5C.')).trim() !== '',
+    ]
+    expect([await has(visitor), await has(client)]).toEqual([
+      [true, true],
+      [false, false],
+    ])
+  })
+
+  test('say where spans go', async () => {
+    const collector = (name: string) => ({
+      extensionProviders: [{ name, opentelemetry: { service: 'echo.shop.svc.cluster.local', port: 50051 } }],
+      defaultProviders: { tracing: [name] },
+    })
+    const called = async () =>
+      /^outbound\|50051\|\|echo\.shop\.svc\.cluster\.local::.*::rq_total::[1-9]/m.test(
+        await mesh().pod('front').admin('/clusters'),
+      )
+    expect(await called()).toBe(false)
+    await mesh().apply('settings', meshConfig(collector('echo')))
+    await mesh().pod('front').get('http://echo.shop/')
+    await eventually(async () => {
+      if (!(await called())) throw new Error('the collector was not called')
+    })
   })
 
   test('say how many proxies before a gateway are trusted', async () => {

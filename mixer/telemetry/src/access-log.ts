@@ -1,4 +1,5 @@
 import type { JsonObject } from '@bufbuild/protobuf'
+import { type MeshConfig, providerNamed } from '@seine/api'
 import { any } from '@seine/envoy'
 import { AccessLogType } from '@seine/envoy/envoy/data/accesslog/v3/accesslog'
 import { FileAccessLogSchema } from '@seine/envoy/envoy/extensions/access_loggers/file/v3/file'
@@ -64,36 +65,66 @@ const AT_END: NonNullable<AccessLogInit['filter']> = {
   filterSpecifier: { case: 'logTypeFilter', value: { types: [AccessLogType.TcpConnectionEnd] } },
 }
 
+/** Where lines go, and what they hold. */
+interface Log {
+  readonly path: string
+  readonly format: { readonly text: string } | { readonly fields: JsonObject }
+  readonly omitEmptyValues: boolean
+}
+
+/** The logs that the mesh's settings ask for: of the providers that count by default, else the one at `accessLogFile`. */
+function logsOf(config: MeshConfig, byAddress: boolean): Log[] {
+  const { accessLogFile, accessLogEncoding, accessLogFormat, defaultProviders } = config
+  const ofMesh = (path: string): Log => ({
+    path,
+    format:
+      accessLogEncoding === 'JSON'
+        ? { fields: fieldsOf(accessLogFormat, byAddress) }
+        : { text: lineOf(accessLogFormat, byAddress) },
+    omitEmptyValues: false,
+  })
+  const named = defaultProviders.accessLogging ?? []
+  if (named.length === 0) return accessLogFile === '' ? [] : [ofMesh(accessLogFile)]
+  return named.flatMap(name => {
+    const file = providerNamed(name, config.extensionProviders ?? [])?.envoyFileAccessLog
+    if (!file) return []
+    const { logFormat, omitEmptyValues = false } = file
+    const path = file.path || STDOUT
+    if (name === 'envoy' && !logFormat && !omitEmptyValues) return [ofMesh(path)]
+    const format = logFormat?.labels
+      ? { fields: fieldsOf(JSON.stringify(logFormat.labels), byAddress) }
+      : { text: lineOf(logFormat?.text ?? '', byAddress) }
+    return [{ path, format, omitEmptyValues }]
+  })
+}
+
+const STDOUT = '/dev/stdout'
+
 /** A line for each request and connection, where the mesh's settings ask for it. */
 export const accessLogPlugin: TrafficPlugin = {
   name: 'access-log',
-  accessLogs: ({ snapshot, protocol, serviceOfCluster }: FilterChainContext) => {
-    const { accessLogFile, accessLogEncoding, accessLogFormat } = snapshot.config
-    if (accessLogFile === '') return []
-    const format =
-      accessLogEncoding === 'JSON'
-        ? { format: { case: 'jsonFormat' as const, value: fieldsOf(accessLogFormat, serviceOfCluster) } }
-        : {
-            format: {
-              case: 'textFormatSource' as const,
-              value: {
-                specifier: {
-                  case: 'inlineString' as const,
-                  value: lineOf(accessLogFormat, serviceOfCluster),
+  accessLogs: ({ snapshot, protocol, serviceOfCluster = false }: FilterChainContext) =>
+    logsOf(snapshot.config, serviceOfCluster).map(({ path, format, omitEmptyValues }) => {
+      const logFormat = {
+        case: 'logFormat' as const,
+        value: {
+          format:
+            'fields' in format
+              ? { case: 'jsonFormat' as const, value: format.fields }
+              : {
+                  case: 'textFormatSource' as const,
+                  value: { specifier: { case: 'inlineString' as const, value: format.text } },
                 },
-              },
-            },
-          }
-    // Envoy writes its own stdout directly: opening /dev/stdout again fails for its user when the agent holds the pipe.
-    const config =
-      accessLogFile === '/dev/stdout'
-        ? any(StdoutAccessLogSchema, { accessLogFormat: { case: 'logFormat', value: format } })
-        : any(FileAccessLogSchema, {
-            path: accessLogFile,
-            accessLogFormat: { case: 'logFormat', value: format },
-          })
-    const name = accessLogFile === '/dev/stdout' ? 'envoy.access_loggers.stdout' : 'envoy.access_loggers.file'
-    const value = { name, configType: { case: 'typedConfig' as const, value: config } }
-    return [{ value: protocol === 'tcp' ? { ...value, filter: AT_END } : value, provenance: [] }]
-  },
+          omitEmptyValues,
+        },
+      }
+      // Envoy writes its own stdout directly: opening /dev/stdout again fails for its user when the agent holds the pipe.
+      const config =
+        path === STDOUT
+          ? any(StdoutAccessLogSchema, { accessLogFormat: logFormat })
+          : any(FileAccessLogSchema, { path, accessLogFormat: logFormat })
+      const name = path === STDOUT ? 'envoy.access_loggers.stdout' : 'envoy.access_loggers.file'
+      const value = { name, configType: { case: 'typedConfig' as const, value: config } }
+      return { value: protocol === 'tcp' ? { ...value, filter: AT_END } : value, provenance: [] }
+    }),
 }

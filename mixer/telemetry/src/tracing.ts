@@ -1,7 +1,17 @@
-import type { ProxySettings } from '@seine/api'
+import { durationMs, type ExtensionProvider, type ProxySettings } from '@seine/api'
 import { any, duration } from '@seine/envoy'
 import { OpenTelemetryConfigSchema } from '@seine/envoy/envoy/config/trace/v3/opentelemetry'
-import type { FilterChainContext, TracingInit, TrafficPlugin } from '@seine/pilot-traffic'
+import {
+  type FilterChainContext,
+  type Init,
+  type Proxy,
+  providerCluster,
+  providerHost,
+  proxySettingsOf,
+  type TracingInit,
+  type TrafficPlugin,
+  tracingProvider,
+} from '@seine/pilot-traffic'
 
 /** The cluster of the bootstrap to which sidecars send spans. */
 const OTLP_CLUSTER = 'otlp'
@@ -23,26 +33,81 @@ function customTag(tag: string, { environment, header, literal: fixed }: Written
   return { tag, type: { case: 'requestHeader', value: { name, defaultValue } } }
 }
 
+type Provider = NonNullable<ExtensionProvider['opentelemetry']>
+type Exporter = Pick<Init<typeof OpenTelemetryConfigSchema>, 'grpcService' | 'httpService'>
+
+/** How long an export may take where nobody says. */
+const EXPORT_MS = 250
+
+const TO_MIXER: Exporter = {
+  grpcService: {
+    targetSpecifier: { case: 'envoyGrpc', value: { clusterName: OTLP_CLUSTER } },
+    timeout: duration(EXPORT_MS),
+  },
+}
+
+/** Spans to a service of the mesh, by gRPC or, where its definition has `http`, by HTTP. */
+function exporter(provider: Provider): Exporter {
+  const cluster = providerCluster(provider)
+  const host = providerHost(provider)
+  const { http, grpc } = provider
+  const lasting = (text: string | undefined) => duration(text === undefined ? EXPORT_MS : durationMs(text))
+  if (http)
+    return {
+      httpService: {
+        httpUri: {
+          uri: `${host}/${(http.path ?? '').replace(/^\/+/, '')}`,
+          httpUpstreamType: { case: 'cluster', value: cluster },
+          timeout: lasting(http.timeout),
+        },
+        requestHeadersToAdd: (http.headers ?? []).map(({ name, value = '' }) => ({
+          header: { key: name, value },
+        })),
+      },
+    }
+  return {
+    grpcService: {
+      targetSpecifier: { case: 'envoyGrpc', value: { clusterName: cluster, authority: host } },
+      timeout: lasting(grpc?.timeout),
+      initialMetadata: (grpc?.initialMetadata ?? []).map(({ name, value = '' }) => ({ key: name, value })),
+    },
+  }
+}
+
+/** Whose spans they are. */
+function serviceNameOf(
+  { app, namespace, labels }: Proxy,
+  by: ProxySettings['tracingServiceName'] = 'CANONICAL_NAME_AND_NAMESPACE',
+): string {
+  switch (by) {
+    case 'APP_LABEL_AND_NAMESPACE':
+      return `${labels['app'] ?? app}.${namespace}`
+    case 'CANONICAL_NAME_ONLY':
+      return app
+    case 'CANONICAL_NAME_AND_NAMESPACE':
+      return `${app}.${namespace}`
+  }
+}
+
 /** Spans over OTLP from both sides of a call; the application only forwards the trace headers. */
 export const tracingPlugin: TrafficPlugin = {
   name: 'tracing',
   tracing: ({ snapshot, proxy, protocol }: FilterChainContext) => {
     if (!snapshot.config.enableTracing || protocol !== 'http') return undefined
+    const { tracing: settings, tracingServiceName } = proxySettingsOf(snapshot, proxy)
+    const provider = tracingProvider(snapshot.config)
     const config = any(OpenTelemetryConfigSchema, {
-      grpcService: {
-        targetSpecifier: { case: 'envoyGrpc', value: { clusterName: OTLP_CLUSTER } },
-        timeout: duration(250),
-      },
-      serviceName: `${proxy.app}.${proxy.namespace}`,
+      ...(provider ? exporter(provider) : TO_MIXER),
+      serviceName: serviceNameOf(proxy, tracingServiceName),
     })
-    const settings = snapshot.config.defaultConfig.tracing
+    const maxPathTagLength = settings.maxPathTagLength ?? provider?.maxTagLength
     return {
       value: {
         clientSampling: { value: 100 },
         randomSampling: { value: settings.sampling },
         overallSampling: { value: 100 },
         provider: { name: 'envoy.tracers.opentelemetry', configType: { case: 'typedConfig', value: config } },
-        ...(settings.maxPathTagLength === undefined ? {} : { maxPathTagLength: settings.maxPathTagLength }),
+        ...(maxPathTagLength ? { maxPathTagLength } : {}),
         customTags: [
           ...(settings.enableIstioTags
             ? [

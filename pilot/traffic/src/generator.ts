@@ -33,6 +33,7 @@ import type { Proxy } from './proxy.ts'
 import { demanded, type ProxyConfiguration } from './proxy-configuration.ts'
 import { changePatches, namesOf, resourceOf, unknownHostOf } from './proxy-resource.ts'
 import { inboundResources, isServedBy, outboundListeners } from './proxy-resources.ts'
+import { proxySettingsOf, routeHeadersOf } from './proxy-settings.ts'
 import { type ProxyState, standingClusters, workloadKey } from './proxy-state.ts'
 import { ProxylessClients } from './proxyless/clients.ts'
 import { ResourceCache } from './resource-cache.ts'
@@ -266,6 +267,7 @@ export class TrafficGenerator {
       locality: this.#localityOf(proxy),
       gateway: proxy.type === 'router',
       families: familiesOf(proxy.addresses),
+      headers: routeHeadersOf(proxySettingsOf(this.snapshot, proxy)),
     }
   }
 

@@ -37,7 +37,10 @@ const PROXIES = [
   sidecar('api-1.b', {
     address: '10.1.0.3',
     labels: { app: 'api' },
-    metadata: { INSTANCE_IPS: '10.1.0.3,2001:db8::11' },
+    metadata: {
+      INSTANCE_IPS: '10.1.0.3,2001:db8::11',
+      PROXY_CONFIG: { proxyHeaders: { attemptCount: { disabled: true } }, tracing: { sampling: 1 } },
+    },
   }),
   router('gw-1.a', {
     address: '10.1.0.5',

@@ -25,6 +25,7 @@ import { tcpRoutings } from './listeners/tcp-routing.ts'
 import { isPlaceDependent } from './locality.ts'
 import { nameEntry } from './name-table.ts'
 import { closed, egressProxyOf, type Outside, outsideOf, sameOutside } from './outside.ts'
+import { providerClusters } from './proxy-settings.ts'
 import type { ResourceCache } from './resource-cache.ts'
 import { ResourcesByName } from './resources-by-name.ts'
 import { domainsOf, hasRoutes, virtualHost } from './routes/virtual-host.ts'
@@ -76,7 +77,7 @@ export class OutboundScope {
   constructor(key: ScopeKey, cache: ResourceCache, indexed: IndexedSnapshot) {
     this.key = key
     this.egress = new Egress(key.sidecar, key.namespace, key.families)
-    this.#outside = outsideOf(indexed.snapshot, this.egress)
+    this.#outside = outsideOf(indexed.snapshot, this.egress, this.key.headers)
     this.#closed = closed(this.#outside)
     this.#cache = cache
     this.#indexed = indexed
@@ -105,6 +106,11 @@ export class OutboundScope {
     this.#targets = new ScopeTargets(targets, onDemand)
     const named = [...virtualServices.hosts()].filter(host => !snapshot.services.has(host))
     return [...others, ...named]
+  }
+
+  /** Clusters that clients need whatever they call: for what proxies send by themselves. */
+  get standing(): readonly string[] {
+    return providerClusters(this.#indexed.snapshot.config)
   }
 
   /** Makes the resources of all hosts, now and as they come. */
@@ -158,7 +164,7 @@ export class OutboundScope {
     const before = this.#indexed
     this.#indexed = indexed
     const changes = noChanges()
-    const outside = outsideOf(indexed.snapshot, this.egress)
+    const outside = outsideOf(indexed.snapshot, this.egress, this.key.headers)
     if (!sameOutside(outside, this.#outside)) {
       this.#outside = outside
       this.#routeTables.clear()
@@ -363,7 +369,7 @@ export class OutboundScope {
     service: MeshService | undefined,
     port: number,
   ): EncodedResource {
-    const { namespace, sourceLabels } = this.key
+    const { namespace, sourceLabels, headers } = this.key
     const inputs = {
       snapshot: indexed.snapshot,
       hostname,
@@ -372,12 +378,13 @@ export class OutboundScope {
       virtualService: this.#routesAt(indexed, hostname, port),
       namespace,
       sourceLabels,
+      headers,
       gateways: SIDECARS,
       ruleFor: (host: string) => this.#ruleFor(indexed, host),
     }
     const domains = domainsOf(inputs, name => this.#owns(indexed, hostname, name, port))
     // What else there is among the inputs is the same for all scopes.
-    const own = [port, hostname, service !== undefined, namespace, sourceLabels, domains]
+    const own = [port, hostname, service !== undefined, namespace, sourceLabels, headers, domains]
     return this.#cache.virtualHost(indexed, inputs.virtualService, JSON.stringify(own), () =>
       virtualHost({ ...inputs, domains }),
     )

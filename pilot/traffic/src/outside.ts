@@ -3,6 +3,7 @@ import { type MeshSnapshot, resolveHost } from '@seine/model'
 import { clusterNameOf, type ResolvedDestination, resolveDestination } from './destination.ts'
 import { causeOf, type Egress } from './egress.ts'
 import { BLACK_HOLE_CLUSTER, PASSTHROUGH_CLUSTER } from './names.ts'
+import type { RouteHeaders } from './proxy-settings.ts'
 
 /** What happens to calls that nothing in the mesh is there for. */
 export interface Outside {
@@ -14,13 +15,16 @@ export interface Outside {
 }
 
 /** The policy of the clients' Sidecar, or the mesh's. A Sidecar's policy without a mode is REGISTRY_ONLY, as Istio's API has it. */
-export function outsideOf({ services, config }: MeshSnapshot, { sidecar }: Egress): Outside {
+export function outsideOf(
+  { services, config }: MeshSnapshot,
+  { sidecar }: Egress,
+  { hidesAttempts }: RouteHeaders,
+): Outside {
   const own = sidecar?.spec.outboundTrafficPolicy
   const mode = own ? (own.mode ?? 'REGISTRY_ONLY') : config.outboundTrafficPolicy.mode
   const causes = own && sidecar ? [causeOf(sidecar, 'spec.outboundTrafficPolicy')] : []
   const proxy = sidecar && egressProxyOf(services, sidecar)
-  const hides = config.defaultConfig.proxyHeaders?.attemptCount?.disabled
-  const rest = { causes, ...(hides ? { hidesAttempts: true as const } : {}) }
+  const rest = { causes, ...(hidesAttempts ? { hidesAttempts: true as const } : {}) }
   if (proxy) return { cluster: clusterNameOf(proxy), ...rest }
   return { cluster: mode === 'ALLOW_ANY' ? PASSTHROUGH_CLUSTER : BLACK_HOLE_CLUSTER, ...rest }
 }

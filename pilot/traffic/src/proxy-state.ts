@@ -25,14 +25,19 @@ export interface ProxyState {
 }
 
 /** Whether a gateway needs a cluster: a route leads there, or a patch does. */
-export function isForGateway({ gateway, patches }: ProxyState, cluster: string): boolean {
-  return gateway?.clusters.has(cluster) || patches?.clusters.has(cluster) || false
+export function isForGateway({ gateway, patches, scope }: ProxyState, cluster: string): boolean {
+  return (
+    gateway?.clusters.has(cluster) ||
+    patches?.clusters.has(cluster) ||
+    scope.standing.includes(cluster) ||
+    false
+  )
 }
 
 /** The clusters to elsewhere that a proxy gets when it asks for all. */
 export function clustersFor({ gateway, patches, scope }: ProxyState): string[] {
   if (!gateway) return [...scope.clusters.keys()]
-  const names = new Set([...gateway.clusters, ...(patches?.clusters ?? [])])
+  const names = new Set([...gateway.clusters, ...(patches?.clusters ?? []), ...scope.standing])
   return [...names].filter(name => scope.clusters.get(name))
 }
 
@@ -41,11 +46,13 @@ export function standingClusters({
   inboundClusters,
   outboundListeners,
   patches,
+  scope,
 }: ProxyState): ReadonlySet<string> {
   return new Set([
     ...inboundClusters.keys(),
     ...[...outboundListeners.values()].flatMap(clustersOfListener),
     ...(patches?.clusters ?? []),
+    ...scope.standing,
   ])
 }
 
@@ -60,6 +67,7 @@ export function workloadKey({
   type,
   labels,
   onDemand,
+  own,
 }: Proxy): string {
   return JSON.stringify([
     namespace,
@@ -71,5 +79,6 @@ export function workloadKey({
     type,
     labels,
     onDemand,
+    own,
   ])
 }

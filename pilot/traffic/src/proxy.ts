@@ -1,4 +1,4 @@
-import { canonicalIp } from '@seine/api'
+import { canonicalIp, type OwnLiveSettings, readOwnLiveSettings } from '@seine/api'
 import { err, ok, type Result } from '@seine/kit'
 import { canonicalService } from '@seine/model'
 
@@ -21,6 +21,8 @@ export interface Proxy {
   readonly group: string | undefined
   /** The network that it says it is in. */
   readonly network: string | undefined
+  /** What it says of its own settings: it goes before the mesh's. */
+  readonly own: OwnLiveSettings
   /** What the node says of itself in words: EnvoyFilters can ask for it. */
   readonly metadata: Readonly<Record<string, string>>
   /** Takes virtual hosts one by one (VHDS), which needs delta xDS; others get whole route tables. */
@@ -43,6 +45,8 @@ export interface ProxyMetadata {
   readonly CLUSTER_ID?: unknown
   readonly AUTO_REGISTER_GROUP?: unknown
   readonly NETWORK?: unknown
+  /** The proxy's own settings, in the words of Istio's ProxyConfig. */
+  readonly PROXY_CONFIG?: unknown
   /** `true` where the agent lets Envoy ask for what its workload calls; it takes an Envoy that can. */
   readonly ON_DEMAND?: unknown
   /** `grpc` for an application that is its own proxy, as in Istio; anything else is an Envoy. */
@@ -52,7 +56,7 @@ export interface ProxyMetadata {
 /**
  * Reads a node id of the form `<type>~<ip>~<name>.<namespace>~<domain>` and the node's metadata.
  *
- * @returns the proxy, or what is wrong with the id.
+ * @returns the proxy, or what is wrong with the id or with the settings that it says.
  */
 export function parseProxy(
   id: string,
@@ -68,6 +72,8 @@ export function parseProxy(
   const generator = metadata.GENERATOR === 'grpc' ? 'grpc' : 'envoy'
   if (generator === 'grpc' && type === 'router')
     return err(`node id "${id}" is that of a gateway, which gRPC (GENERATOR: grpc) can not be`)
+  const own = readOwnLiveSettings(metadata.PROXY_CONFIG)
+  if (!own.ok) return err(`PROXY_CONFIG of node "${id}": ${own.error}`)
   const labels = readLabels(metadata.LABELS)
   const name = fullName.slice(0, dot)
   const workloadName = text(metadata.WORKLOAD_NAME) ?? name
@@ -84,6 +90,7 @@ export function parseProxy(
     clusterId: text(metadata.CLUSTER_ID) ?? 'Kubernetes',
     group: text(metadata.AUTO_REGISTER_GROUP),
     network: text(metadata.NETWORK),
+    own: own.value,
     metadata: texts(metadata),
     virtualHostDiscovery: virtualHostDiscovery && generator === 'envoy',
     authenticated: false,

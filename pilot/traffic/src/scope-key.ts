@@ -1,5 +1,6 @@
 import type { Sidecar } from '@seine/api'
 import type { AddressFamilies } from './address-families.ts'
+import type { RouteHeaders } from './proxy-settings.ts'
 
 /** What the outbound side of a proxy depends on: clients with equal keys share one scope and all its resources. */
 export interface ScopeKey {
@@ -14,4 +15,6 @@ export interface ScopeKey {
   readonly gateway: boolean
   /** The addresses that the client has: what it could not reach by them is left out. */
   readonly families: AddressFamilies
+  /** What its settings say of headers that routes write. */
+  readonly headers: RouteHeaders
 }

@@ -8,8 +8,9 @@ export function scopeName({
   locality,
   gateway,
   families,
+  headers,
 }: ScopeKey): string {
-  return `${gateway ? 'gateway ' : ''}${families} ${namespace} ${locality} ${JSON.stringify(sourceLabels)} ${sidecar ? versionOf(sidecar) : ''}`
+  return `${gateway ? 'gateway ' : ''}${families} ${namespace} ${locality} ${JSON.stringify(sourceLabels)} ${sidecar ? versionOf(sidecar) : ''} ${JSON.stringify(headers)}`
 }
 
 const versions = new WeakMap<object, number>()

@@ -1,7 +1,7 @@
 import { chmod, mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { isIpAddress, type WorkloadGroup } from '@seine/api'
-import { machineRules } from '@seine/injector'
+import { isIpAddress, type MeshConfig, type WorkloadGroup } from '@seine/api'
+import { machineSetup } from '@seine/injector'
 import { errorMessage, formatProblem } from '@seine/kit'
 import { MeshModel } from '@seine/model'
 import { loadFiles } from '@seine/source-files'
@@ -52,18 +52,24 @@ export async function workloadConfigure(
     printError(terminal, `WorkloadGroup "${name}" not found in namespace ${namespace}`)
     return ExitCode.failed
   }
-  const rules = machineRules(
-    { ...group.metadata, annotations: group.spec.metadata?.annotations ?? {} },
+  const { config } = new MeshModel().apply({ upserts: resources, deletes: [] }).snapshot
+  const setup = machineSetup(
+    {
+      ...group.metadata,
+      labels: { ...group.spec.template.labels, ...group.spec.metadata?.labels },
+      annotations: group.spec.metadata?.annotations ?? {},
+    },
     proxyUid,
+    config,
+    resources.filter(one => one.kind === 'ProxyConfig'),
   )
-  if (!rules.ok) {
-    for (const problem of rules.error) printError(terminal, formatProblem(problem))
+  if (!setup.ok) {
+    for (const problem of setup.error) printError(terminal, formatProblem(problem))
     return ExitCode.failed
   }
-  const { trustDomain } = new MeshModel().apply({ upserts: resources, deletes: [] }).snapshot.config
   const files = {
-    'agent.env': environment(group, trustDomain, flags),
-    'capture.rules': rules.value,
+    'agent.env': environment(group, config, setup.value.environment, flags),
+    'capture.rules': setup.value.rules,
   }
   try {
     await mkdir(outputDir, { recursive: true })
@@ -86,7 +92,8 @@ export async function workloadConfigure(
 /** Lines of `NAME='value'`, which a shell and systemd read alike. */
 function environment(
   { metadata, spec }: WorkloadGroup,
-  trustDomain: string,
+  { trustDomain }: MeshConfig,
+  ofProxy: Readonly<Record<string, string>>,
   { address, controlPlane, network }: WorkloadConfigureFlags,
 ): string {
   const labels: Readonly<Record<string, string>> = { ...spec.template.labels, ...spec.metadata?.labels }
@@ -109,8 +116,9 @@ function environment(
     TOKEN_FILE: '/var/run/secrets/tokens/istio-token',
     ROOT_CERT_FILE: '/etc/certs/root-cert.pem',
     RUN_DIR: '/run/seine',
+    ...ofProxy,
   }
   return Object.entries(variables)
-    .map(([name, value]) => `${name}='${value}'\n`)
+    .map(([name, value]) => `${name}='${value.replaceAll("'", `'\\''`)}'\n`)
     .join('')
 }

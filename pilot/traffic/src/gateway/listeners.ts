@@ -36,6 +36,7 @@ import { gatewayConnectionFields } from '../listeners/tcp-routing.ts'
 import { weightedTargets } from '../listeners/weighted-targets.ts'
 import type { FilterChainContext, TrafficPlugin } from '../plugin.ts'
 import { provenanceField } from '../provenance-metadata.ts'
+import { proxySettingsOf } from '../proxy-settings.ts'
 import { type GatewayContext, gatewayServices, routeTableName } from './routes.ts'
 import { type BoundServer, type GatewayPort, hostsAt } from './servers.ts'
 
@@ -78,7 +79,7 @@ export function gatewayListener(
     }
   }
   if (chains.list.length === 0) return undefined
-  const behindProxy = context.indexed.snapshot.config.defaultConfig.gatewayTopology?.proxyProtocol
+  const behindProxy = proxySettingsOf(context.indexed.snapshot, context.proxy).gatewayTopology?.proxyProtocol
   const takesTls = servers.some(({ kind }) => kind !== 'http' && kind !== 'tcp')
   return encode(
     ListenerSchema,

@@ -17,6 +17,7 @@ import type { IndexedSnapshot } from '../indexed-snapshot.ts'
 import type { Init } from '../init.ts'
 import { objectsOf, provenanceField } from '../provenance-metadata.ts'
 import type { Proxy } from '../proxy.ts'
+import { proxySettingsOf, routeHeadersOf } from '../proxy-settings.ts'
 import { type BuiltRoute, type RouteInputs, virtualServiceRoutes } from '../routes/virtual-host.ts'
 import { type BoundServer, hostsAt } from './servers.ts'
 
@@ -76,8 +77,7 @@ export function gatewayRoutes(
         name: `${host}:${port}`,
         domains: [host.includes(':') ? `[${host}]` : host],
         routes: routes.map(({ route }) => route),
-        includeRequestAttemptCount:
-          !context.indexed.snapshot.config.defaultConfig.proxyHeaders?.attemptCount?.disabled,
+        includeRequestAttemptCount: !headersOf(context).hidesAttempts,
         // That requests are sent elsewhere has no route to say why.
         ...provenanceField(claims.redirect ? claims.causes : objectsOf(own)),
         ...(claims.redirect ? { requireTls: TlsRequirement.ALL } : {}),
@@ -126,12 +126,17 @@ function claimsOf(context: GatewayContext, servers: readonly BoundServer[]): Map
   return found
 }
 
+function headersOf({ indexed, proxy }: GatewayContext): RouteInputs['headers'] {
+  return routeHeadersOf(proxySettingsOf(indexed.snapshot, proxy))
+}
+
 function routesOf(
-  { indexed, proxy, ruleFor }: GatewayContext,
+  context: GatewayContext,
   hostname: string,
   port: number,
   { services }: HostClaims,
 ): BuiltRoute[] {
+  const { indexed, proxy } = context
   const { namespace, labels } = proxy
   const built: BuiltRoute[] = []
   for (const [service, gateways] of services) {
@@ -142,7 +147,8 @@ function routesOf(
       namespace,
       sourceLabels: labels,
       gateways,
-      ruleFor,
+      ruleFor: context.ruleFor,
+      headers: headersOf(context),
     }
     built.push(...virtualServiceRoutes(inputs, service))
   }

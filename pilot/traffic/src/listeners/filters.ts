@@ -20,6 +20,7 @@ import {
 import type { Init } from '../init.ts'
 import { BLACK_HOLE_CLUSTER, DESTINATION_CLUSTER_FORMAT, MeshAlpn } from '../names.ts'
 import type { FilterChainContext, HttpFilterInit, NetworkFilterInit, TrafficPlugin } from '../plugin.ts'
+import { proxySettingsOf } from '../proxy-settings.ts'
 import { headerFields, pathFields } from './http-settings.ts'
 
 type HcmInit = Init<typeof HttpConnectionManagerSchema>
@@ -77,7 +78,7 @@ export function httpChain(
     httpFilters: [...collected.http, ...(isGrpcWeb ? [GRPC_WEB] : []), ...trailingHttpFilters(context)],
     accessLog: collected.accessLogs,
     ...pathFields(config),
-    ...headerFields(context.direction, config.defaultConfig),
+    ...headerFields(context.direction, proxySettingsOf(context.snapshot, context.proxy)),
     upgradeConfigs: [{ upgradeType: 'websocket' }],
     streamIdleTimeout: duration(0),
     requestTimeout: duration(0),
@@ -186,7 +187,7 @@ function connectMode({
 }
 
 function trailingHttpFilters({ direction, proxy, snapshot }: FilterChainContext): HttpFilterInit[] {
-  const { envoyDebugHeaders } = snapshot.config.defaultConfig.proxyHeaders ?? {}
+  const { envoyDebugHeaders } = proxySettingsOf(snapshot, proxy).proxyHeaders ?? {}
   const suppressEnvoyHeaders = envoyDebugHeaders?.disabled ?? false
   const router = typed('envoy.filters.http.router', any(RouterSchema, { suppressEnvoyHeaders }))
   if (direction === 'inbound') return [router]

@@ -173,8 +173,8 @@ export class ProxylessScope {
   }
 
   #client(port: number) {
-    const { namespace, sourceLabels } = this.key
-    return { namespace, sourceLabels, port, gateways: MESH }
+    const { namespace, sourceLabels, headers } = this.key
+    return { namespace, sourceLabels, headers, port, gateways: MESH }
   }
 
   /** The ports that clients can call a host on, and whether routes of requests hold there. */

@@ -26,6 +26,7 @@ import { encode } from '../encode.ts'
 import type { Init } from '../init.ts'
 import { MISSING_CLUSTER, TELEMETRY_METADATA } from '../names.ts'
 import { objectsOf, provenanceField, provenanceMetadata } from '../provenance-metadata.ts'
+import type { RouteHeaders } from '../proxy-settings.ts'
 import {
   corsConfig,
   directResponseBody,
@@ -58,6 +59,8 @@ export interface RouteInputs {
   /** By which of a virtual service's gateways requests come: `mesh`, or `namespace/name`. */
   readonly gateways: ReadonlySet<string>
   ruleFor(hostname: string): DestinationRule | undefined
+  /** What clients' settings say of headers. */
+  readonly headers: RouteHeaders
 }
 
 /** What the virtual host of one host on one port is made from. */
@@ -83,7 +86,7 @@ export function virtualHost(inputs: VirtualHostInputs): EncodedResource {
     name: `${port}/${hostname}`,
     domains: [...inputs.domains],
     routes: built.map(({ route }) => route),
-    includeRequestAttemptCount: !inputs.snapshot.config.defaultConfig.proxyHeaders?.attemptCount?.disabled,
+    includeRequestAttemptCount: !inputs.headers.hidesAttempts,
     // Which field, the routes say.
     ...provenanceField(objectsOf(provenance)),
   }
@@ -232,16 +235,13 @@ function routeAction(
   // A lone destination gets everything, whatever its weight.
   const isAlone = all.length === 1 && route.brokenWeight === undefined
   const targets = isAlone ? all.map(one => ({ ...one, weight: 100 })) : all.filter(one => one.weight)
-  const headers = inputs.snapshot.config.defaultConfig.proxyHeaders
   const pathMatch =
     match.uri?.regex !== undefined ? 'regex' : match.uri?.exact !== undefined ? 'exact' : 'prefix'
   const rewritten = rewriteFields(route, pathMatch)
   return {
     ...clusterSpecifier(inputs, targets, route.brokenWeight),
     ...rewritten,
-    ...(headers?.xForwardedHost?.enabled && rewritten.hostRewriteSpecifier
-      ? { appendXForwardedHost: true }
-      : {}),
+    ...(inputs.headers.keepsHost && rewritten.hostRewriteSpecifier ? { appendXForwardedHost: true } : {}),
     timeout: duration(route.timeout ? durationMs(route.timeout) : 0),
     ...retryField(retryPolicy(route.retries ?? inputs.snapshot.config.defaultHttpRetryPolicy)),
     ...hashPolicies(inputs, targets),

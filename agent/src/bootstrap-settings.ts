@@ -1,0 +1,52 @@
+import { err, ok, type Result } from '@seine/kit'
+
+/** What the injector says of Envoy's bootstrap, beside what always is in it. */
+export interface BootstrapSettings {
+  readonly stats?: {
+    /** Of the names of statistics to keep; `{pod_ip}` stands for each address of the workload. */
+    readonly prefixes?: readonly string[]
+    readonly suffixes?: readonly string[]
+    readonly regexps?: readonly string[]
+    /** The bounds of histograms, by the beginning of their names. */
+    readonly buckets?: Readonly<Record<string, readonly number[]>>
+    /** How often statistics go out, and how often unused ones are dropped. */
+    readonly flushMs?: number
+    readonly evictionMs?: number
+  }
+  readonly runtime?: Readonly<Record<string, string>>
+}
+
+const LISTS = ['prefixes', 'suffixes', 'regexps']
+const AMOUNTS = ['flushMs', 'evictionMs']
+
+/** Reads what the injector wrote, which is JSON. @returns it, or what is wrong with it. */
+export function readBootstrapSettings(text: string): Result<BootstrapSettings, string> {
+  let value: unknown
+  try {
+    value = JSON.parse(text)
+  } catch {
+    return err(`must be JSON, not ${text}`)
+  }
+  if (!isMap(value)) return err(`must be a JSON object, not ${text}`)
+  const { stats = {}, runtime = {}, ...others } = value
+  const [unknown] = Object.keys(others)
+  if (unknown !== undefined) return err(`has no ${unknown}`)
+  if (!isMap(stats)) return err('stats must be an object')
+  const wrong = Object.entries(stats).find(([name, one]) => !isStatistic(name, one))
+  if (wrong) return err(`stats.${wrong[0]} can not be read`)
+  if (!isMap(runtime) || !Object.values(runtime).every(one => typeof one === 'string'))
+    return err('runtime must be an object of strings')
+  return ok(value as BootstrapSettings)
+}
+
+function isStatistic(name: string, value: unknown): boolean {
+  const isListOf = (list: unknown, type: 'string' | 'number') =>
+    Array.isArray(list) && list.every(one => typeof one === type)
+  if (LISTS.includes(name)) return isListOf(value, 'string')
+  if (AMOUNTS.includes(name)) return typeof value === 'number' && value >= 1
+  return name === 'buckets' && isMap(value) && Object.values(value).every(one => isListOf(one, 'number'))
+}
+
+function isMap(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}

@@ -1,0 +1,53 @@
+import { durationMs } from '@seine/api'
+import type { LogLevels } from './container-annotations.ts'
+import type { EffectiveProxyConfig } from './proxy-config.ts'
+import type { StatisticsAnnotations } from './statistics-annotations.ts'
+
+/** What decides how an agent and its Envoy start, beside who they are and whom they call. */
+export interface ProxyStart {
+  readonly config: EffectiveProxyConfig
+  readonly statistics: StatisticsAnnotations
+  readonly levels: LogLevels
+}
+
+/** The variables by which an agent learns how it and its Envoy start; those that have their default are left out. */
+export function proxyEnvironment({ config, statistics, levels }: ProxyStart): Record<string, string> {
+  const { concurrency, start, live } = config
+  const { drainDuration, terminationDrainDuration } = start
+  const bootstrap = bootstrapSettings(start, statistics)
+  return {
+    ...variable('ENVOY_CONCURRENCY', concurrency),
+    ...variable('DRAIN_MS', terminationDrainDuration && durationMs(terminationDrainDuration)),
+    ...variable('LISTENER_DRAIN_S', drainDuration && Math.ceil(durationMs(drainDuration) / 1000)),
+    ...variable('ENVOY_LOG_LEVEL', levels.envoy),
+    ...variable('ENVOY_COMPONENT_LOG_LEVEL', levels.components),
+    ...variable('SEINE_LOG_LEVEL', levels.agent),
+    ...(Object.keys(bootstrap).length > 0 ? { BOOTSTRAP_SETTINGS: JSON.stringify(bootstrap) } : {}),
+    ...(Object.keys(live).length > 0 ? { PROXY_CONFIG: JSON.stringify(live) } : {}),
+  }
+}
+
+/** What the agent writes into Envoy's bootstrap. An annotation's list goes before the setting of the same. */
+function bootstrapSettings(
+  { proxyStatsMatcher = {}, runtimeValues }: EffectiveProxyConfig['start'],
+  statistics: StatisticsAnnotations,
+): object {
+  const stats = {
+    ...given('prefixes', proxyStatsMatcher.inclusionPrefixes),
+    ...given('suffixes', proxyStatsMatcher.inclusionSuffixes),
+    ...given('regexps', proxyStatsMatcher.inclusionRegexps),
+    ...statistics,
+  }
+  return {
+    ...(Object.keys(stats).length > 0 ? { stats } : {}),
+    ...(Object.keys(runtimeValues ?? {}).length > 0 ? { runtime: runtimeValues } : {}),
+  }
+}
+
+function given(name: string, list: readonly string[] | undefined): object {
+  return list?.length ? { [name]: list } : {}
+}
+
+function variable(name: string, value: string | number | undefined): Record<string, string> {
+  return value === undefined ? {} : { [name]: String(value) }
+}
