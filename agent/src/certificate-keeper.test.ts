@@ -38,9 +38,14 @@ beforeEach(async () => {
     },
   })
   client = plainClient(`127.0.0.1:${citadel.port}`)
+  keeper = makeKeeper({})
+  keeper.subscribe(certificate => received.push(certificate))
+})
+
+function makeKeeper(settings: Parameters<typeof testSettings>[0]): CertificateKeeper {
   let reads = 0
-  keeper = new CertificateKeeper({
-    settings: testSettings({ certificateTtlMs: HOUR_MS }),
+  return new CertificateKeeper({
+    settings: testSettings({ certificateTtlMs: HOUR_MS, ...settings }),
     client,
     authorize: async () => {
       const metadata = new Metadata()
@@ -52,8 +57,7 @@ beforeEach(async () => {
     metrics,
     random: () => random,
   })
-  keeper.subscribe(certificate => received.push(certificate))
-})
+}
 
 afterEach(() => {
   keeper.close()
@@ -74,6 +78,15 @@ async function nextTry(): Promise<number> {
 }
 
 describe('CertificateKeeper', () => {
+  it('trusts the authorities that the settings name beside the root', async () => {
+    keeper.close()
+    metrics.clear()
+    keeper = makeKeeper({ trustedRoots: 'another' })
+    keeper.start()
+    await nextTry()
+    expect(keeper.current?.root).toBe(`${authority.rootPem.trimEnd()}\nanother\n`)
+  })
+
   it('gets a certificate for its key and tells those who want to know', async () => {
     keeper.start()
     await nextTry()

@@ -23,6 +23,7 @@ const MIN_RENEW_MS = 1000
 export interface WorkloadCertificate {
   readonly chain: string
   readonly key: Secret
+  /** What is trusted: the mesh's root, and the authorities that the settings name beside it. */
   readonly root: string
   readonly identity: string
   readonly serial: string
@@ -143,7 +144,11 @@ export class CertificateKeeper {
     })
     const answer = await this.#call(Buffer.from(toBinary(IstioCertificateRequestSchema, request)))
     const { certChain } = fromBinary(IstioCertificateResponseSchema, answer)
-    return readChain(certChain, key, workloadIdentity(settings))
+    const certificate = readChain(certChain, key, workloadIdentity(settings))
+    const { trustedRoots } = settings
+    return trustedRoots === ''
+      ? certificate
+      : { ...certificate, root: `${certificate.root.trimEnd()}\n${trustedRoots}\n` }
   }
 
   async #call(request: Buffer): Promise<Buffer> {

@@ -48,6 +48,7 @@ describe('readSettings', () => {
         otlpAddress: '127.0.0.1:4317',
         tokenFile: '/token',
         rootCertFile: '/root-cert.pem',
+        trustedRoots: '',
         runDir: '/run/seine',
         envoyPath: undefined,
         concurrency: 2,

@@ -32,6 +32,8 @@ export interface AgentSettings {
   readonly otlpAddress: string
   readonly tokenFile: string
   readonly rootCertFile: string
+  /** Authorities that are trusted beside the mesh's root, in PEM; empty for none. */
+  readonly trustedRoots: string
   readonly runDir: string
   /** Path of the binary; undefined to find or install it. */
   readonly envoyPath: string | undefined
@@ -163,6 +165,7 @@ export function readSettings(env: NodeJS.ProcessEnv): Result<AgentSettings, stri
     otlpAddress: hostPort('OTLP_ADDR', '127.0.0.1:4317'),
     tokenFile: text('TOKEN_FILE'),
     rootCertFile: text('ROOT_CERT_FILE'),
+    trustedRoots: text('TRUSTED_ROOTS'),
     runDir: text('RUN_DIR'),
     envoyPath: env['SEINE_ENVOY'] || undefined,
     concurrency: number('ENVOY_CONCURRENCY', 2),

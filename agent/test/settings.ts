@@ -26,6 +26,7 @@ export function testSettings(changes: Partial<AgentSettings> = {}): AgentSetting
     concurrency: 1,
     metadata: {},
     drainMs: 0,
+    trustedRoots: '',
     listenerDrainS: 45,
     envoyLogLevel: 'warning',
     envoyComponentLogLevel: undefined,

@@ -369,6 +369,7 @@ const WARNED = new Set(['defaultConfig.discoveryAddress', 'defaultConfig.tracing
 /** Settings that a pod takes when it is injected: the injector's tests show them. */
 const OF_STARTS = [
   'enablePrometheusMerge',
+  'caCertificates',
   ...Object.keys(startSettings).map(name => `defaultConfig.${name}`),
 ]
 

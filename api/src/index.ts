@@ -23,7 +23,7 @@ export type * from './kubernetes/secret.ts'
 export type * from './kubernetes/service.ts'
 export type * from './kubernetes/workload.ts'
 export { type ExtensionProvider, providerNamed } from './mesh/extension-providers.ts'
-export { defaultMeshConfig, type MeshConfig } from './mesh/mesh-config.ts'
+export { defaultMeshConfig, type MeshConfig, trustDomainsOf } from './mesh/mesh-config.ts'
 export { meshConfigWarnings } from './mesh/mesh-warnings.ts'
 export {
   mergedSettings,

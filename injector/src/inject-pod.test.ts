@@ -8,6 +8,9 @@ import { parse, stringify } from 'yaml'
 import { type InjectablePod, type InjectOptions, injectPod, reasonToSkip } from './inject-pod.ts'
 
 const TESTDATA = fileURLToPath(new URL('../testdata', import.meta.url))
+/** The form of a certificate, as YAML has it between double quotes. */
+const AUTHORITY = (text: string) => `-----BEGIN CERTIFICATE-----\\n${text}\\n-----END CERTIFICATE-----`
+
 const OPTIONS: InjectOptions = {
   controlPlane: 'seined.seine-system.svc:15012',
   otlp: 'seined.seine-system.svc:4317',
@@ -231,6 +234,8 @@ describe('injectPod', () => {
         runtimeValues: {a.b: "true"}
         holdApplicationUntilProxyStarts: true
         discoveryAddress: istiod.istio-system.svc:15012
+        caCertificatesPem: ["${AUTHORITY('bWVzaA==')}"]
+      caCertificates: [{pem: "${AUTHORITY('YWxs')}"}]
     `)
     if (!parsed.ok) throw new Error(JSON.stringify(parsed.error))
     const options = { ...OPTIONS, mesh: parsed.value }
@@ -257,7 +262,13 @@ describe('injectPod', () => {
       drainDuration: 1500ms
       discoveryAddress: canary.istio-system.svc:15012
       proxyHeaders: {server: {value: own}}
+      caCertificatesPem: ["${AUTHORITY('b3du')}"]
     `
+    const [all, ofMesh, ofPod] = ['YWxs', 'bWVzaA==', 'b3du'].map(text =>
+      AUTHORITY(text).replaceAll('\\n', '\n'),
+    )
+    expect(env(pod())['TRUSTED_ROOTS']).toBe(`${all}\n${ofMesh}`)
+    expect(env(annotated({ 'proxy.istio.io/config': own }))['TRUSTED_ROOTS']).toBe(`${all}\n${ofPod}`)
     expect(env(annotated({ 'proxy.istio.io/config': own }))).toMatchObject({
       ENVOY_CONCURRENCY: '2',
       TEAM: 'own',

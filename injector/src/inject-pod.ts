@@ -11,7 +11,7 @@ import { canonicalService } from '@seine/model'
 import { readAnnotations, type SidecarAnnotations } from './annotations.ts'
 import { captureRules } from './capture-rules.ts'
 import { effectiveProxyConfig } from './proxy-config.ts'
-import { type ProxyStart, proxyEnvironment } from './proxy-environment.ts'
+import { authoritiesOf, type ProxyStart, proxyEnvironment } from './proxy-environment.ts'
 import { againstProxyless, asProxylessAgent, UNTIL_READY, withGrpcLibrary } from './proxyless.ts'
 
 /** The user of Envoy and the agent, Istio's. */
@@ -134,7 +134,7 @@ export function injectPod(pod: InjectablePod, options: InjectOptions): Result<In
   }
   const config = effectiveProxyConfig(metadata, proxyConfig, options.proxyConfigs ?? [], mesh)
   const proxy = proxyContainer({
-    start: { config, statistics, levels: container.levels },
+    start: { config, statistics, levels: container.levels, authorities: authoritiesOf(mesh) },
     container,
     discoveryAddress: proxyConfig.discoveryAddress,
     labels,

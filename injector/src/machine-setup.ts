@@ -3,7 +3,7 @@ import { ok, type Problem, type Result } from '@seine/kit'
 import { readAnnotations } from './annotations.ts'
 import { captureRules } from './capture-rules.ts'
 import { effectiveProxyConfig } from './proxy-config.ts'
-import { proxyEnvironment } from './proxy-environment.ts'
+import { authoritiesOf, proxyEnvironment } from './proxy-environment.ts'
 
 /** Whoever administers a machine must reach it when its sidecar does not run. */
 const SSH_PORT = 22
@@ -38,7 +38,7 @@ export function machineSetup(
     rules: captureRules({ ...capture, excludeInboundPorts, proxyUid, captureDns: true }),
     environment: {
       ...config.environment,
-      ...proxyEnvironment({ config, statistics, levels: container.levels }),
+      ...proxyEnvironment({ config, statistics, levels: container.levels, authorities: authoritiesOf(mesh) }),
       ...(proxyConfig.discoveryAddress === undefined ? {} : { XDS_ADDR: proxyConfig.discoveryAddress }),
     },
   })

@@ -20,6 +20,7 @@ const START = [
   'holdApplicationUntilProxyStarts',
   'proxyStatsMatcher',
   'runtimeValues',
+  'caCertificatesPem',
 ] as const
 const LIVE = ['tracing', 'tracingServiceName', 'gatewayTopology', 'proxyHeaders'] as const
 

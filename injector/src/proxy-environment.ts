@@ -1,4 +1,4 @@
-import { durationMs } from '@seine/api'
+import { durationMs, type MeshConfig } from '@seine/api'
 import type { LogLevels } from './container-annotations.ts'
 import type { EffectiveProxyConfig } from './proxy-config.ts'
 import type { StatisticsAnnotations } from './statistics-annotations.ts'
@@ -8,12 +8,20 @@ export interface ProxyStart {
   readonly config: EffectiveProxyConfig
   readonly statistics: StatisticsAnnotations
   readonly levels: LogLevels
+  /** Authorities that all proxies of the mesh trust beside its root, each in PEM. */
+  readonly authorities: readonly string[]
 }
 
 /** The variables by which an agent learns how it and its Envoy start; those that have their default are left out. */
-export function proxyEnvironment({ config, statistics, levels }: ProxyStart): Record<string, string> {
+export function proxyEnvironment({
+  config,
+  statistics,
+  levels,
+  authorities,
+}: ProxyStart): Record<string, string> {
   const { concurrency, start, live } = config
-  const { drainDuration, terminationDrainDuration } = start
+  const { drainDuration, terminationDrainDuration, caCertificatesPem = [] } = start
+  const trusted = [...authorities, ...caCertificatesPem].map(pem => pem.trim()).join('\n')
   const bootstrap = bootstrapSettings(start, statistics)
   return {
     ...variable('ENVOY_CONCURRENCY', concurrency),
@@ -22,6 +30,7 @@ export function proxyEnvironment({ config, statistics, levels }: ProxyStart): Re
     ...variable('ENVOY_LOG_LEVEL', levels.envoy),
     ...variable('ENVOY_COMPONENT_LOG_LEVEL', levels.components),
     ...variable('SEINE_LOG_LEVEL', levels.agent),
+    ...variable('TRUSTED_ROOTS', trusted || undefined),
     ...(Object.keys(bootstrap).length > 0 ? { BOOTSTRAP_SETTINGS: JSON.stringify(bootstrap) } : {}),
     ...(Object.keys(live).length > 0 ? { PROXY_CONFIG: JSON.stringify(live) } : {}),
   }
@@ -50,4 +59,11 @@ function given(name: string, list: readonly string[] | undefined): object {
 
 function variable(name: string, value: string | number | undefined): Record<string, string> {
   return value === undefined ? {} : { [name]: String(value) }
+}
+
+/** The authorities that the mesh's settings name. */
+export function authoritiesOf({
+  caCertificates = [],
+}: Pick<MeshConfig, 'caCertificates'>): readonly string[] {
+  return caCertificates.map(({ pem }) => pem)
 }

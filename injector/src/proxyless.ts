@@ -20,6 +20,7 @@ const OF_ENVOY = [
   'statsEvictionInterval',
 ]
 const OF_THE_AGENT = [
+  'caCertificatesPem',
   'proxyMetadata',
   'image',
   'discoveryAddress',

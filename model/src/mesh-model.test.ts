@@ -57,6 +57,85 @@ describe('where objects hold that do not say it', () => {
   })
 })
 
+describe('what the mesh sees', () => {
+  const selecting = (selectors: string) => settings(`discoverySelectors: ${selectors}`)
+  const namespace = (name: string, labels = {}) =>
+    JSON.stringify({ apiVersion: 'v1', kind: 'Namespace', metadata: { name, labels } })
+  const services = (model: MeshModel) =>
+    [...model.snapshot.services.keys()].map(host => host.split('.')[1]).sort()
+  const service = (name: string, port = 80) => {
+    const ports = [{ name: 'http', port }]
+    return JSON.stringify({
+      apiVersion: 'v1',
+      kind: 'Service',
+      metadata: { name: 'web', namespace: name },
+      spec: { selector: { app: 'web' }, ports },
+    })
+  }
+  const pod = (name: string, ip: string) =>
+    JSON.stringify({
+      apiVersion: 'v1',
+      kind: 'Pod',
+      metadata: { name: 'web', namespace: name, labels: { app: 'web' } },
+      spec: { containers: [{ name: 'web' }] },
+      status: { podIP: ip, phase: 'Running' },
+    })
+  const inEach = ['a', 'b', 'c'].flatMap((name, at) => [
+    service(name),
+    pod(name, `10.1.0.${at + 1}`),
+    objectYaml(NETWORKING, 'VirtualService', `web.${name}`, {
+      hosts: [`web.${name}.svc.cluster.local`],
+      http: [{ route: [{ destination: { host: `web.${name}.svc.cluster.local` } }] }],
+    }),
+  ])
+
+  it('is what is in namespaces that a selector asks for, at once when settings or labels change', () => {
+    const { model, write, remove } = mesh(...inEach, namespace('a', { mesh: 'on' }), namespace('b'))
+    expect(services(model)).toEqual(['a', 'b', 'c'])
+    const selectors = selecting('[{matchLabels: {mesh: on}}]')
+    const { changes } = write(selectors)
+    expect(services(model)).toEqual(['a'])
+    expect([...model.snapshot.workloads.keys()]).toEqual(['a/web'])
+    expect([...model.snapshot.virtualServices.keys()]).toEqual(['a/web'])
+    expect([...changes.services].sort()).toEqual(['web.b.svc.cluster.local', 'web.c.svc.cluster.local'])
+    write(namespace('b', { mesh: 'on' }))
+    expect(services(model)).toEqual(['a', 'b'])
+    expect(model.snapshot.endpoints.get('web.b.svc.cluster.local')?.byPort.get(80)).toHaveLength(1)
+    remove(namespace('a'))
+    expect(services(model)).toEqual(['b'])
+    // What changes while it is not seen is as it was last written when it is.
+    write(service('a', 99))
+    expect(services(model)).toEqual(['b'])
+    remove(selectors)
+    expect(services(model)).toEqual(['a', 'b', 'c'])
+    expect(model.snapshot.services.get('web.a.svc.cluster.local')?.ports[0]?.number).toBe(99)
+  })
+
+  it('is by the name of a namespace, too, and by expressions', () => {
+    const byName = selecting(
+      '[{matchExpressions: [{key: kubernetes.io/metadata.name, operator: NotIn, values: [b]}]}]',
+    )
+    expect(services(mesh(byName, ...inEach).model)).toEqual(['a', 'c'])
+  })
+
+  it('is the same whatever came first', () => {
+    const labels = namespace('b', { mesh: 'on' })
+    const selectors = selecting('[{matchLabels: {mesh: on}}]')
+    for (const order of [
+      [selectors, labels, ...inEach],
+      [...inEach, labels, selectors],
+      [labels, ...inEach, selectors],
+    ])
+      expect(services(mesh(...order).model)).toEqual(['b'])
+  })
+
+  it('holds the settings, wherever they are', () => {
+    const { model } = mesh(selecting('[{matchLabels: {mesh: on}}]'), ...inEach)
+    expect(model.snapshot.config.discoverySelectors).toEqual([{ matchLabels: { mesh: 'on' } }])
+    expect(services(model)).toEqual([])
+  })
+})
+
 describe('a change', () => {
   it.each([
     [

@@ -2,6 +2,7 @@ import { defaultMeshConfig, isKubernetesGateway, keyOf, type MeshResource, refOf
 import type { Problem, ResourceRef } from '@seine/kit'
 import { Admission } from './admission.ts'
 import { isCanary } from './canaries.ts'
+import { Discovery } from './discovery.ts'
 import { type EndpointInputs, endpointsOf, sameEndpoints } from './endpoint.ts'
 import { type ExportDefaults, sameExportDefaults, withExportTo } from './export-defaults.ts'
 import { GatewayApi } from './gateway-api/gateway-api.ts'
@@ -50,6 +51,7 @@ export class MeshModel {
   /** The labels of each node. */
   readonly #nodes = new Map<string, Readonly<Record<string, string>>>()
   readonly #settings = new MeshSettings()
+  readonly #discovery = new Discovery()
   readonly #admission = new Admission()
   readonly #gatewayApi = new GatewayApi()
   /** By what objects were learned that do not say where they hold. */
@@ -73,6 +75,7 @@ export class MeshModel {
     for (const resource of change.upserts) this.#upsert(resource, update)
     this.#settings.refresh()
     update.setConfig(this.#settings.config)
+    this.#refreshDiscovery(update)
     this.#refreshExports(update)
     this.#refreshServices(update)
     this.#refreshWorkloads(update)
@@ -89,6 +92,18 @@ export class MeshModel {
     }
     this.#snapshot = update.finish(problems)
     return { snapshot: this.#snapshot, changes: update.changes }
+  }
+
+  /** Learns what is in namespaces that the mesh sees now, and forgets what is in those that it does not see any more. */
+  #refreshDiscovery(update: Update): void {
+    const changed = this.#discovery.take(update.config.discoverySelectors, update.current('namespaces'))
+    if (changed.size === 0) return
+    for (const resource of this.#resources.values()) {
+      const { namespace } = resource.metadata
+      if (!changed.has(namespace) || isCanary(resource)) continue
+      if (this.#discovery.sees(namespace)) this.#enter(resource, update)
+      else this.#leave(resource, update)
+    }
   }
 
   /** Where the settings say of more objects, or of fewer, where they hold, those are learned anew. */
@@ -116,7 +131,7 @@ export class MeshModel {
     const old = this.#resources.get(key)
     if (old && sameContent(old, resource)) {
       this.#resources.set(key, resource)
-      if (isCanary(resource)) return
+      if (isCanary(resource) || !this.#sees(resource)) return
       this.#admission.moved(resource)
       this.#gatewayApi.moved(resource)
       return
@@ -134,6 +149,16 @@ export class MeshModel {
   #learn(resource: MeshResource, update: Update): void {
     // What only some proxies get is no part of what all get: see `canaries.ts`.
     if (isCanary(resource)) return
+    // The settings say what is seen, wherever they are.
+    if (resource.kind === 'ConfigMap') this.#settings.write(resource)
+    if (this.#sees(resource)) this.#enter(resource, update)
+  }
+
+  #sees({ metadata }: MeshResource): boolean {
+    return this.#discovery.sees(metadata.namespace)
+  }
+
+  #enter(resource: MeshResource, update: Update): void {
     const { name, namespace, labels } = resource.metadata
     const key = `${namespace}/${name}`
     switch (resource.kind) {
@@ -172,10 +197,6 @@ export class MeshModel {
         update.changes.namespaces.add(name)
         this.#gatewayApi.write(resource)
         return
-      case 'ConfigMap':
-        this.#settings.write(resource)
-        this.#gatewayApi.write(resource)
-        return
       default:
         // The snapshot holds nothing else of the other kinds; analysis reads them from `resources`.
         this.#gatewayApi.write(resource)
@@ -185,6 +206,11 @@ export class MeshModel {
 
   #forget(resource: MeshResource, update: Update): void {
     if (isCanary(resource)) return
+    if (resource.kind === 'ConfigMap') this.#settings.remove(resource)
+    if (this.#sees(resource)) this.#leave(resource, update)
+  }
+
+  #leave(resource: MeshResource, update: Update): void {
     const { name, namespace } = resource.metadata
     const key = `${namespace}/${name}`
     switch (resource.kind) {
@@ -225,10 +251,6 @@ export class MeshModel {
       case 'Node':
         this.#placeNode(name, undefined, update)
         return
-      case 'ConfigMap':
-        this.#settings.remove(resource)
-        this.#gatewayApi.remove(resource)
-        return
       default:
         this.#gatewayApi.remove(resource)
         return
@@ -254,7 +276,7 @@ export class MeshModel {
     else this.#nodes.delete(name)
     if (localityOfLabels(labels ?? {}) === before) return
     for (const pod of this.#resources.values()) {
-      if (pod.kind !== 'Pod' || pod.spec.nodeName !== name) continue
+      if (pod.kind !== 'Pod' || pod.spec.nodeName !== name || !this.#sees(pod)) continue
       const workload = this.#workloadOf(pod)
       this.#forgetWorkload(workload, update)
       this.#learnWorkload(workload, update)

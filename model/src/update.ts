@@ -116,9 +116,9 @@ export class Update {
   }
 
   /** A map as it is so far in this change. */
-  current<K extends 'services' | 'destinationRules' | 'virtualServices' | 'peerAuthentications'>(
-    name: K,
-  ): MeshSnapshot[K] {
+  current<
+    K extends 'services' | 'destinationRules' | 'virtualServices' | 'peerAuthentications' | 'namespaces',
+  >(name: K): MeshSnapshot[K] {
     return (this.#copies.get(name) ?? this.#before[name]) as MeshSnapshot[K]
   }
 

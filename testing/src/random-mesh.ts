@@ -4,6 +4,7 @@ import fc from 'fast-check'
 import { randomEnvoyFilter } from './random-envoy-filter.ts'
 import { randomBoundVirtualService, randomGateway } from './random-gateway.ts'
 import { gatewayApiBase, gatewayApiKinds } from './random-gateway-api.ts'
+import { meshConfig } from './random-mesh-settings.ts'
 import { randomDestinationRule, randomVirtualService } from './random-routing.ts'
 import { randomSidecar } from './random-sidecar.ts'
 import {
@@ -320,28 +321,6 @@ const authorizationPolicy = object(
 const namespace = fc
   .record({ name: pick(namespaces), labels })
   .map(({ name, labels: own }) => ({ apiVersion: 'v1', kind: 'Namespace', metadata: { name, labels: own } }))
-
-const MESH_TEXTS = [
-  '',
-  'outboundTrafficPolicy: {mode: REGISTRY_ONLY}',
-  'enableAutoMtls: false',
-  'accessLogFile: ""',
-  'rootNamespace: a',
-  'localityLbSetting: {failover: [{from: r1, to: r2}]}',
-  'localityLbSetting: {enabled: false}',
-  'localityLbSetting: {failoverPriority: [version]}',
-  'trustDomain: example.org',
-  'defaultConfig: {proxyHeaders: {attemptCount: {disabled: true}, server: {value: mesh}}}',
-  '{extensionProviders: [{name: o, opentelemetry: {service: web.a.svc.cluster.local, port: 80}}], defaultProviders: {tracing: [o]}}',
-  'nonsense: true',
-]
-
-const meshConfig = pick(MESH_TEXTS).map(mesh => ({
-  apiVersion: 'v1',
-  kind: 'ConfigMap',
-  metadata: { name: 'istio', namespace: 'istio-system' },
-  data: { mesh },
-}))
 
 const mostlyA = fc.oneof(
   { arbitrary: fc.constant('a'), weight: 3 },

@@ -53,6 +53,7 @@ const AGENT_ENVIRONMENT = {
   OTLP_ADDR: '`host:port` that spans go to',
   TOKEN_FILE: 'Its service account token. It is read anew for each call',
   ROOT_CERT_FILE: "The mesh's root certificate",
+  TRUSTED_ROOTS: "Authorities that the proxy trusts beside the mesh's root, in PEM",
   RUN_DIR: 'Where the agent keeps its socket and the bootstrap',
   DISABLE_ENVOY: "`true` where the application's own gRPC library is its proxy: there is no Envoy",
   GRPC_XDS_BOOTSTRAP: "Without an Envoy: where the library's bootstrap is written",

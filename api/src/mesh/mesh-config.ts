@@ -1,9 +1,11 @@
 import { z } from 'zod'
 import { durationField, namespaceField, positiveDuration } from '../fields.ts'
+import { labelSelectorField } from '../gateway/common.ts'
 import { retries } from '../networking/http-actions.ts'
 import { localityLbSetting } from '../networking/locality.ts'
 import { isCipherSuite } from '../networking/server-tls.ts'
 import { tcpKeepalive } from '../networking/traffic-policy.ts'
+import { certificatesField } from './certificates-field.ts'
 import { defaultProviders, extensionProviders, providerNamed, unsupportedIn } from './extension-providers.ts'
 import { empty, fixed } from './fixed-setting.ts'
 import { proxySettings } from './proxy-settings.ts'
@@ -16,6 +18,10 @@ const cipherSuites = z
   .array(z.string().refine(isCipherSuite, 'is no cipher suite that Envoy has, by the name of OpenSSL'))
   .optional()
   .describe("For TLS 1.2, by OpenSSL's names; Envoy's own choice unless it is said")
+
+const trustDomain = z
+  .string()
+  .regex(/^[a-z0-9._-]+$/, 'a trust domain is lower-case letters, digits, ".", "-" and "_"')
 
 const exportTo = (what: string) =>
   z
@@ -37,16 +43,36 @@ const PURPOSES = {
 /** What applies to the mesh as a whole: the `mesh` entry of the ConfigMap `istio` (or `seine`) in the root namespace. */
 export const meshConfigSchema = z
   .strictObject({
-    trustDomain: z
-      .string()
-      .regex(/^[a-z0-9._-]+$/, 'a trust domain is lower-case letters, digits, ".", "-" and "_"')
+    trustDomain: trustDomain
       .default('cluster.local')
       .describe('The first part of every SPIFFE ID: the same as `seined --trust-domain`'),
+    trustDomainAliases: z
+      .array(trustDomain)
+      .default([])
+      .describe(
+        'Identities of these trust domains are taken for those of this one: by servers, by clients, and where policies name them',
+      ),
+    caCertificates: z
+      .array(z.strictObject({ pem: certificatesField.describe('Certificates in PEM') }))
+      .optional()
+      .describe("Authorities that proxies trust beside the mesh's root. Taken when a pod is injected"),
+    discoverySelectors: z
+      .array(labelSelectorField)
+      .optional()
+      .describe(
+        'Which namespaces the mesh sees, by their labels: those that one of these selects; all where there are none',
+      ),
     rootNamespace: namespaceField.default('istio-system').describe('Resources here apply to the whole mesh'),
     outboundTrafficPolicy: z
       .strictObject({ mode: z.enum(['ALLOW_ANY', 'REGISTRY_ONLY']) })
       .default({ mode: 'ALLOW_ANY' })
       .describe('What happens to a call to a host that no service has'),
+    inboundTrafficPolicy: z
+      .strictObject({ mode: z.enum(['PASSTHROUGH', 'LOCALHOST']) })
+      .default({ mode: 'PASSTHROUGH' })
+      .describe(
+        'Where a sidecar calls the application for ports that a service has: at the address that was called, or at 127.0.0.1 (of a workload with IPv6 only, ::1)',
+      ),
     enableAutoMtls: z
       .boolean()
       .default(true)
@@ -179,6 +205,14 @@ function isObject(text: string): boolean {
   } catch {
     return false
   }
+}
+
+/** The mesh's trust domain, and those whose identities are taken for its own. */
+export function trustDomainsOf({
+  trustDomain,
+  trustDomainAliases,
+}: Pick<MeshConfig, 'trustDomain' | 'trustDomainAliases'>): readonly string[] {
+  return [...new Set([trustDomain, ...trustDomainAliases])]
 }
 
 /** The mesh-wide settings, complete. */

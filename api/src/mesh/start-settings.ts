@@ -7,6 +7,7 @@ import {
   imageTypeProblem,
 } from '../networking/proxy-config.ts'
 import { re2Problem } from '../re2.ts'
+import { certificatesField } from './certificates-field.ts'
 import { fixed } from './fixed-setting.ts'
 
 /** `host:port`, with an IPv6 address in brackets. */
@@ -60,6 +61,10 @@ export const startSettings = {
     .record(z.string().min(1), z.string())
     .optional()
     .describe("Values of Envoy's runtime, by their keys"),
+  caCertificatesPem: z
+    .array(certificatesField)
+    .optional()
+    .describe("Authorities that a proxy trusts beside the mesh's root, each in PEM"),
   discoveryAddress: discoveryAddressField
     .optional()
     .describe(

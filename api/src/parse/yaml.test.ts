@@ -227,6 +227,15 @@ describe('the settings of the mesh', () => {
   it.each([
     ['proxyListenPort: 15002', 'proxyListenPort: must be 15001: the capture rules lead there'],
     ['serviceSettings: [{}]', 'serviceSettings: there is one cluster, so every service is local to it'],
+    ['caCertificates: [{pem: x}]', 'caCertificates[0].pem: must be certificates in PEM'],
+    [
+      'discoverySelectors: [{matchExpressions: [{key: a, operator: In}]}]',
+      'discoverySelectors[0].matchExpressions[0].values: go with the operators In and NotIn, which need them',
+    ],
+    [
+      'trustDomainAliases: [A]',
+      'trustDomainAliases[0]: a trust domain is lower-case letters, digits, ".", "-" and "_"',
+    ],
     [
       'defaultConfig: {interceptionMode: TPROXY}',
       'defaultConfig.interceptionMode: must be REDIRECT: connections are captured by REDIRECT only',

@@ -1,6 +1,15 @@
 import { eventually } from '@seine/testing'
 import { expect, test } from 'vitest'
-import { describeMesh, type Echo, fromOutside, meshConfig, shopFromOutside } from '../harness/index.ts'
+import {
+  authorizationPolicy,
+  describeMesh,
+  documents,
+  type Echo,
+  fromOutside,
+  meshConfig,
+  peerAuthentication,
+  shopFromOutside,
+} from '../harness/index.ts'
 
 describeMesh('settings of the mesh', mesh => {
   test('say what becomes of paths and headers, in proxies that run', async () => {
@@ -59,6 +68,58 @@ describeMesh('settings of the mesh', mesh => {
       [true, true],
       [false, false],
     ])
+  })
+
+  test('say where the application is called', async () => {
+    const source = async () => (await mesh().pod('client').get('http://echo/')).echo?.remoteAddress
+    expect(await source()).toBe('127.0.0.6')
+    await mesh().apply('settings', meshConfig({ inboundTrafficPolicy: { mode: 'LOCALHOST' } }))
+    await eventually(async () => expect(await source()).toBe('127.0.0.1'))
+    await mesh().remove('settings')
+    await eventually(async () => expect(await source()).toBe('127.0.0.6'))
+  })
+
+  test('say which namespaces the mesh sees', async () => {
+    const seen = async () => {
+      const { addresses = [] } = await mesh().pod('client').lookup('visitor.partner')
+      return addresses.length > 0
+    }
+    expect(await seen()).toBe(true)
+    const without = (name: string) =>
+      meshConfig({
+        discoverySelectors: [
+          { matchExpressions: [{ key: 'kubernetes.io/metadata.name', operator: 'NotIn', values: [name] }] },
+        ],
+      })
+    await mesh().apply('settings', without('nobody'))
+    expect(await seen()).toBe(true)
+    await mesh().apply('settings', without('partner'))
+    await eventually(async () => expect(await seen()).toBe(false))
+    await mesh().remove('settings')
+    await eventually(async () => expect(await seen()).toBe(true))
+  })
+
+  test('let identities of a trust domain’s old name be its own: between proxies, and in policies', async () => {
+    const status = async () => (await mesh().pod('client').get('http://echo/')).status
+    await mesh().apply(
+      'policies',
+      documents(
+        peerAuthentication('shop', 'default', { mtls: { mode: 'STRICT' } }),
+        authorizationPolicy('shop', 'echo', {
+          selector: { matchLabels: { app: 'echo' } },
+          rules: [{ from: [{ source: { principals: ['new.example.org/ns/shop/sa/client'] } }] }],
+        }),
+      ),
+    )
+    await eventually(async () => expect(await status()).toBe(403))
+    // The certificates still have the old name, as they do while a mesh is being renamed.
+    const renamed = { trustDomain: 'new.example.org', trustDomainAliases: ['cluster.local'] }
+    await mesh().apply('settings', meshConfig(renamed))
+    await eventually(async () => expect(await status()).toBe(200))
+    await mesh().apply('settings', meshConfig({ trustDomain: 'new.example.org' }))
+    await eventually(async () => expect(await status()).toBe(503))
+    await mesh().remove('settings', 'policies')
+    await eventually(async () => expect(await status()).toBe(200))
   })
 
   test('say where spans go', async () => {

@@ -30,7 +30,8 @@ import {
 /** What a rule is translated for. */
 export interface RuleContext {
   readonly http: boolean
-  readonly trustDomain: string
+  /** The mesh's own first, then its aliases. */
+  readonly trustDomains: readonly string[]
   /** The policy's namespace: completes a bare service account. */
   readonly namespace: string
 }
@@ -54,7 +55,15 @@ export function rbacPolicy(rule: AuthorizationRule, context: RuleContext): Polic
     : []
   const principals = conditions
     .filter(isPrincipal)
-    .map(condition => both(condition, principalsFor, anyPrincipal, notPrincipal, allPrincipals))
+    .map(condition =>
+      both(
+        condition,
+        (key, values) => principalsFor(key, values, context),
+        anyPrincipal,
+        notPrincipal,
+        allPrincipals,
+      ),
+    )
   const permissions = conditions
     .filter(condition => !isPrincipal(condition))
     .map(condition => both(condition, permissionsFor, anyPermission, notPermission, allPermissions))
@@ -81,8 +90,8 @@ function isPrincipal({ key }: AuthorizationCondition): boolean {
   return key.startsWith('source.') || key.startsWith('request.headers') || key === 'remote.ip'
 }
 
-function principalsFor(key: string, values: readonly string[]): Principal[] {
-  if (key === 'source.principal') return values.map(value => authenticatedAs(spiffe(value)))
+function principalsFor(key: string, values: readonly string[], context: RuleContext): Principal[] {
+  if (key === 'source.principal') return values.flatMap(value => asAnyOf(value, context))
   if (key === 'source.namespace') return values.map(value => authenticatedAs(namespaceMatcher(value)))
   if (key === 'source.ip')
     return values.map(value =>
@@ -122,15 +131,15 @@ function sourcePrincipal(source: AuthorizationSource, context: RuleContext): Pri
   const add = (
     values: readonly string[] | undefined,
     notValues: readonly string[] | undefined,
-    make: (value: string) => Principal,
+    make: (value: string) => Principal | Principal[],
   ) => {
-    if (values) parts.push(anyPrincipal(values.map(make)))
-    if (notValues) parts.push(notPrincipal(anyPrincipal(notValues.map(make))))
+    if (values) parts.push(anyPrincipal(values.flatMap(make)))
+    if (notValues) parts.push(notPrincipal(anyPrincipal(notValues.flatMap(make))))
   }
-  add(source.principals, source.notPrincipals, value => authenticatedAs(spiffe(value)))
+  add(source.principals, source.notPrincipals, value => asAnyOf(value, context))
   add(source.namespaces, source.notNamespaces, value => authenticatedAs(namespaceMatcher(value)))
   add(source.serviceAccounts, source.notServiceAccounts, value =>
-    authenticatedAs(accountMatcher(value, context)),
+    accountMatchers(value, context).map(authenticatedAs),
   )
   add(source.ipBlocks, source.notIpBlocks, value =>
     create(PrincipalSchema, { identifier: { case: 'directRemoteIp', value: cidr(value) } }),
@@ -186,10 +195,31 @@ function pathPermission(value: string): Permission {
   })
 }
 
+/** A principal, and the same of each trust domain that is taken for its own. */
+function asAnyOf(principal: string, { trustDomains }: RuleContext): Principal[] {
+  return inTrustDomains(principal.replace(/^spiffe:\/\//, ''), trustDomains).map(one =>
+    authenticatedAs(spiffe(one)),
+  )
+}
+
+/**
+ * A principal in each of the mesh's trust domains, where it names one of them, or `cluster.local`, which stands for the
+ * mesh's own whatever that is called, as in Istio. Of a domain with a wildcard it stays as it is for those that fit.
+ */
+function inTrustDomains(principal: string, trustDomains: readonly string[]): readonly string[] {
+  const [domain = '', ...path] = principal.split('/')
+  if (path.length === 0 || domain === '*') return [principal]
+  const fits = (own: string) => (domain.startsWith('*') ? own.endsWith(domain.slice(1)) : domain === own)
+  if (domain !== POINTER && !trustDomains.some(fits)) return [principal]
+  return [...new Set(trustDomains.map(own => (fits(own) ? principal : [own, ...path].join('/'))))]
+}
+
+/** What policies may call the mesh's own trust domain. */
+const POINTER = 'cluster.local'
+
 /** `cluster.local/ns/default/sa/web` as its SPIFFE ID, wildcards included. */
 function spiffe(principal: string) {
-  if (principal.startsWith('*')) return stringMatcher(principal)
-  return stringMatcher(principal.startsWith('spiffe://') ? principal : `spiffe://${principal}`)
+  return stringMatcher(principal.startsWith('*') ? principal : `spiffe://${principal}`)
 }
 
 function namespaceMatcher(namespace: string) {
@@ -197,8 +227,8 @@ function namespaceMatcher(namespace: string) {
   return regexMatcher(`spiffe://[^/]+/ns/${name}/sa/.+`)
 }
 
-function accountMatcher(account: string, { trustDomain, namespace }: RuleContext) {
+function accountMatchers(account: string, { trustDomains, namespace }: RuleContext) {
   const [first = '', second] = account.split('/')
   const [owner, name] = second === undefined ? [namespace, first] : [first, second]
-  return stringMatcher(`spiffe://${trustDomain}/ns/${owner}/sa/${name}`)
+  return trustDomains.map(domain => stringMatcher(`spiffe://${domain}/ns/${owner}/sa/${name}`))
 }

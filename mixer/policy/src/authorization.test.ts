@@ -77,6 +77,49 @@ describe('without rules to allow', () => {
   })
 })
 
+describe('trust domains', () => {
+  const settings = JSON.stringify({
+    apiVersion: 'v1',
+    kind: 'ConfigMap',
+    metadata: { name: 'istio', namespace: 'istio-system' },
+    data: { mesh: '{trustDomain: new.org, trustDomainAliases: [old.org]}' },
+  })
+  const OLD = ID('client', 'default', 'old.org')
+  const NEW = ID('client', 'default', 'new.org')
+  const OTHER = ID('client', 'default', 'other.org')
+
+  it.each([
+    ['the mesh’s own', { principals: ['new.org/ns/default/sa/client'] }, [OLD, NEW]],
+    ['an alias', { principals: ['old.org/ns/default/sa/client'] }, [OLD, NEW]],
+    [
+      'cluster.local, which stands for them',
+      { principals: ['cluster.local/ns/default/sa/client'] },
+      [OLD, NEW],
+    ],
+    ['one with its scheme', { principals: [OLD] }, [OLD, NEW]],
+    ['a beginning', { principals: ['old.org/ns/default/*'] }, [OLD, NEW]],
+    ['domains by their end', { principals: ['*.org/ns/default/sa/client'] }, [OLD, NEW, OTHER]],
+    ['another', { principals: ['other.org/ns/default/sa/client'] }, [OTHER]],
+    ['any', { principals: ['*/ns/default/sa/client'] }, [OLD, NEW, OTHER]],
+    ['none that is this', { notPrincipals: ['new.org/ns/default/sa/client'] }, [OTHER]],
+    ['an account', { serviceAccounts: ['client'] }, [OLD, NEW]],
+  ])('of principals: %s', (_what, source, expected) => {
+    const configuration = server(settings, allow({ from: [{ source }] }))
+    const allowed = [OLD, NEW, OTHER].filter(identity => may(configuration, request(), { identity }))
+    expect(allowed).toEqual(expected)
+  })
+
+  it('are aliases of conditions, too', () => {
+    const when = [{ key: 'source.principal', values: ['new.org/ns/default/sa/client'] }]
+    const configuration = server(settings, allow({ when }))
+    expect([OLD, NEW, OTHER].map(identity => may(configuration, request(), { identity }))).toEqual([
+      true,
+      true,
+      false,
+    ])
+  })
+})
+
 describe('sources', () => {
   const from = (source: object) => server(allow({ from: [{ source }] }))
   it.each([

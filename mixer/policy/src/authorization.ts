@@ -1,5 +1,5 @@
 import { create } from '@bufbuild/protobuf'
-import type { AuthorizationPolicy } from '@seine/api'
+import { type AuthorizationPolicy, trustDomainsOf } from '@seine/api'
 import { any, type Provenance } from '@seine/envoy'
 import { RBAC_Action as Action, type RBAC, RBACSchema } from '@seine/envoy/envoy/config/rbac/v3/rbac'
 import { RBACSchema as HttpRbacSchema } from '@seine/envoy/envoy/extensions/filters/http/rbac/v3/rbac'
@@ -82,7 +82,11 @@ function build(
     for (const [index, rule] of (policy.spec.rules ?? []).entries()) {
       // On TCP an ALLOW rule about requests can't be met; a DENY rule holds by what of it can be seen.
       if (!http && action === 'allow' && needsHttp(rule)) continue
-      const context = { http, trustDomain: snapshot.config.trustDomain, namespace: policy.metadata.namespace }
+      const context = {
+        http,
+        trustDomains: trustDomainsOf(snapshot.config),
+        namespace: policy.metadata.namespace,
+      }
       rules[`ns[${ref.namespace}]-policy[${ref.name}]-rule[${index}]`] = rbacPolicy(rule, context)
       provenance.push({ ...ref, path: `spec.rules[${index}]` })
     }

@@ -45,18 +45,21 @@ const ORIGINAL_DST = {
 export function inboundCluster(
   { port, protocol, provenance, settings }: InboundPort,
   proxy: Pick<Proxy, 'addresses'>,
-  { connectTimeout }: Pick<MeshConfig, 'connectTimeout'>,
+  { connectTimeout, inboundTrafficPolicy }: Pick<MeshConfig, 'connectTimeout' | 'inboundTrafficPolicy'>,
 ): EncodedResource {
   const name = inboundClusterName(port)
   const causes = [provenance, ...settings.provenance]
+  const onLoopback =
+    inboundTrafficPolicy.mode === 'LOCALHOST'
+      ? { kind: 'loopback' as const, ipv6: proxy.addresses.every(one => one.includes(':')), port }
+      : undefined
+  const endpoint = settings.endpoint ?? onLoopback
   return encode(
     ClusterSchema,
     name,
     {
       name,
-      ...(settings.endpoint
-        ? fixedEndpoint(name, settings.endpoint, proxy)
-        : { ...ORIGINAL_DST, ...fromOwnSource(proxy) }),
+      ...(endpoint ? fixedEndpoint(name, endpoint, proxy) : { ...ORIGINAL_DST, ...fromOwnSource(proxy) }),
       // Probes of the mesh are for connections to elsewhere.
       ...connectionPoolFields(settings.connectionPool, { connectTimeout }),
       ...protocolOptions(protocol, settings.connectionPool),

@@ -1,4 +1,4 @@
-import type { ClientTlsSettings, MeshConfig, TrafficPolicy } from '@seine/api'
+import { type ClientTlsSettings, type MeshConfig, type TrafficPolicy, trustDomainsOf } from '@seine/api'
 import { any } from '@seine/envoy'
 import type {
   Cluster_TransportSocketMatchSchema,
@@ -66,17 +66,17 @@ export function meshTlsSocket(
 
 /** The server's side of mutual TLS: any identity of the mesh may connect; policy decides what it may do. */
 export function inboundTlsSocket(
-  { trustDomain, meshMTLS }: Pick<MeshConfig, 'trustDomain' | 'meshMTLS'>,
+  config: Pick<MeshConfig, 'trustDomain' | 'trustDomainAliases' | 'meshMTLS'>,
   http: boolean,
 ): TransportSocketInit {
   const common = meshTlsContext(http ? ['h2', 'http/1.1'] : [], [])
-  if (meshMTLS) common.tlsParams = tlsParams(meshMTLS)
-  const prefix = {
+  if (config.meshMTLS) common.tlsParams = tlsParams(config.meshMTLS)
+  const prefixes = trustDomainsOf(config).map(domain => ({
     sanType: SanType.URI,
-    matcher: { matchPattern: { case: 'prefix' as const, value: `spiffe://${trustDomain}/` } },
-  }
+    matcher: { matchPattern: { case: 'prefix' as const, value: `spiffe://${domain}/` } },
+  }))
   if (common.validationContextType?.case === 'combinedValidationContext') {
-    common.validationContextType.value.defaultValidationContext = { matchTypedSubjectAltNames: [prefix] }
+    common.validationContextType.value.defaultValidationContext = { matchTypedSubjectAltNames: prefixes }
   }
   const context = any(DownstreamTlsContextSchema, {
     requireClientCertificate: true,

@@ -1,5 +1,5 @@
 import { create } from '@bufbuild/protobuf'
-import { type DestinationRule, durationMs, type Subset } from '@seine/api'
+import { type DestinationRule, durationMs, type Subset, trustDomainsOf } from '@seine/api'
 import { duration, type EncodedResource } from '@seine/envoy'
 import {
   ClusterSchema,
@@ -92,7 +92,7 @@ function build(inputs: ProxylessClusterInputs, port: ServicePort, subset: Subset
       },
       ...outlierDetection(policy),
       ...(security.kind === 'mutual'
-        ? { transportSocket: clientTlsSocket(security.peers, inputs.snapshot.config.trustDomain) }
+        ? { transportSocket: clientTlsSocket(security.peers, trustDomainsOf(inputs.snapshot.config)) }
         : {}),
       ...provenanceField(provenance),
     },

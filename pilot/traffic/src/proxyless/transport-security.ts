@@ -33,13 +33,16 @@ function trusted(names: readonly StringInit[]) {
 
 /**
  * Mutual TLS of a gRPC client: its certificate and the mesh's root come from files, and the server's SPIFFE ID must be
- * one of `peers`; without any, one of the trust domain. gRPC refuses TLS parameters and secrets by SDS.
+ * one of `peers`; without any, one of the trust domain or of an alias. gRPC refuses TLS parameters and secrets by SDS.
  */
-export function clientTlsSocket(peers: readonly string[], trustDomain: string): TransportSocketInit {
+export function clientTlsSocket(
+  peers: readonly string[],
+  trustDomains: readonly string[],
+): TransportSocketInit {
   const names: StringInit[] =
     peers.length > 0
       ? peers.map(id => ({ matchPattern: { case: 'exact', value: id } }))
-      : [{ matchPattern: { case: 'prefix', value: `spiffe://${trustDomain}/` } }]
+      : trustDomains.map(domain => ({ matchPattern: { case: 'prefix', value: `spiffe://${domain}/` } }))
   const context = any(UpstreamTlsContextSchema, {
     commonTlsContext: { ...identity(), ...trusted(names) },
   })
