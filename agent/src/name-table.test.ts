@@ -104,6 +104,24 @@ describe('NameTable', () => {
     expect(pilot.requests.map(({ responseNonce }) => responseNonce)).toEqual(['', 'n1'])
   })
 
+  it('answers names that a wildcard covers, as long as there is one, by the longest', async () => {
+    const pilot = await stream(1)
+    pilot.sends({
+      '*.example.com': { ips: ['240.240.0.1'], aliases: [] },
+      '*-api.example.com': { ips: ['240.240.0.2'], aliases: [] },
+      'www.example.com': { ips: ['240.240.0.3'], aliases: [] },
+    })
+    const asked = ['a.b.Example.com.', 'shop-api.example.com', 'www.example.com', 'example.com']
+    expect(asked.map(name => table.lookUp(name))).toEqual([
+      ['240.240.0.1'],
+      ['240.240.0.2'],
+      ['240.240.0.3'],
+      undefined,
+    ])
+    pilot.sends({}, ['*.example.com', '*-api.example.com'])
+    expect(asked.map(name => table.lookUp(name))).toEqual([undefined, undefined, ['240.240.0.3'], undefined])
+  })
+
   it('takes single names in and out and leaves the others', async () => {
     const pilot = await stream(1)
     pilot.sends({

@@ -16,6 +16,8 @@ export class NameTable implements Subscription {
   /** One resource for each host, its bytes JSON. */
   readonly type = 'type.googleapis.com/seine.nds.v1.NameTable'
   readonly #entries = new Map<string, Entry>()
+  /** Those of the hosts that stand for many names: `*.example.com`. */
+  readonly #wildcards = new Set<string>()
   /** Alias → the hosts that have it, in the order of their names; the first answers. */
   readonly #hostsByAlias = new Map<string, readonly string[]>()
   #loaded = false
@@ -25,11 +27,23 @@ export class NameTable implements Subscription {
     return this.#loaded
   }
 
-  /** The addresses of a name, or undefined when the mesh has no such name. A host's full name comes before aliases. */
+  /**
+   * The addresses of a name, or undefined when the mesh has no such name. A host's full name comes before aliases, and
+   * those before the longest wildcard that covers it.
+   */
   lookUp(name: string): readonly string[] | undefined {
     const asked = name.toLowerCase().replace(/\.$/, '')
     const host = this.#entries.has(asked) ? asked : this.#hostsByAlias.get(asked)?.[0]
-    return host === undefined ? undefined : this.#entries.get(host)?.ips
+    return this.#entries.get(host ?? this.#wildcardOf(asked) ?? '')?.ips
+  }
+
+  #wildcardOf(name: string): string | undefined {
+    if (this.#wildcards.size === 0) return undefined
+    for (let at = 1; at < name.length; at++) {
+      const wildcard = `*${name.slice(at)}`
+      if (this.#wildcards.has(wildcard)) return wildcard
+    }
+    return undefined
   }
 
   /** The names that it knows, with their versions. */
@@ -50,6 +64,7 @@ export class NameTable implements Subscription {
   #learn(name: string, entry: Entry): void {
     this.#forget(name)
     this.#entries.set(name, entry)
+    if (name.startsWith('*')) this.#wildcards.add(name)
     for (const alias of entry.aliases)
       this.#hostsByAlias.set(alias, [...(this.#hostsByAlias.get(alias) ?? []), name].sort())
   }
@@ -61,6 +76,7 @@ export class NameTable implements Subscription {
       else this.#hostsByAlias.delete(alias)
     }
     this.#entries.delete(name)
+    this.#wildcards.delete(name)
   }
 }
 

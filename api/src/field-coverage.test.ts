@@ -377,8 +377,12 @@ const OF_STARTS = [
 const UNUSED_DEFINITIONS =
   /^extensionProviders\.\*\.((?!envoyFileAccessLog|opentelemetry|name)\w+|opentelemetry\.(resourceDetectors|serviceAttributeEnrichment|dynatraceSampler)\b.*|opentelemetry\..*envName)(\.|$)/
 
+/** Fields that settings have in common with rules, and that are refused in settings. */
+const OF_RULES = new Set(['outboundTrafficPolicy.tls.credentialName'])
+
 function isShownElsewhere(name: string): boolean {
   return (
+    OF_RULES.has(name) ||
     ONE_VALUE.has(`ConfigMap ${name}`) ||
     FIXED.has(name) ||
     WARNED.has(name) ||

@@ -26,16 +26,21 @@ describe('hostCovers', () => {
     ['*.example.com', 'badexample.com', false],
     ['*', 'anything', true],
     ['example.com', 'www.example.com', false],
+    ['*-api.example.com', 'shop-api.example.com', true],
+    ['*-api.example.com', 'shop.example.com', false],
   ])('%s and %s: %s', (pattern, host, covers) => {
     expect(hostCovers(pattern, host)).toBe(covers)
   })
 })
 
 describe('findService', () => {
-  const services = new Map(['www.example.com', '*.example.com', '*.com'].map(host => [host, host]))
+  const services = new Map(
+    ['www.example.com', '*.example.com', '*-api.example.com', '*.com'].map(host => [host, host]),
+  )
   it.each([
     ['www.example.com', 'www.example.com'],
     ['api.example.com', '*.example.com'],
+    ['shop-api.example.com', '*-api.example.com'],
     ['a.b.example.com', '*.example.com'],
     ['example.com', '*.com'],
     ['example.org', undefined],

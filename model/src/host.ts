@@ -36,11 +36,17 @@ export function isSocket(address: string): boolean {
 export function findService<T>(services: ReadonlyMap<string, T>, host: string): T | undefined {
   const exact = services.get(host)
   if (exact) return exact
-  for (let dot = host.indexOf('.'); dot >= 0; dot = host.indexOf('.', dot + 1)) {
-    const wildcard = services.get(`*${host.slice(dot)}`)
-    if (wildcard) return wildcard
+  const wildcard = longestWildcard(services, host)
+  return wildcard === undefined ? undefined : services.get(wildcard)
+}
+
+/** The longest wildcard of some hosts that covers a name. It may stand for a part of a label: `*-api.example.com`. */
+export function longestWildcard(hosts: { has(host: string): boolean }, name: string): string | undefined {
+  for (let at = 1; at < name.length; at++) {
+    const wildcard = `*${name.slice(at)}`
+    if (hosts.has(wildcard)) return wildcard
   }
-  return services.get('*')
+  return hosts.has('*') ? '*' : undefined
 }
 
 /** Whether `pattern` (a name, `*.suffix` or `*`) covers `host`. */

@@ -22,8 +22,11 @@ export interface ServicePort {
   readonly index: number
 }
 
-/** How a proxy finds a service's addresses: it is told them, it asks DNS, or it goes where the client went. */
-export type Resolution = 'static' | 'dns' | 'dns-round-robin' | 'passthrough'
+/**
+ * How a proxy finds a service's addresses: it is told them, it asks DNS, it asks DNS for the name in each request, or it
+ * goes where the client went.
+ */
+export type Resolution = 'static' | 'dns' | 'dns-round-robin' | 'dynamic-dns' | 'passthrough'
 
 /** A destination in the mesh's registry, from a Kubernetes Service or a ServiceEntry. */
 export interface MeshService {
@@ -33,6 +36,11 @@ export interface MeshService {
   readonly namespace: string
   /** Virtual IPs and ranges of them, in canonical form; empty for headless services. */
   readonly addresses: readonly string[]
+  /**
+   * What names that a wildcard covers are looked up to, so that calls are captured. Which name was called, an address
+   * does not tell: none leads anywhere by itself.
+   */
+  readonly lookupAddresses: readonly string[]
   /** Of which kinds the addresses of its endpoints are that it takes; undefined for all that they have. */
   readonly families: readonly AddressFamily[] | undefined
   readonly ports: readonly ServicePort[]
@@ -96,6 +104,7 @@ export function fromKubernetesService(service: Service, allocate: Allocate): Mes
     name: metadata.name,
     namespace: metadata.namespace,
     addresses: external ? addressesOf(hostname, allocate) : canonicalAddresses(ips),
+    lookupAddresses: [],
     families: external ? undefined : familiesOf(service.spec, canonicalAddresses(ips)),
     ports: (spec.ports ?? []).flatMap((port, index) =>
       port.protocol === undefined || port.protocol === 'TCP'
@@ -140,6 +149,7 @@ export function fromServiceEntry(entry: ServiceEntry, allocate: Allocate): MeshS
     name: hostname,
     namespace: metadata.namespace,
     addresses: written.length > 0 ? written : addressesOf(hostname, virtual),
+    lookupAddresses: spec.resolution === 'DYNAMIC_DNS' ? virtual(hostname) : [],
     families: undefined,
     ports: (spec.ports ?? []).flatMap((port, index) =>
       isUdp(port)
@@ -200,6 +210,7 @@ function entryResolution(resolution: ServiceEntry['spec']['resolution']): Resolu
   if (resolution === 'STATIC') return 'static'
   if (resolution === 'DNS') return 'dns'
   if (resolution === 'DNS_ROUND_ROBIN') return 'dns-round-robin'
+  if (resolution === 'DYNAMIC_DNS') return 'dynamic-dns'
   return 'passthrough'
 }
 

@@ -69,6 +69,8 @@ export interface CaseRequest {
   readonly times?: number
   /** How long the client waits between them, in ms. */
   readonly apartMs?: number
+  /** The request says its URL in full, as an HTTP proxy is told it. */
+  readonly proxied?: boolean
   /** Sent by HTTP/2. */
   readonly http2?: boolean
   /** How long the client waits; 10 s. */

@@ -74,7 +74,7 @@ export async function send(request: CaseRequest, id: string, way: Way): Promise<
 type Exchanged = Pick<Answer, 'status' | 'headers' | 'body'>
 
 function byHttp1(
-  { url, method = 'GET', headers = {} }: CaseRequest,
+  { url, method = 'GET', headers = {}, proxied = false }: CaseRequest,
   id: string,
   stream: Duplex,
 ): Promise<Exchanged> {
@@ -83,7 +83,7 @@ function byHttp1(
       {
         createConnection: () => stream,
         method,
-        path: pathOf(url),
+        path: proxied ? url : pathOf(url),
         headers: { host: new URL(url).host, 'x-id': id, ...headers },
       },
       response => {

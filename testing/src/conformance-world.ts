@@ -3,7 +3,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { formatProblem } from '@seine/kit'
-import type { MeshSnapshot } from '@seine/model'
+import { findService, type MeshSnapshot } from '@seine/model'
 import { meshOf, objectYaml, podYaml, router, serviceYaml, sidecar } from './builders.ts'
 import { Capture, type Place } from './capture.ts'
 import { runnableBootstrap } from './conformance-bootstrap.ts'
@@ -62,6 +62,7 @@ export class ConformanceWorld {
     const authority = await TestAuthority.create()
     const names = new Map([...PODS, ...OUTSIDE, OWN_LOOPBACK, [SERVED.application, SERVED.name] as const])
     const backends = new EchoBackends(names, await authority.issue('backend.example.com'), authority.root)
+    backends.alsoAs('known.localhost', await authority.issue('known.localhost'))
     const ports = await backends.start()
     const folder = await mkdtemp(join(tmpdir(), 'seine-conformance-'))
     return new ConformanceWorld(authority, backends, ports, folder)
@@ -289,8 +290,9 @@ export class RunningCase {
   #addressOf(name: string): string {
     const { namespace = 'default' } = this.written.client
     const forms = [name, `${name}.${namespace}.svc.cluster.local`, `${name}.svc.cluster.local`]
-    const service = forms.map(form => this.#snapshot.services.get(form)).find(one => one !== undefined)
-    return service?.addresses[0] ?? UNKNOWN
+    const { services } = this.#snapshot
+    const service = forms.map(form => services.get(form)).find(one => one !== undefined)
+    return service?.addresses[0] ?? findService(services, name)?.lookupAddresses[0] ?? UNKNOWN
   }
 
   /** The port of the listener that has a connection: that of its address, of its port, or the one for the rest. */

@@ -85,6 +85,11 @@ export class EchoBackends {
     this.#http.on('clientError', (_failure, socket) => socket.destroy())
   }
 
+  /** Has them show another certificate to clients that ask for a name. */
+  alsoAs(name: string, { certificate, key }: IssuedPair): void {
+    this.#secure.addContext(name, { cert: certificate, key })
+  }
+
   /** Listens on two ports at each address. @returns the ports. */
   async start(): Promise<readonly [port: number, other: number]> {
     return [await this.#listen(), await this.#listen()]

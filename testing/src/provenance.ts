@@ -12,7 +12,7 @@ interface Part {
  * gRPC server gets whatever services it is part of.
  */
 const SHARED =
-  /^listener xds\.istio\.io\/grpc\/lds\/inbound\/|^listener (0\.0\.0\.0|::)_\d+, chain (http|PassthroughFilterChain)$|virtual host (allow_any|block_all)\b/
+  /^listener xds\.istio\.io\/grpc\/lds\/inbound\/|^listener (0\.0\.0\.0|::)_\d+, chain (http|PassthroughFilterChain)$|, chain mesh-http-proxy$|virtual host (allow_any|block_all)\b/
 
 /**
  * The filter chains, virtual hosts, routes, clusters and endpoints that do not say in their metadata which objects they

@@ -8,6 +8,7 @@ import { tcpKeepalive } from '../networking/traffic-policy.ts'
 import { certificatesField } from './certificates-field.ts'
 import { defaultProviders, extensionProviders, providerNamed, unsupportedIn } from './extension-providers.ts'
 import { empty, fixed } from './fixed-setting.ts'
+import { outboundTrafficPolicy } from './outbound-traffic-policy.ts'
 import { proxySettings } from './proxy-settings.ts'
 
 const minProtocolVersion = z
@@ -22,6 +23,8 @@ const cipherSuites = z
 const trustDomain = z
   .string()
   .regex(/^[a-z0-9._-]+$/, 'a trust domain is lower-case letters, digits, ".", "-" and "_"')
+/** Ports on which an agent or its Envoy listens for itself. */
+const OWN_PORTS: ReadonlySet<number> = new Set([15000, 15001, 15006, 15020, 15021, 15053, 15090])
 
 const exportTo = (what: string) =>
   z
@@ -63,8 +66,7 @@ export const meshConfigSchema = z
         'Which namespaces the mesh sees, by their labels: those that one of these selects; all where there are none',
       ),
     rootNamespace: namespaceField.default('istio-system').describe('Resources here apply to the whole mesh'),
-    outboundTrafficPolicy: z
-      .strictObject({ mode: z.enum(['ALLOW_ANY', 'REGISTRY_ONLY']) })
+    outboundTrafficPolicy: outboundTrafficPolicy
       .default({ mode: 'ALLOW_ANY' })
       .describe('What happens to a call to a host that no service has'),
     inboundTrafficPolicy: z
@@ -123,6 +125,15 @@ export const meshConfigSchema = z
       })
       .prefault({})
       .describe('What becomes of paths before anything looks at them'),
+    proxyHttpPort: z
+      .int()
+      .min(0)
+      .max(65_535)
+      .refine(port => !OWN_PORTS.has(port), 'the sidecar needs this port for itself')
+      .default(0)
+      .describe(
+        'Where sidecars are an HTTP proxy for their application, on loopback; nowhere unless it is said. Requests name what they are for in full (`GET http://reviews:9080/`): any service that speaks HTTP, on any of its ports',
+      ),
     defaultServiceExportTo: exportTo('Services and ServiceEntries'),
     defaultVirtualServiceExportTo: exportTo('VirtualServices'),
     defaultDestinationRuleExportTo: exportTo('DestinationRules'),

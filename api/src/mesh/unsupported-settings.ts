@@ -3,7 +3,6 @@
  * that are in neither the schema nor this list are no settings of Istio's either.
  */
 export const UNSUPPORTED_SETTINGS: Readonly<Record<string, string>> = {
-  proxyHttpPort: 'there is no HTTP proxy beside the sidecar',
   hboneIdleTimeout: 'there is no HBONE here: sidecars speak mutual TLS to each other',
   ingressClass: 'the kind Ingress is not read: use Gateway or the Gateway API',
   ingressService: 'the kind Ingress is not read: use Gateway or the Gateway API',
@@ -17,7 +16,6 @@ export const UNSUPPORTED_SETTINGS: Readonly<Record<string, string>> = {
   'meshMTLS.ecdhCurves': 'not supported for mutual TLS, in Istio neither: leave it out',
   defaultTrafficPolicy: 'not supported yet: write a DestinationRule for *.local in the root namespace',
   serviceEntryVisibility: 'not supported: write exportTo into ServiceEntries, or defaultServiceExportTo here',
-  'outboundTrafficPolicy.tls': 'not supported: it is for ALLOW_ANY_DYNAMIC_DNS only',
   'defaultConfig.sds.k8sSaJwtPath': 'the injector decides where files lie: leave it out',
   ...under('caCertificates[0]', {
     spiffeBundleUrl: 'not supported: write the certificates, as pem',

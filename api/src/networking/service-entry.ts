@@ -116,7 +116,9 @@ export const serviceEntrySpec = z
     resolution: z
       .enum(['NONE', 'STATIC', 'DNS', 'DNS_ROUND_ROBIN', 'DYNAMIC_DNS'])
       .optional()
-      .describe('How endpoints are found: where the client went (`NONE`), as listed (`STATIC`), or by DNS'),
+      .describe(
+        'How endpoints are found: where the client went (`NONE`), as listed (`STATIC`), by DNS, or, for wildcard hosts, by DNS for the name that each request or connection asks for (`DYNAMIC_DNS`)',
+      ),
     endpoints: z.array(workloadEntrySpec).optional().describe('Where it is to be reached'),
     workloadSelector: labelsSelectorField
       .optional()
@@ -226,8 +228,15 @@ function checkDynamicDns(spec: ServiceEntrySpec, findings: Findings): void {
   for (const field of ['addresses', 'endpoints'] as const)
     if (spec[field]?.length)
       findings.error([field], 'resolution DYNAMIC_DNS goes by hosts only: leave it out')
+  // Envoy tells TLS apart by whole labels.
+  const partial = spec.hosts.find(host => host.startsWith('*') && !host.startsWith('*.'))
   for (const [index, { protocol }] of (spec.ports ?? []).entries())
-    if (!/^(http|http2|grpc|tls)$/i.test(protocol ?? ''))
+    if (partial !== undefined && isTlsProtocol(protocol))
+      findings.error(
+        ['ports', index, 'protocol'],
+        `${partial} stands for a part of a name, which TLS can't be told apart by: begin hosts with "*."`,
+      )
+    else if (!/^(http|http2|grpc|tls)$/i.test(protocol ?? ''))
       findings.error(['ports', index, 'protocol'], 'resolution DYNAMIC_DNS is for HTTP, HTTP2, GRPC and TLS')
 }
 

@@ -22,11 +22,6 @@ describe('what the API has and nothing translates yet is refused', () => {
       'unsupported spec.subsets[0].trafficPolicy.loadBalancer.zoneAwareLbSetting: zoneAwareLbSetting is not supported: a sidecar would have to know how many of its own kind there are in each zone; localityLbSetting prefers endpoints by place',
     ],
     [
-      'ServiceEntry',
-      'hosts: ["*.example"]\nresolution: DYNAMIC_DNS\nports: [{number: 80, name: http, protocol: HTTP}]',
-      'unsupported spec.resolution: DYNAMIC_DNS is not supported yet: with resolution NONE, a call to a wildcard goes where the caller looked its host up',
-    ],
-    [
       'Gateway',
       'servers: [{port: {number: 443, name: tls, protocol: TLS}, hosts: ["*"], tls: {mode: AUTO_PASSTHROUGH}}]',
       'unsupported spec.servers[0].tls.mode: AUTO_PASSTHROUGH is not supported: it is for gateways between the networks of a mesh, and this one has a single network; PASSTHROUGH passes TLS on by the server names of routes',

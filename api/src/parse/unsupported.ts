@@ -80,10 +80,8 @@ const REASONS: Readonly<Record<string, string>> = {
 
 /** Values that nothing translates yet, of fields that take others. */
 export const UNSUPPORTED_VALUES: Partial<Record<Kind, readonly (readonly [Pattern, value: string])[]>> = {
-  ServiceEntry: [[path('resolution'), 'DYNAMIC_DNS']],
   Gateway: [[path('servers.*.tls.mode'), 'AUTO_PASSTHROUGH']],
   EnvoyFilter: [[path('configPatches.*.match.context'), 'WAYPOINT']],
-  Sidecar: [[path('egress.*.port.protocol'), 'HTTP_PROXY']],
   AuthorizationPolicy: [
     [path('action'), 'CUSTOM'],
     [path('action'), 'AUDIT'],
@@ -94,7 +92,6 @@ export const UNSUPPORTED_VALUES: Partial<Record<Kind, readonly (readonly [Patter
 const VALUE_REASONS: Readonly<Record<string, string>> = {
   AUTO_PASSTHROUGH:
     ': it is for gateways between the networks of a mesh, and this one has a single network; PASSTHROUGH passes TLS on by the server names of routes',
-  DYNAMIC_DNS: ' yet: with resolution NONE, a call to a wildcard goes where the caller looked its host up',
 }
 
 const CONDITION =

@@ -106,6 +106,43 @@ describeMesh('traffic that leaves the mesh', mesh => {
     }
   })
 
+  test('DYNAMIC_DNS: any name that a wildcard covers is captured, and looked up as it is called', async () => {
+    const dns = await startDnsServer({
+      'a.wild.example.com': external().ip,
+      'b.c.wild.example.com': external().ip,
+    })
+    try {
+      const { key, cert } = await selfSigned('a.wild.example.com')
+      await external().serveTls(key, cert)
+      await mesh().apply(
+        'egress',
+        serviceEntry('wild.example.com', {
+          hosts: ['*.wild.example.com'],
+          resolution: 'DYNAMIC_DNS',
+          ports: [
+            { number: 80, name: 'http', protocol: 'HTTP', targetPort: PeerPort.http },
+            { number: 443, name: 'tls', protocol: 'TLS', targetPort: PeerPort.tls },
+          ],
+        }),
+      )
+      await eventually(async () => expect(await addressOf('a.wild.example.com')).toMatch(/^240\.240\./))
+      // The agents' names come apart from the proxies' ports; then the first request to each name succeeds.
+      expect(await appOf('http://a.wild.example.com/')).toBe('external')
+      expect(await appOf('http://b.c.wild.example.com/')).toBe('external')
+      expect(await appOf('http://missing.wild.example.com/')).toBe(503)
+      const [answer] = await client().tls({
+        host: 'a.wild.example.com',
+        port: 443,
+        serverName: 'a.wild.example.com',
+        line: 'secret',
+      })
+      expect([answer?.error, answer?.body]).toEqual([undefined, expect.stringMatching(/ secret$/)])
+      expect([...dns.asked]).toEqual(expect.arrayContaining(['a.wild.example.com', 'b.c.wild.example.com']))
+    } finally {
+      await dns.close()
+    }
+  })
+
   test('names of the world outside are asked for outside', async () => {
     const dns = await startDnsServer({ 'unlisted.example.com': external().ip })
     try {

@@ -55,6 +55,43 @@ describeMesh('Sidecars', mesh => {
     expect(await callMiddle()).toBe(200)
   })
 
+  test('an HTTP proxy takes requests for any port of what it imports, the first to each included', async () => {
+    const port = 7781
+    await mesh().apply(
+      'sidecar',
+      sidecar('client', {
+        egress: [
+          {
+            port: { number: port, protocol: 'HTTP_PROXY', name: 'proxy' },
+            captureMode: 'NONE',
+            hosts: ['./echo.shop.svc.cluster.local', './middle.shop.svc.cluster.local'],
+          },
+          { hosts: ['./front.shop.svc.cluster.local'] },
+        ],
+      }),
+    )
+    const byProxy = async (url: string) => {
+      const { stdout } = await client().exec([
+        'curl',
+        '-s',
+        '-m',
+        '5',
+        '-w',
+        '\n%{http_code}',
+        '-x',
+        `http://127.0.0.1:${port}`,
+        url,
+      ])
+      const lines = stdout.split('\n')
+      return { status: Number(lines.at(-1)), body: lines.slice(0, -1).join('\n') }
+    }
+    const answer = await byProxy('http://echo/x')
+    expect([answer.status, JSON.parse(answer.body).app]).toEqual([200, 'echo'])
+    expect(JSON.parse((await byProxy('http://middle.shop.svc.cluster.local:80/')).body).app).toBe('middle')
+    expect((await byProxy('http://echo:1/')).status).toBe(502)
+    expect((await byProxy('http://front/')).status).toBe(502)
+  })
+
   test('ingress: a port that the application does not have, led to one that it has', async () => {
     const door = service('door', '10.96.1.71', 'middle', { port: 80, targetPort: 9980 })
     await mesh().apply('door', door)

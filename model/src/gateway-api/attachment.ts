@@ -183,8 +183,6 @@ function serviceParent(
   })
   if (!service)
     return state(bad('NoMatchingParent', `there is no Service ${namespace}/${ref.name}`, `${path}.name`))
-  if (kind === 'TLSRoute')
-    return state(bad('UnsupportedValue', 'a TLSRoute is for gateways only: use a TCPRoute', `${path}.kind`))
   if (ref.sectionName !== undefined)
     return state(bad('UnsupportedValue', 'a part of a Service is named by its port', `${path}.sectionName`))
   if (ref.port !== undefined && !service.ports.includes(ref.port))
@@ -193,6 +191,15 @@ function serviceParent(
         'NoMatchingParent',
         `Service ${namespace}/${ref.name} has no port ${ref.port}; it has ${service.ports.join(', ')}`,
         `${path}.port`,
+      ),
+    )
+  const wanted = ref.port === undefined ? service.ports : [ref.port]
+  if (kind === 'TLSRoute' && !wanted.some(port => service.tlsPorts.includes(port)))
+    return state(
+      bad(
+        'UnsupportedValue',
+        `Service ${namespace}/${ref.name} speaks no TLS there, by which connections could be told apart: say tls or https in the name of its port, or in appProtocol`,
+        `${path}${ref.port === undefined ? '' : '.port'}`,
       ),
     )
   return state(acceptedRules(read, key, 'mesh'))

@@ -18,6 +18,8 @@ export const GATEWAY_NAME_LABEL = 'gateway.networking.k8s.io/gateway-name'
 export interface ServiceFacts {
   readonly hostname: string
   readonly ports: readonly number[]
+  /** Those of its ports on which TLS may be spoken, or found out. */
+  readonly tlsPorts: readonly number[]
   /** Ports by name, for policies that name one. */
   readonly portNames: Readonly<Record<string, number>>
   readonly addresses: readonly string[]
@@ -177,6 +179,9 @@ function factsOf({ hostname, ports, addresses }: MeshService): ServiceFacts {
   return {
     hostname,
     ports: ports.map(({ number }) => number),
+    tlsPorts: ports.flatMap(({ number, protocol }) =>
+      protocol === 'tls' || protocol === 'https' || protocol === 'auto' ? number : [],
+    ),
     portNames: Object.fromEntries(ports.map(({ name, number }) => [name, number])),
     addresses,
   }

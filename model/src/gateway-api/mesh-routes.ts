@@ -1,7 +1,8 @@
 import type { ObjectMeta } from '@seine/api'
 import { byAge } from '../age.ts'
 import { serviceHostname } from '../host.ts'
-import type { RoutedHttp, RoutedService, RoutedTcp } from './derived.ts'
+import { hostnamesOf } from './attachment.ts'
+import type { RoutedHttp, RoutedService, RoutedTcp, RoutedTls } from './derived.ts'
 import { finishRedirect } from './filters.ts'
 import type { Query } from './incremental.ts'
 import { listed, routeOf, type ServiceFacts } from './inputs.ts'
@@ -33,7 +34,12 @@ export const meshRoutes: Query<RoutedService | undefined> = {
     if (found.length === 0 || !facts) return undefined
     found.sort((a, b) => byAge(a.route, b.route))
     const http = inPrecedence(found.map(one => httpRules(one, facts.ports)))
-    const tcp = found.flatMap(one => (one.route.kind === 'TCPRoute' ? tcpRules(one) : []))
+    const byName = found.filter(({ route }) => route.kind === 'TLSRoute')
+    const tls = byName.flatMap(one => tlsRules(one, facts.tlsPorts))
+    const tcp = [
+      ...found.flatMap(one => (one.route.kind === 'TCPRoute' ? tcpRules(one) : [])),
+      ...byName.flatMap(one => unmatchedRules(one, facts.tlsPorts)),
+    ]
     return {
       apiVersion: 'networking.istio.io/v1',
       kind: 'VirtualService',
@@ -42,6 +48,7 @@ export const meshRoutes: Query<RoutedService | undefined> = {
         hosts: [host],
         exportTo: [owner === namespace ? '*' : '.'],
         ...(http.length > 0 ? { http } : {}),
+        ...(tls.length > 0 ? { tls } : {}),
         ...(tcp.length > 0 ? { tcp } : {}),
       },
       derivation: { routes: found.map(one => refOfKey(one.key)), consumer: owner !== namespace },
@@ -97,6 +104,30 @@ function tcpRules({ compiled, ports }: Attached): RoutedTcp[] {
     const match = ports.flatMap(port => (port === undefined ? [] : [{ port }]))
     return { ...connectionRule(one), ...(ports.includes(undefined) ? {} : { match }) }
   })
+}
+
+/** The ports of a route by server name: those that it is for and on which TLS is spoken. */
+function tlsPortsOf({ ports }: Attached, all: readonly number[]): number[] {
+  return all.filter(port => ports.includes(port) || ports.includes(undefined))
+}
+
+function tlsRules(one: Attached, all: readonly number[]): RoutedTls[] {
+  const sniHosts = [...hostnamesOf(one.route)]
+  if (sniHosts.length === 0) return []
+  return one.compiled.connections.map(connections => ({
+    ...connectionRule(connections),
+    match: tlsPortsOf(one, all).map(port => ({ port, sniHosts })),
+  }))
+}
+
+/** A route without hosts is for any; what no route by server name is for has nowhere to go. */
+function unmatchedRules(one: Attached, all: readonly number[]): RoutedTcp[] {
+  const match = tlsPortsOf(one, all).map(port => ({ port }))
+  const isForAny = hostnamesOf(one.route).length === 0
+  return one.compiled.connections.map(connections => ({
+    ...connectionRule(isForAny ? connections : { ...connections, targets: [] }),
+    match,
+  }))
 }
 
 /** Where connections go, without what chooses them. */

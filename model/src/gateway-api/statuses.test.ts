@@ -735,6 +735,29 @@ describe('a route of the mesh', () => {
   })
 })
 
+describe('a TLSRoute of the mesh', () => {
+  it.each([
+    ['a port with TLS', 'tls', { port: 443 }, 'True/Accepted'],
+    ['a port whose protocol is found out', 'unnamed', { port: 443 }, 'True/Accepted'],
+    ['those with TLS of all ports', 'https', {}, 'True/Accepted'],
+    ['a port without TLS', 'tls', { port: 80 }, 'False/UnsupportedValue'],
+    ['a port of bytes', 'tcp', { port: 443 }, 'False/UnsupportedValue'],
+  ])('is for %s', (_what, name, ref, accepted) => {
+    const parentRefs = [{ group: '', kind: 'Service', name: 'web', ...ref }]
+    const { statuses } = statusesOf(
+      service('web', {
+        ports: [
+          { name: 'http', port: 80 },
+          { name, port: 443 },
+        ],
+      }),
+      api('TLSRoute', 'r', { parentRefs, hostnames: ['a.example'], rules: [backend('web')] }),
+    )
+    const [parent] = statuses.get('TLSRoute/infra/r')?.parents ?? []
+    expect(brief(parent?.conditions)[0]).toBe(`Accepted=${accepted}`)
+  })
+})
+
 describe('a BackendTLSPolicy', () => {
   const policy = (name: string, validation: object, meta: object = {}, target: object = {}) =>
     api(

@@ -25,7 +25,10 @@ it('a proxy of both families listens and calls by both, IPv4 first', () => {
 })
 
 describe('what a client can reach', () => {
-  const service = { addresses: ['10.96.0.1', 'fd00:96::1', '10.0.0.0/8'] } as unknown as MeshService
+  const service = {
+    addresses: ['10.96.0.1', 'fd00:96::1', '10.0.0.0/8'],
+    lookupAddresses: ['240.240.0.1', '2001:2::f0f0:1'],
+  } as unknown as MeshService
   const endpoint = (address: string, ...additionalAddresses: string[]) =>
     ({ address, additionalAddresses, port: 80 }) as unknown as Endpoint
   const both = endpoint('fd00::1', '10.0.0.1')
@@ -40,6 +43,7 @@ describe('what a client can reach', () => {
   it('are the addresses of its families', () => {
     expect(reachableService(service, 'ipv4').addresses).toEqual(['10.96.0.1', '10.0.0.0/8'])
     expect(reachableService(service, 'ipv6').addresses).toEqual(['fd00:96::1'])
+    expect(reachableService(service, 'ipv6').lookupAddresses).toEqual(['2001:2::f0f0:1'])
     expect(shown('ipv4')).toEqual(['10.0.0.1', '10.0.0.2', 'six.example.com'])
     expect(shown('ipv6')).toEqual(['fd00::1', 'six.example.com'])
     expect(shown('dual')).toEqual(['fd00::1,10.0.0.1', '10.0.0.2', 'six.example.com'])

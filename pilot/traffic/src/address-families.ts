@@ -56,8 +56,13 @@ const endpointsByService = new WeakMap<ServiceEndpoints, Map<AddressFamilies, Se
 /** A service with those of its addresses that a client can reach; the same service object each time. */
 export function reachableService(service: MeshService, families: AddressFamilies): MeshService {
   return remembered(services, service, families, () => {
-    const addresses = ofFamilies(service.addresses, listOf(families))
-    return addresses.length === service.addresses.length ? service : { ...service, addresses }
+    const [addresses, lookupAddresses] = [service.addresses, service.lookupAddresses].map(all =>
+      ofFamilies(all, listOf(families)),
+    ) as [string[], string[]]
+    const isSame =
+      addresses.length === service.addresses.length &&
+      lookupAddresses.length === service.lookupAddresses.length
+    return isSame ? service : { ...service, addresses, lookupAddresses }
   })
 }
 

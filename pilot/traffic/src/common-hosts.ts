@@ -66,9 +66,9 @@ function parted(indexed: Inputs, families: AddressFamilies): CommonHosts {
   return { byPort, targets, onDemand, others }
 }
 
-/** Whether all namespaces see it, with the same ports. */
-function isAlike({ exportTo, ports }: MeshService): boolean {
-  return exportTo.includes('*') && ports.length > 0
+/** Whether all namespaces see it, with the same ports. Of one that is looked up by each request, scopes take note themselves. */
+function isAlike({ exportTo, ports, resolution }: MeshService): boolean {
+  return exportTo.includes('*') && ports.length > 0 && resolution !== 'dynamic-dns'
 }
 
 const NO_TARGETS: readonly ListenerTarget[] = []

@@ -112,6 +112,8 @@ export function effectivePolicy(
 
 /** Whether connections go to the address that the client asked for, and not to one that is chosen. */
 export function goesWhereClientWent({ resolution }: MeshService, { loadBalancer }: EffectivePolicy): boolean {
+  // An address that stands for all names of a wildcard leads nowhere.
+  if (resolution === 'dynamic-dns') return false
   return resolution === 'passthrough' || loadBalancer?.simple === 'PASSTHROUGH'
 }
 

@@ -39,10 +39,18 @@ export class Egress {
   readonly sidecar: Sidecar | undefined
   readonly #ports = new Map<number, EgressListener>()
   readonly #rest: EgressListener | undefined
+  readonly #proxyPort: number | undefined
   readonly #seen: WeakMap<MeshService, readonly SeenPort[]>
 
-  constructor(sidecar: Sidecar | undefined, namespace: string, families: AddressFamilies) {
+  /** @param proxyPort where the mesh's settings have an HTTP proxy listen on loopback */
+  constructor(
+    sidecar: Sidecar | undefined,
+    namespace: string,
+    families: AddressFamilies,
+    proxyPort?: number,
+  ) {
     this.sidecar = sidecar
+    this.#proxyPort = proxyPort
     this.#seen = this.restricts ? new WeakMap() : unrestricted
     const listeners = (sidecar?.spec.egress ?? []).map(
       (listener, index) => new EgressListener(listener, namespace, index, families),
@@ -53,11 +61,29 @@ export class Egress {
       listeners.length === 0
         ? new EgressListener({ hosts: ['*/*'] }, namespace, undefined, families)
         : listeners.find(({ port }) => port === undefined)
+    if (proxyPort === undefined || this.#ports.has(proxyPort)) return
+    const hosts = sidecar?.spec.egress?.find(({ port }) => port === undefined)?.hosts
+    const proxy: IstioEgressListener = {
+      port: { number: proxyPort, name: 'http-proxy', protocol: 'HTTP_PROXY' },
+      captureMode: 'NONE',
+      hosts: hosts ?? (listeners.length === 0 ? ['*/*'] : []),
+    }
+    this.#ports.set(proxyPort, new EgressListener(proxy, namespace, undefined, families))
   }
 
-  /** Whether there is anything that clients of the namespace would see without the Sidecar and do not see with it. */
+  /** Whether clients of the namespace may see something else than others for whom no Sidecar says anything. */
   get restricts(): boolean {
-    return (this.sidecar?.spec.egress ?? []).length > 0
+    return (this.sidecar?.spec.egress ?? []).length > 0 || this.#proxyPort !== undefined
+  }
+
+  /** The listeners that are HTTP proxies. */
+  get proxies(): readonly EgressListener[] {
+    return [...this.#ports.values()].filter(({ isProxy }) => isProxy)
+  }
+
+  /** Whether a port is that of an HTTP proxy. */
+  isProxy(port: number): boolean {
+    return this.#ports.get(port)?.isProxy ?? false
   }
 
   /** The listener that takes connections to a port. */
@@ -67,12 +93,13 @@ export class Egress {
 
   /** Whether a service is imported at all. */
   imports(service: MeshService): boolean {
+    const isImported = (one: EgressListener) => one.imports(service)
     return service.ports.length === 0
-      ? this.#all().some(one => one.imports(service))
-      : this.portsOf(service).length > 0
+      ? this.#all().some(isImported)
+      : this.portsOf(service).length > 0 || this.proxies.some(isImported)
   }
 
-  /** The ports of a service that clients reach. */
+  /** The ports of a service that clients reach by calling them, and not through an HTTP proxy. */
   portsOf(service: MeshService): readonly SeenPort[] {
     const known = this.#seen.get(service)
     if (known) return known
@@ -84,7 +111,7 @@ export class Egress {
   #portsSeenOf(service: MeshService): readonly SeenPort[] {
     return service.ports.flatMap(port => {
       const listener = this.listenerOf(port.number)
-      if (!listener?.imports(service)) return []
+      if (!listener?.imports(service) || listener.isProxy) return []
       return [{ port, protocol: listener.protocol ?? port.protocol, place: listener.place }]
     })
   }
@@ -148,6 +175,8 @@ export class EgressListener {
   readonly port: number | undefined
   readonly protocol: Protocol | undefined
   readonly place: Place
+  /** Whether requests name what they are for, with its port, in place of being sent there. */
+  readonly isProxy: boolean
   /** Its place in `spec.egress`; undefined where nothing is written. */
   readonly index: number | undefined
   readonly #hosts = new Map<string, Hosts>()
@@ -159,6 +188,7 @@ export class EgressListener {
     families: AddressFamilies,
   ) {
     this.port = port?.number
+    this.isProxy = port?.protocol?.toUpperCase() === 'HTTP_PROXY'
     this.protocol = port?.protocol ? portProtocol(undefined, port.protocol, port.number) : undefined
     this.index = index
     const bound = captureMode === 'NONE'

@@ -174,3 +174,11 @@ function lbEndpoint(endpoint: Endpoint): NonNullable<LocalityInit['lbEndpoints']
     },
   }
 }
+
+/** Clusters that carry their endpoints depend on them; the others get them by EDS. */
+export function staticEndpoints(
+  service: MeshService,
+  endpoints: ServiceEndpoints,
+): ServiceEndpoints | undefined {
+  return service.resolution === 'static' ? undefined : endpoints
+}

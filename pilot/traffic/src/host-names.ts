@@ -1,5 +1,10 @@
-import { CLUSTER_DOMAIN } from '@seine/model'
+import { CLUSTER_DOMAIN, longestWildcard } from '@seine/model'
 import type { IndexedSnapshot } from './indexed-snapshot.ts'
+import { keyAt, virtualHostAt } from './table-places.ts'
+
+interface Hosts {
+  has(host: string): boolean
+}
 
 /** For how many names it is remembered what they mean. */
 const MAX_KNOWN = 10_000
@@ -19,15 +24,18 @@ export class HostNames {
   readonly #namespace: string
   readonly #hosts: ReadonlyMap<number, ReadonlySet<string>>
   readonly #indexed: () => Pick<IndexedSnapshot, 'addresses' | 'snapshot'>
+  readonly #isProxy: (port: number) => boolean
   /** What was found since the last {@link forget}: many clients ask for the same names. */
   readonly #known = new Map<string, string>()
 
-  /** `hosts` are those that are there, by port. */
+  /** `hosts` are those that are there, by port; those of an HTTP proxy with their own ports. */
   constructor(
     namespace: string,
     hosts: ReadonlyMap<number, ReadonlySet<string>>,
     indexed: () => Pick<IndexedSnapshot, 'addresses' | 'snapshot'>,
+    isProxy: (port: number) => boolean = () => false,
   ) {
+    this.#isProxy = isProxy
     this.#namespace = namespace
     this.#hosts = hosts
     this.#indexed = indexed
@@ -42,7 +50,10 @@ export class HostNames {
   resourceName(name: string): string {
     const known = this.#known.get(name)
     if (known !== undefined) return known
-    const found = virtualHostName(name, (port, host) => this.#hostOf(port, host))
+    const table = Number(name.slice(0, name.indexOf('/')))
+    const found = this.#isProxy(table)
+      ? this.#proxiedName(table, name)
+      : virtualHostName(name, (port, host) => this.#hostOf(this.#hosts.get(port), host))
     if (this.#known.size < MAX_KNOWN) this.#known.set(name, found)
     return found
   }
@@ -51,8 +62,7 @@ export class HostNames {
    * The host that is meant by a name or an address on a port with HTTP services: itself, a short form of a
    * service's name, a service's address, a name below a headless service's, or the longest wildcard that covers it.
    */
-  #hostOf(port: number, name: string): string | undefined {
-    const hosts = this.#hosts.get(port)
+  #hostOf(hosts: Hosts | undefined, name: string): string | undefined {
     if (!hosts) return undefined
     const { addresses, snapshot } = this.#indexed()
     const holder = addresses.get(name)?.find(one => hosts.has(one))
@@ -66,8 +76,19 @@ export class HostNames {
     return longestWildcard(hosts, name)
   }
 
+  /** To an HTTP proxy, requests say what they are for in full; without a port, they are for 80. */
+  #proxiedName(table: number, name: string): string {
+    const authority = name.slice(name.indexOf('/') + 1).toLowerCase()
+    const [, written = authority, port = '80'] = /^(.*?)(?::(\d+))?$/.exec(authority) ?? []
+    const place = { table, port: Number(port), proxied: true }
+    const keys = this.#hosts.get(table)
+    const hosts = keys && { has: (host: string) => keys.has(keyAt(place, host)) }
+    const host = this.#hostOf(hosts, written.replace(/^\[(.+)\]$/, '$1'))
+    return host === undefined ? `${table}/${authority}` : virtualHostAt(place, host)
+  }
+
   /** The host of which a name is the full or a short form. */
-  #written(hosts: ReadonlySet<string>, name: string): string | undefined {
+  #written(hosts: Hosts, name: string): string | undefined {
     return writtenOut(name, this.#namespace).find(form => hosts.has(form))
   }
 }
@@ -87,13 +108,4 @@ export function virtualHostName(
   const bare = port === undefined || port === table ? written : authority
   const host = bare.replace(/^\[(.+)\]$/, '$1')
   return `${table}/${hostOf(Number(table), host) ?? host}`
-}
-
-/** The longest wildcard of some hosts that covers a name. */
-function longestWildcard(hosts: ReadonlySet<string>, name: string): string | undefined {
-  for (let dot = name.indexOf('.'); dot >= 0; dot = name.indexOf('.', dot + 1)) {
-    const wildcard = `*${name.slice(dot)}`
-    if (hosts.has(wildcard)) return wildcard
-  }
-  return hosts.has('*') ? '*' : undefined
 }

@@ -21,7 +21,7 @@ export function nameEntry(
 ): EncodedResource | undefined {
   const ips = service.headless
     ? endpointAddresses(endpoints)
-    : service.addresses.filter(address => !address.includes('/'))
+    : [...service.addresses.filter(address => !address.includes('/')), ...service.lookupAddresses]
   if (ips.length === 0) return undefined
   const aliases = hostAliases(service.hostname, service.namespace, namespace)
     .slice(1)

@@ -31,6 +31,8 @@ export function isDestinationCluster(name: string): boolean {
   return name.startsWith(DESTINATION_PREFIX)
 }
 
+/** Requests for unknown hosts, which are looked up. */
+export const DYNAMIC_CLUSTER = 'AllowAnyDynamicDNSCluster'
 export const PASSTHROUGH_CLUSTER = 'PassthroughCluster'
 export const BLACK_HOLE_CLUSTER = 'BlackHoleCluster'
 export const INBOUND_PASSTHROUGH_CLUSTER = 'InboundPassthroughCluster'

@@ -2,7 +2,6 @@ import type { DestinationRule, VirtualService } from '@seine/api'
 import type { EncodedResource } from '@seine/envoy'
 import {
   hostCovers,
-  isHttp,
   MESH_GATEWAY,
   type MeshService,
   type MeshSnapshot,
@@ -15,8 +14,9 @@ import { commonHosts, commonTargets, isParticular } from './common-hosts.ts'
 import type { Destination } from './destination-clusters.ts'
 import { ruleLookup } from './destination-rules.ts'
 import { Egress, type SeenPort } from './egress.ts'
-import { endpointAssignments } from './endpoints.ts'
+import { endpointAssignments, staticEndpoints } from './endpoints.ts'
 import { HostNames } from './host-names.ts'
+import { type HostResources, NOTHING, type PortChanges } from './host-resources.ts'
 import { allHosts, type IndexedSnapshot } from './indexed-snapshot.ts'
 import type { OnDemandPorts } from './listeners/on-demand.ts'
 import { ScopeTargets } from './listeners/scope-targets.ts'
@@ -24,13 +24,21 @@ import { isTarget, type ListenerTarget, listenerTargets } from './listeners/targ
 import { tcpRoutings } from './listeners/tcp-routing.ts'
 import { isPlaceDependent } from './locality.ts'
 import { nameEntry } from './name-table.ts'
-import { closed, egressProxyOf, type Outside, outsideOf, sameOutside } from './outside.ts'
+import { atProxy, closed, egressProxyOf, type Outside, outsideOf, sameOutside } from './outside.ts'
 import { providerClusters } from './proxy-settings.ts'
 import type { ResourceCache } from './resource-cache.ts'
 import { ResourcesByName } from './resources-by-name.ts'
 import { domainsOf, hasRoutes, virtualHost } from './routes/virtual-host.ts'
 import { noChanges, type ScopeChanges } from './scope-changes.ts'
 import type { ScopeKey } from './scope-key.ts'
+import {
+  hostOfVirtualHost,
+  keyAt,
+  ownPlace,
+  placesOf,
+  type TablePlace,
+  virtualHostAt,
+} from './table-places.ts'
 
 /** Sidecars are what virtual services call `mesh`. */
 const SIDECARS: ReadonlySet<string> = new Set([MESH_GATEWAY])
@@ -58,6 +66,8 @@ export class OutboundScope {
   /** What clients mean by the names that they call. */
   readonly hostNames: HostNames
   #targets = new ScopeTargets()
+  /** Hosts that stand for names which are looked up with each request. */
+  readonly #dynamicHosts = new Set<string>()
   /** What is made, by host. */
   readonly #made = new Map<string, HostResources>()
   /** Hosts that were asked for and are not there, or not any more. */
@@ -76,12 +86,15 @@ export class OutboundScope {
 
   constructor(key: ScopeKey, cache: ResourceCache, indexed: IndexedSnapshot) {
     this.key = key
-    this.egress = new Egress(key.sidecar, key.namespace, key.families)
+    const { proxyHttpPort } = indexed.snapshot.config
+    this.egress = new Egress(key.sidecar, key.namespace, key.families, proxyHttpPort || undefined)
+    for (const { port } of this.egress.proxies) if (port !== undefined) this.httpPorts.set(port, new Set())
     this.#outside = outsideOf(indexed.snapshot, this.egress, this.key.headers)
     this.#closed = closed(this.#outside)
     this.#cache = cache
     this.#indexed = indexed
-    this.hostNames = new HostNames(key.namespace, this.httpPorts, () => this.#indexed)
+    const isProxy = (port: number) => this.egress.isProxy(port)
+    this.hostNames = new HostNames(key.namespace, this.httpPorts, () => this.#indexed, isProxy)
     const table = (hostOf: (name: string) => string) =>
       new ResourcesByName(
         name => this.#make(hostOf(name)),
@@ -89,7 +102,7 @@ export class OutboundScope {
       )
     this.clusters = table(name => name.slice(name.lastIndexOf('|') + 1))
     this.endpoints = table(name => name.slice(name.lastIndexOf('|') + 1))
-    this.virtualHosts = table(name => name.slice(name.indexOf('/') + 1))
+    this.virtualHosts = table(hostOfVirtualHost)
     this.names = new ResourcesByName(
       host => this.#makeName(host),
       () => this.makeNames(),
@@ -145,8 +158,14 @@ export class OutboundScope {
 
   /** What happens to connections that nothing in the mesh is there for; on a port of its own where one is given. */
   outside(port?: number): Outside {
-    const bound = port !== undefined && this.egress.listenerOf(port)?.place.bound
-    return bound ? this.#closed : this.#outside
+    if (port === undefined) return this.#outside
+    const own = this.egress.listenerOf(port)?.place.bound ? this.#closed : this.#outside
+    return this.egress.isProxy(port) ? atProxy(own) : own
+  }
+
+  /** Whether some route may lead to what is looked up by the name in each request. */
+  get looksUpHosts(): boolean {
+    return this.#dynamicHosts.size > 0 || this.#outside.requests !== undefined
   }
 
   /** The targets that clients have listeners for: those with demands, or the others. */
@@ -192,7 +211,7 @@ export class OutboundScope {
 
   #refreshHost(before: IndexedSnapshot, hostname: string, ports: PortChanges, changes: ScopeChanges): void {
     if (ports.areListenedTo) changes.listeners = true
-    for (const port of ports.touched) this.#routeTables.delete(port)
+    for (const { table } of ports.touched) this.#routeTables.delete(table)
     const isOther =
       before.snapshot.services.get(hostname) !== this.#indexed.snapshot.services.get(hostname) ||
       ports.areOthers
@@ -203,7 +222,7 @@ export class OutboundScope {
       this.#make(hostname, old, changes)
     } else if (isOther) {
       // Nobody calls it, but it may be who is meant by a name that somebody does call.
-      for (const port of ports.touched) changes.virtualHosts.add(`${port}/${hostname}`)
+      for (const place of ports.touched) changes.virtualHosts.add(virtualHostAt(place, hostname))
     }
     if (this.#isNamed || this.names.made.has(hostname)) this.#makeName(hostname, changes)
     else if (isOther) changes.names.add(hostname)
@@ -211,23 +230,30 @@ export class OutboundScope {
 
   /** Keeps the tables of ports and targets, which have all hosts in them. */
   #notePorts(before: IndexedSnapshot | undefined, hostname: string): PortChanges {
-    const was = before ? this.#httpPortsOf(before, hostname) : []
-    const now = this.#httpPortsOf(this.#indexed, hostname)
+    const was = before ? this.#placesOf(before, hostname) : []
+    const now = this.#placesOf(this.#indexed, hostname)
     let areListenedTo = false
-    const gone = was.filter(port => !now.includes(port))
-    for (const port of gone) {
-      const hosts = this.httpPorts.get(port)
-      hosts?.delete(hostname)
-      if (hosts?.size === 0) areListenedTo = this.httpPorts.delete(port)
+    const kept = new Set(now.map(place => virtualHostAt(place, hostname)))
+    const gone = was.filter(place => !kept.has(virtualHostAt(place, hostname)))
+    for (const place of gone) {
+      const { table } = place
+      const hosts = this.httpPorts.get(table)
+      hosts?.delete(keyAt(place, hostname))
+      if (hosts?.size === 0 && !this.egress.isProxy(table)) areListenedTo = this.httpPorts.delete(table)
     }
-    for (const port of now) {
-      const hosts = this.httpPorts.get(port)
-      if (hosts) hosts.add(hostname)
+    for (const place of now) {
+      const hosts = this.httpPorts.get(place.table)
+      if (hosts) hosts.add(keyAt(place, hostname))
       else {
-        this.httpPorts.set(port, new Set([hostname]))
+        this.httpPorts.set(place.table, new Set([keyAt(place, hostname)]))
         areListenedTo = true
       }
     }
+    const lookedUp = this.looksUpHosts
+    if (this.#exported(this.#indexed.snapshot, hostname)?.resolution === 'dynamic-dns')
+      this.#dynamicHosts.add(hostname)
+    else this.#dynamicHosts.delete(hostname)
+    if (lookedUp !== this.looksUpHosts) areListenedTo = true
     const areOthers = this.#targets.replace(hostname, this.#targetsOf(this.#indexed, hostname))
     if (areListenedTo) this.#targets.forgetPorts()
     return {
@@ -297,17 +323,14 @@ export class OutboundScope {
     return service => this.egress.importsRoutes(service, port)
   }
 
-  /** The ports on which requests to a host are routed. A host that only a virtual service names has port 80. */
-  #httpPortsOf(indexed: IndexedSnapshot, hostname: string): readonly number[] {
+  /** The tables by which requests to a host are routed. One that only a virtual service names is in that of port 80. */
+  #placesOf(indexed: IndexedSnapshot, hostname: string): readonly TablePlace[] {
     const service = this.#visible(indexed, hostname)
-    if (service)
-      return this.egress
-        .portsOf(service)
-        .flatMap(({ port, protocol }) => (isHttp(protocol) ? [port.number] : []))
+    if (service) return placesOf(service, this.egress)
     const client = { ...this.key, port: 80, gateways: SIDECARS }
     const virtualService = indexed.virtualServices.naming(hostname, client.namespace, this.#importedAt(80))
     if (!virtualService || !hasRoutes(virtualService, client)) return []
-    return hostname.startsWith('*') && this.#coversService(indexed, hostname) ? [] : [80]
+    return hostname.startsWith('*') && this.#coversService(indexed, hostname) ? [] : [ownPlace(80)]
   }
 
   #coversService(indexed: IndexedSnapshot, pattern: string): boolean {
@@ -317,20 +340,21 @@ export class OutboundScope {
   }
 
   /** Whether a short name or an address leads to the host on a port, and not to another one. */
-  #owns(indexed: IndexedSnapshot, hostname: string, name: string, port: number): boolean {
-    const hosts = this.httpPorts.get(port)
-    if (hosts?.has(name)) return false
+  #owns(indexed: IndexedSnapshot, hostname: string, name: string, place: TablePlace): boolean {
+    const keys = this.httpPorts.get(place.table)
+    const has = (host: string) => keys?.has(keyAt(place, host)) ?? false
+    if (has(name)) return false
     const holders = indexed.addresses.get(name)
-    return !holders || holders.find(holder => hosts?.has(holder)) === hostname
+    return !holders || holders.find(has) === hostname
   }
 
   #build(indexed: IndexedSnapshot, hostname: string): HostResources | undefined {
     const { snapshot } = indexed
     const visible = this.#visible(indexed, hostname)
-    const httpPorts = this.#httpPortsOf(indexed, hostname)
+    const places = this.#placesOf(indexed, hostname)
     const clustered = visible ?? this.#routed(indexed, hostname)
-    if (!clustered && httpPorts.length === 0) return undefined
-    const virtualHosts = httpPorts.map(port => this.#virtualHost(indexed, hostname, visible, port))
+    if (!clustered && places.length === 0) return undefined
+    const virtualHosts = places.map(place => this.#virtualHost(indexed, hostname, visible, place))
     if (!clustered) return { ...NOTHING, virtualHosts }
     const rule = this.#ruleFor(indexed, hostname)
     const endpoints = this.#endpointsOf(snapshot, hostname)
@@ -367,24 +391,26 @@ export class OutboundScope {
     indexed: IndexedSnapshot,
     hostname: string,
     service: MeshService | undefined,
-    port: number,
+    place: TablePlace,
   ): EncodedResource {
     const { namespace, sourceLabels, headers } = this.key
+    const { port } = place
     const inputs = {
       snapshot: indexed.snapshot,
       hostname,
       service,
       port,
-      virtualService: this.#routesAt(indexed, hostname, port),
+      place,
+      virtualService: this.#routesAt(indexed, hostname, place.table),
       namespace,
       sourceLabels,
       headers,
       gateways: SIDECARS,
       ruleFor: (host: string) => this.#ruleFor(indexed, host),
     }
-    const domains = domainsOf(inputs, name => this.#owns(indexed, hostname, name, port))
+    const domains = domainsOf(inputs, name => this.#owns(indexed, hostname, name, place))
     // What else there is among the inputs is the same for all scopes.
-    const own = [port, hostname, service !== undefined, namespace, sourceLabels, headers, domains]
+    const own = [hostname, place, service !== undefined, namespace, sourceLabels, headers, domains]
     return this.#cache.virtualHost(indexed, inputs.virtualService, JSON.stringify(own), () =>
       virtualHost({ ...inputs, domains }),
     )
@@ -448,26 +474,4 @@ export class OutboundScope {
     const { namespace, sourceLabels } = this.key
     return ruleLookup(indexed, { namespace, labels: sourceLabels })(host)
   }
-}
-
-/** Clusters that carry their endpoints depend on them; the others get them by EDS. */
-function staticEndpoints(service: MeshService, endpoints: ServiceEndpoints): ServiceEndpoints | undefined {
-  return service.resolution === 'static' ? undefined : endpoints
-}
-
-interface HostResources {
-  readonly clusters: readonly EncodedResource[]
-  readonly endpoints: readonly EncodedResource[]
-  readonly virtualHosts: readonly EncodedResource[]
-}
-
-const NOTHING: HostResources = { clusters: [], endpoints: [], virtualHosts: [] }
-
-/** What a change does to the ports of a host. */
-interface PortChanges {
-  /** Those with HTTP that it has, or had. */
-  readonly touched: readonly number[]
-  readonly areOthers: boolean
-  /** Whether a listener must come, go or change. */
-  readonly areListenedTo: boolean
 }

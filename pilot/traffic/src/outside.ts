@@ -1,14 +1,17 @@
+import type { ClientTlsSettings } from '@seine/api'
 import type { Provenance } from '@seine/envoy'
 import { type MeshSnapshot, resolveHost } from '@seine/model'
 import { clusterNameOf, type ResolvedDestination, resolveDestination } from './destination.ts'
 import { causeOf, type Egress } from './egress.ts'
-import { BLACK_HOLE_CLUSTER, PASSTHROUGH_CLUSTER } from './names.ts'
+import { BLACK_HOLE_CLUSTER, DYNAMIC_CLUSTER, PASSTHROUGH_CLUSTER } from './names.ts'
 import type { RouteHeaders } from './proxy-settings.ts'
 
 /** What happens to calls that nothing in the mesh is there for. */
 export interface Outside {
   /** Where they go: past the mesh, to nowhere, or to a proxy on the way out. */
   readonly cluster: string
+  /** Where requests go instead, whose host is looked up; `byPort` says that their port is the one that was called. */
+  readonly requests?: { readonly cluster: string; readonly byPort: boolean }
   readonly causes: readonly Provenance[]
   /** Set where requests do not say which try they are. */
   readonly hidesAttempts?: true
@@ -26,6 +29,11 @@ export function outsideOf(
   const proxy = sidecar && egressProxyOf(services, sidecar)
   const rest = { causes, ...(hidesAttempts ? { hidesAttempts: true as const } : {}) }
   if (proxy) return { cluster: clusterNameOf(proxy), ...rest }
+  if (mode === 'ALLOW_ANY_DYNAMIC_DNS') {
+    // Without a port in its host, what goes over TLS goes to its usual port.
+    const byPort = !originatesTls(config.outboundTrafficPolicy.tls)
+    return { cluster: PASSTHROUGH_CLUSTER, requests: { cluster: DYNAMIC_CLUSTER, byPort }, ...rest }
+  }
   return { cluster: mode === 'ALLOW_ANY' ? PASSTHROUGH_CLUSTER : BLACK_HOLE_CLUSTER, ...rest }
 }
 
@@ -40,14 +48,29 @@ export function egressProxyOf(
   return resolveDestination(services, { ...proxy, host }, proxy.port?.number ?? 0)
 }
 
-/** On a socket of its own there is no address that clients meant: what is not known there ends. */
+/** Whether plaintext leaves as TLS. */
+export function originatesTls(tls: ClientTlsSettings | undefined): boolean {
+  return tls?.mode === 'SIMPLE' || tls?.mode === 'MUTUAL'
+}
+
+/** On a socket of its own there is no address that clients meant: what is not known there, and not looked up, ends. */
 export function closed(outside: Outside): Outside {
   return { ...outside, cluster: BLACK_HOLE_CLUSTER }
 }
 
-/** Whether calls go on at all. */
-export function passes({ cluster }: Outside): boolean {
-  return cluster !== BLACK_HOLE_CLUSTER
+const proxied = new WeakMap<Outside, Outside>()
+
+/** The same for an HTTP proxy: there, requests say their port, or are for the usual one. The same object each time. */
+export function atProxy(outside: Outside): Outside {
+  if (!outside.requests?.byPort) return outside
+  const found = proxied.get(outside) ?? { ...outside, requests: { ...outside.requests, byPort: false } }
+  proxied.set(outside, found)
+  return found
+}
+
+/** Whether requests go on at all. */
+export function passes({ cluster, requests }: Outside): boolean {
+  return requests !== undefined || cluster !== BLACK_HOLE_CLUSTER
 }
 
 /** Whether two policies lead to the same configuration, which names its causes. */

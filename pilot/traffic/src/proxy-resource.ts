@@ -56,7 +56,8 @@ export function namesOf(
 
 /** The virtual host for a host that the mesh does not know, by `<port>/<host>`. */
 export function unknownHostOf(snapshot: MeshSnapshot, state: ProxyState, name: string): EncodedResource {
-  const host = unknownHost(name, state.scope.outside(Number(name.slice(0, name.indexOf('/')))))
+  const table = Number(name.slice(0, name.indexOf('/')))
+  const host = unknownHost(name, state.scope.outside(table), state.scope.egress.isProxy(table))
   if (!state.patches?.touches(TypeUrl.virtualHost)) return host
   return state.patches.apply(TypeUrl.virtualHost, host, patchTargetOf(snapshot, state)) ?? host
 }

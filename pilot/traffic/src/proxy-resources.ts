@@ -10,6 +10,7 @@ import {
   targetOf,
 } from '@seine/model'
 import { builtInClusters, inboundCluster } from './clusters/inbound.ts'
+import { unknownHostClusters } from './clusters/unknown-hosts.ts'
 import type { IndexedSnapshot } from './indexed-snapshot.ts'
 import { type IngressSettings, ingressPorts, settingsOfServicePort } from './ingress.ts'
 import { type InboundPort, inboundListeners } from './listeners/inbound.ts'
@@ -39,12 +40,12 @@ export function outboundListeners(
     plugins,
     egress: scope.egress,
     outside: port => scope.outside(port),
+    looksUpHosts: scope.looksUpHosts,
   }
   const byName = new Map<string, EncodedResource>()
   const add = (listener: EncodedResource) => {
     if (!byName.has(listener.name)) byName.set(listener.name, listener)
   }
-  add(virtualOutbound(context))
   const byPort = new Map<number, ListenerTarget[]>([...scope.httpPorts.keys()].map(port => [port, []]))
   const onDemand = scope.listenersOf(proxy.onDemand)
   for (const port of onDemand.ports) if (!byPort.has(port)) byPort.set(port, [])
@@ -57,6 +58,7 @@ export function outboundListeners(
     const listener = portListener(context, port, scope.httpPorts.has(port), targets, onDemand)
     if (listener) add(listener)
   }
+  add(virtualOutbound(context, [...new Set([...byPort.keys(), ...onDemand.targets.map(({ port }) => port)])]))
   return sorted(byName)
 }
 
@@ -72,6 +74,7 @@ export function inboundResources(
     listeners: inboundListeners({ snapshot, proxy, plugins, ports }),
     clusters: [
       ...builtInClusters(connectTimeout, proxy),
+      ...unknownHostClusters(snapshot.config, proxy),
       ...ports.map(port => inboundCluster(port, proxy, snapshot.config)),
     ],
   }

@@ -1,4 +1,5 @@
 import type { Any, Duration } from '@bufbuild/protobuf/wkt'
+import type { ClientTlsSettings } from '@seine/api'
 import { any, duration } from '@seine/envoy'
 import type { HttpProtocolOptionsSchema as Schema } from '@seine/envoy/envoy/extensions/upstreams/http/v3/http_protocol_options'
 import { HttpProtocolOptionsSchema } from '@seine/envoy/envoy/extensions/upstreams/http/v3/http_protocol_options'
@@ -14,6 +15,22 @@ export function alpnOf(version: HttpVersion | undefined): readonly string[] {
   return version === 'http2' ? ['h2'] : version === 'http1' ? ['http/1.1'] : []
 }
 
+/** Whether a server is asked for by the name in each request, and whether its certificate must be for that as well. */
+export type NameFromRequest = 'asked' | 'checked'
+
+/**
+ * How far the name in each request is the server's where no other is said.
+ *
+ * @param sans names of which its certificate must have one, in place of that
+ */
+export function nameFromRequest(
+  { sni, insecureSkipVerify }: Pick<ClientTlsSettings, 'sni' | 'insecureSkipVerify'>,
+  sans: readonly string[],
+): NameFromRequest | undefined {
+  if (sni) return undefined
+  return insecureSkipVerify || sans.length > 0 ? 'asked' : 'checked'
+}
+
 /** What a cluster's HTTP asks for beside its version. */
 export interface HttpSettings {
   readonly maxConcurrentStreams?: number | undefined
@@ -22,14 +39,14 @@ export interface HttpSettings {
   readonly keepAlive?: { readonly intervalMs: number; readonly timeoutMs: number } | undefined
   /** Answers that count as failures to outlier detection, in place of 5xx. */
   readonly failures?: readonly number[] | undefined
-  /** The server's name in TLS, and the one its certificate is checked for, are those of the request. */
-  readonly nameFromRequest?: boolean
+  /** The server's name in TLS is that of the request; its certificate may be checked for that. */
+  readonly nameFromRequest?: NameFromRequest | undefined
 }
 
 /** The extension options that fix a cluster's HTTP version. WebSockets cross HTTP/2 by extended CONNECT. */
 export function httpProtocolOptions(
   version: HttpVersion,
-  { maxConcurrentStreams, common = {}, keepAlive, failures, nameFromRequest = false }: HttpSettings = {},
+  { maxConcurrentStreams, common = {}, keepAlive, failures, nameFromRequest }: HttpSettings = {},
 ): Record<string, Any> {
   const http2 = {
     allowConnect: true,
@@ -47,7 +64,9 @@ export function httpProtocolOptions(
     commonHttpProtocolOptions: common,
     upstreamProtocolOptions: specifier(version, http2),
     ...(failures?.length ? { outlierDetection: { errorMatcher: statusMatcher(failures) } } : {}),
-    ...(nameFromRequest ? { upstreamHttpProtocolOptions: { autoSni: true, autoSanValidation: true } } : {}),
+    ...(nameFromRequest
+      ? { upstreamHttpProtocolOptions: { autoSni: true, autoSanValidation: nameFromRequest === 'checked' } }
+      : {}),
   }
   return { 'envoy.extensions.upstreams.http.v3.HttpProtocolOptions': any(HttpProtocolOptionsSchema, options) }
 }

@@ -22,11 +22,13 @@ import {
 import type { AddressFamilies } from '../address-families.ts'
 import { standsFor } from '../destination.ts'
 import { type EffectivePolicy, effectivePolicy, goesWhereClientWent } from '../destination-rules.ts'
+import { dynamicDiscovery } from '../dynamic-dns.ts'
 import { encode } from '../encode.ts'
 import { dnsLocality } from '../endpoints.ts'
 import type { Init } from '../init.ts'
 import { type ClientPlace, localitySetting } from '../locality.ts'
 import { MeshAlpn, outboundClusterName, sniOf, TELEMETRY_METADATA } from '../names.ts'
+import { originatesTls } from '../outside.ts'
 import { provenanceMetadata } from '../provenance-metadata.ts'
 import { clusterCauses } from './causes.ts'
 import {
@@ -35,7 +37,7 @@ import {
   loadBalancerFields,
   outlierDetectionFields,
 } from './connection-settings.ts'
-import { alpnOf, type HttpVersion, httpProtocolOptions } from './http-protocol.ts'
+import { alpnOf, type HttpVersion, httpProtocolOptions, nameFromRequest } from './http-protocol.ts'
 import { listedNames, serverIdentities } from './server-identities.ts'
 import {
   backendTlsSocket,
@@ -143,7 +145,8 @@ function commonLbFields(service: MeshService, policy: EffectivePolicy, config: M
 }
 
 function lbFields({ service }: OutboundClusterInputs, policy: EffectivePolicy): ClusterInit {
-  if (goesWhereClientWent(service, policy)) return { lbPolicy: LbPolicy.CLUSTER_PROVIDED }
+  if (goesWhereClientWent(service, policy) || service.resolution === 'dynamic-dns')
+    return { lbPolicy: LbPolicy.CLUSTER_PROVIDED }
   return loadBalancerFields(policy.loadBalancer)
 }
 
@@ -185,6 +188,8 @@ function discoveryFields(
         loadAssignment: { clusterName: name, endpoints },
       }
     }
+    case 'dynamic-dns':
+      return dynamicDiscovery(inputs.families)
     default:
       return {}
   }
@@ -267,11 +272,11 @@ function protocolFields(
   policy: EffectivePolicy,
   version: HttpVersion,
 ): ClusterInit {
-  const originates = policy.tls?.mode === 'SIMPLE' || policy.tls?.mode === 'MUTUAL'
+  const { tls } = policy
+  const isByRequest = tls && originatesTls(tls) && serverName(service, policy) === undefined
   const settings = {
     ...httpSettings(policy.connectionPool, policy.outlierDetection),
-    nameFromRequest:
-      originates && !policy.tls?.insecureSkipVerify && serverName(service, policy) === undefined,
+    nameFromRequest: isByRequest ? nameFromRequest(tls, listedNames(service, policy)) : undefined,
   }
   return { typedExtensionProtocolOptions: httpProtocolOptions(version, settings) }
 }

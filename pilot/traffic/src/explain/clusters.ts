@@ -10,6 +10,7 @@ import { HealthStatus } from '@seine/envoy/envoy/config/core/v3/health_check'
 import type { ClusterLoadAssignment } from '@seine/envoy/envoy/config/endpoint/v3/endpoint'
 import type { LocalityLbEndpoints } from '@seine/envoy/envoy/config/endpoint/v3/endpoint_components'
 import { DnsClusterSchema } from '@seine/envoy/envoy/extensions/clusters/dns/v3/dns_cluster'
+import { DYNAMIC_CLUSTER_TYPE } from '../dynamic-dns.ts'
 import { TELEMETRY_METADATA } from '../names.ts'
 import type { ProxyConfiguration } from './configuration.ts'
 import { milliseconds } from './units.ts'
@@ -80,7 +81,11 @@ const BALANCERS: Partial<Record<LbPolicy, string>> = {
 export function describeCluster(cluster: Cluster): string[] {
   return [
     discoveryOf(cluster),
-    `endpoints are chosen ${BALANCERS[cluster.lbPolicy] ?? LbPolicy[cluster.lbPolicy] ?? 'by the default'}`,
+    ...(isLookedUp(cluster.clusterDiscoveryType)
+      ? []
+      : [
+          `endpoints are chosen ${BALANCERS[cluster.lbPolicy] ?? LbPolicy[cluster.lbPolicy] ?? 'by the default'}`,
+        ]),
     ...(cluster.commonLbConfig?.localityConfigSpecifier.case === 'localityWeightedLbConfig'
       ? ['places have shares']
       : []),
@@ -93,8 +98,14 @@ export function describeCluster(cluster: Cluster): string[] {
   ]
 }
 
+/** Whether endpoints are looked up by the name in each request. */
+function isLookedUp(type: Cluster['clusterDiscoveryType']): boolean {
+  return type.case === 'clusterType' && type.value.name === DYNAMIC_CLUSTER_TYPE
+}
+
 function discoveryOf({ clusterDiscoveryType: type }: Cluster): string {
   const kind = type.case === 'type' ? type.value : undefined
+  if (isLookedUp(type)) return 'goes to the address that DNS gives for the name that is asked for'
   const dns = type.case === 'clusterType' && type.value.typedConfig
   if (dns)
     return anyUnpack(dns, DnsClusterSchema)?.allAddressesInSingleEndpoint

@@ -7,6 +7,8 @@ import type {
   FilterChainSchema,
 } from '@seine/envoy/envoy/config/listener/v3/listener_components'
 import {
+  destinationsOf,
+  findService,
   gatewayName,
   gatewaysOf,
   hostCovers,
@@ -144,6 +146,7 @@ function requests(
   return httpChain(chainContext(context, bound, port, 'http'), context.plugins, {
     statPrefix: `outbound_${bound.server.bind || '0.0.0.0'}_${port}`,
     isGrpcWeb: grpcWeb,
+    looksUpHosts: leadsToDynamicHosts(context),
     routeSpecifier: {
       case: 'rds',
       value: {
@@ -156,6 +159,14 @@ function requests(
       },
     },
   })
+}
+
+/** Whether a route of some gateway leads to what is looked up by the name in each request. */
+function leadsToDynamicHosts(context: GatewayListenerContext): boolean {
+  const { services } = context.indexed.snapshot
+  return gatewayServices(context).some(service =>
+    destinationsOf(service).some(({ host }) => findService(services, host)?.resolution === 'dynamic-dns'),
+  )
 }
 
 function connections(
@@ -308,14 +319,14 @@ function targetsOf(
   const { services } = context.indexed.snapshot
   const resolved = (destination: Destination) => {
     const host = resolveHost(destination.host, metadata.namespace)
-    return resolveDestination(services, { ...destination, host }, server.port.number)
+    return { to: resolveDestination(services, { ...destination, host }, server.port.number), named: host }
   }
   const targets = route.filter(({ weight }) => route.length === 1 || weight)
   return {
-    ...weightedTargets(route, destination => clusterNameOf(resolved(destination)), brokenWeight),
+    ...weightedTargets(route, destination => clusterNameOf(resolved(destination).to), brokenWeight),
     ...gatewayConnectionFields(
       targets.map(({ destination }) => resolved(destination)),
-      context,
+      { ruleFor: context.ruleFor, snapshot: context.indexed.snapshot },
     ),
   }
 }

@@ -17,6 +17,8 @@ import {
   TcpProxySchema,
   UpstreamConnectMode,
 } from '@seine/envoy/envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy'
+import { familiesOf } from '../address-families.ts'
+import { dynamicHttpFilters, dynamicNetworkFilters, type LookUp } from '../dynamic-dns.ts'
 import type { Init } from '../init.ts'
 import { BLACK_HOLE_CLUSTER, DESTINATION_CLUSTER_FORMAT, MeshAlpn } from '../names.ts'
 import type { FilterChainContext, HttpFilterInit, NetworkFilterInit, TrafficPlugin } from '../plugin.ts'
@@ -27,16 +29,20 @@ type HcmInit = Init<typeof HttpConnectionManagerSchema>
 type TcpProxyInit = Init<typeof TcpProxySchema>
 
 /** Where a TCP proxy sends connections, and how long they may last. */
-export type TcpDestination = Pick<
-  TcpProxyInit,
-  | 'clusterSpecifier'
-  | 'statPrefix'
-  | 'idleTimeout'
-  | 'maxDownstreamConnectionDuration'
-  | 'hashPolicy'
-  | 'tunnelingConfig'
-  | 'onDemand'
->
+export interface TcpDestination
+  extends Pick<
+    TcpProxyInit,
+    | 'clusterSpecifier'
+    | 'statPrefix'
+    | 'idleTimeout'
+    | 'maxDownstreamConnectionDuration'
+    | 'hashPolicy'
+    | 'tunnelingConfig'
+    | 'onDemand'
+  > {
+  /** What is looked up for each connection, where something is. */
+  readonly lookUp?: LookUp | undefined
+}
 
 /** Filters of a chain with what shaped them. */
 export interface BuiltFilters {
@@ -60,6 +66,8 @@ export const listenerFilters = {
 interface HttpRouting extends Pick<HcmInit, 'routeSpecifier' | 'statPrefix'> {
   /** Requests may be gRPC-Web, as browsers send it: they go on as gRPC. */
   readonly isGrpcWeb?: boolean
+  /** Some route may lead to what is looked up by the name in each request. */
+  readonly looksUpHosts?: boolean
 }
 
 const GRPC_WEB = typed('envoy.filters.http.grpc_web', any(GrpcWebSchema, {}))
@@ -68,14 +76,18 @@ const GRPC_WEB = typed('envoy.filters.http.grpc_web', any(GrpcWebSchema, {}))
 export function httpChain(
   context: FilterChainContext,
   plugins: readonly TrafficPlugin[],
-  { isGrpcWeb = false, ...routing }: HttpRouting,
+  { isGrpcWeb = false, looksUpHosts = false, ...routing }: HttpRouting,
 ): BuiltFilters {
   const collected = collect(context, plugins)
   const { config } = context.snapshot
   const tracing = plugins.map(plugin => plugin.tracing?.(context)).find(found => found !== undefined)
   const hcm: HcmInit = {
     ...routing,
-    httpFilters: [...collected.http, ...(isGrpcWeb ? [GRPC_WEB] : []), ...trailingHttpFilters(context)],
+    httpFilters: [
+      ...collected.http,
+      ...(isGrpcWeb ? [GRPC_WEB] : []),
+      ...trailingHttpFilters(context, looksUpHosts),
+    ],
     accessLog: collected.accessLogs,
     ...pathFields(config),
     ...headerFields(context.direction, proxySettingsOf(context.snapshot, context.proxy)),
@@ -99,9 +111,10 @@ export function httpChain(
 export function tcpChain(
   context: FilterChainContext,
   plugins: readonly TrafficPlugin[],
-  destination: TcpDestination,
+  { lookUp, ...destination }: TcpDestination,
 ): BuiltFilters {
   const collected = collect(context, plugins)
+  const lookUps = lookUp ? dynamicNetworkFilters(familiesOf(context.proxy.addresses), lookUp) : []
   const proxy = typed(
     'envoy.filters.network.tcp_proxy',
     any(TcpProxySchema, {
@@ -111,7 +124,7 @@ export function tcpChain(
       ...connectMode(context),
     }),
   )
-  return { filters: [...collected.network, proxy], provenance: collected.provenance }
+  return { filters: [...collected.network, ...lookUps, proxy], provenance: collected.provenance }
 }
 
 /** What a connection pool says of a connection that passes as bytes: how long it may last, and rest. */
@@ -186,7 +199,10 @@ function connectMode({
   }
 }
 
-function trailingHttpFilters({ direction, proxy, snapshot }: FilterChainContext): HttpFilterInit[] {
+function trailingHttpFilters(
+  { direction, proxy, snapshot }: FilterChainContext,
+  looksUpHosts: boolean,
+): HttpFilterInit[] {
   const { envoyDebugHeaders } = proxySettingsOf(snapshot, proxy).proxyHeaders ?? {}
   const suppressEnvoyHeaders = envoyDebugHeaders?.disabled ?? false
   const router = typed('envoy.filters.http.router', any(RouterSchema, { suppressEnvoyHeaders }))
@@ -198,6 +214,7 @@ function trailingHttpFilters({ direction, proxy, snapshot }: FilterChainContext)
       : []),
     typed('envoy.filters.http.fault', any(HTTPFaultSchema, {})),
     typed('envoy.filters.http.cors', any(CorsSchema, {})),
+    ...(looksUpHosts ? dynamicHttpFilters(familiesOf(proxy.addresses)) : []),
     router,
   ]
 }

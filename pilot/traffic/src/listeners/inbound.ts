@@ -2,10 +2,7 @@ import { durationMs, type MtlsMode, type ServerTlsSettings } from '@seine/api'
 import { duration, type EncodedResource, type Provenance } from '@seine/envoy'
 import { TrafficDirection } from '@seine/envoy/envoy/config/core/v3/base'
 import { ListenerSchema } from '@seine/envoy/envoy/config/listener/v3/listener'
-import type {
-  FilterChainSchema,
-  ListenerFilterChainMatchPredicateSchema,
-} from '@seine/envoy/envoy/config/listener/v3/listener_components'
+import type { FilterChainSchema } from '@seine/envoy/envoy/config/listener/v3/listener_components'
 import {
   type InboundMtls,
   inboundMtls,
@@ -32,6 +29,7 @@ import type { FilterChainContext, TrafficPlugin } from '../plugin.ts'
 import { provenanceField, provenanceMetadata } from '../provenance-metadata.ts'
 import type { Proxy } from '../proxy.ts'
 import { connectionLimits, httpChain, listenerFilters, tcpChain } from './filters.ts'
+import { exceptOn, onlyOn } from './inspected-ports.ts'
 import { listeningOn, PLAINTEXT_HTTP } from './outbound.ts'
 import { serverTlsSocket } from './server-tls.ts'
 
@@ -149,29 +147,6 @@ function inspectors(
 /** Whether a port takes all connections alike. */
 function isBlind({ port, protocol, settings }: InboundPort, mtls: InboundMtls): boolean {
   return protocol === 'tcp' && mtls.modeOf(port) === 'DISABLE' && !settings.tls
-}
-
-type Inspector = (typeof listenerFilters)['tlsInspector']
-type Predicate = Init<typeof ListenerFilterChainMatchPredicateSchema>
-
-function onlyOn(filter: Inspector, ports: readonly number[]): NonNullable<ListenerInit['listenerFilters']> {
-  if (ports.length === 0) return []
-  return [{ ...filter, filterDisabled: { rule: { case: 'notMatch', value: anyOf(ports) } } }]
-}
-
-function exceptOn(
-  filter: Inspector,
-  ports: readonly number[],
-): NonNullable<ListenerInit['listenerFilters']>[number] {
-  return ports.length === 0 ? filter : { ...filter, filterDisabled: anyOf(ports) }
-}
-
-function anyOf(ports: readonly number[]): Predicate {
-  const [only, ...others] = ports.map(
-    (start): Predicate => ({ rule: { case: 'destinationPortRange', value: { start, end: start + 1 } } }),
-  )
-  if (only && others.length === 0) return only
-  return { rule: { case: 'orMatch', value: { rules: only ? [only, ...others] : [] } } }
 }
 
 function inspection({ snapshot }: InboundContext, filters: NonNullable<ListenerInit['listenerFilters']>) {

@@ -16,9 +16,11 @@ import type { Outside } from '../outside.ts'
 import type { FilterChainContext, TrafficPlugin } from '../plugin.ts'
 import { provenanceField } from '../provenance-metadata.ts'
 import type { Proxy } from '../proxy.ts'
+import { unknownHostRoute } from '../routes/unknown-host.ts'
 import { ChainList, type MatchedChain } from './chain-list.ts'
 import { cidrRange } from './cidr-range.ts'
 import { type BuiltFilters, httpChain, listenerFilters, meshTcp, onDemandChain, tcpChain } from './filters.ts'
+import { exceptOn } from './inspected-ports.ts'
 import type { OnDemandPorts } from './on-demand.ts'
 import { causesOf, type ListenerTarget } from './targets.ts'
 import { tcpDestination } from './tcp-routing.ts'
@@ -36,6 +38,8 @@ export interface OutboundListenerContext {
   readonly egress: Egress
   /** What happens to connections that nothing in the mesh is there for; on a port of its own where one is given. */
   outside(port?: number): Outside
+  /** Some route may lead to what is looked up by the name in each request. */
+  readonly looksUpHosts: boolean
 }
 
 /** Ports that Envoy listens on for itself: a listener of a service there would be refused. */
@@ -54,8 +58,16 @@ const PLAINTEXT = 'raw_buffer'
 /** What the HTTP inspector calls a plaintext connection that speaks HTTP. */
 export const PLAINTEXT_HTTP = ['http/1.0', 'http/1.1', 'h2c']
 
-/** The listener that takes all captured outbound connections and hands each to the one for its destination. */
-export function virtualOutbound(context: OutboundListenerContext): EncodedResource {
+/**
+ * The listener that takes all captured outbound connections and hands each to the one for its destination.
+ *
+ * @param listened the ports that have listeners, which look at the first bytes themselves where they need to
+ */
+export function virtualOutbound(
+  context: OutboundListenerContext,
+  listened: readonly number[],
+): EncodedResource {
+  const requests = unknownRequests(context)
   const rest = elsewhere(context, context.outside(), SidecarPort.outbound)
   // A connection that really goes to 15001 would be handed on to itself for ever.
   const loop = tcpChain(chainContext(context, 'tcp', SidecarPort.outbound, undefined), [], {
@@ -70,12 +82,33 @@ export function virtualOutbound(context: OutboundListenerContext): EncodedResour
       ...listeningOn(wildcards(familiesOf(context.proxy.addresses)), SidecarPort.outbound),
       trafficDirection: TrafficDirection.OUTBOUND,
       useOriginalDst: true,
+      ...(requests
+        ? {
+            listenerFilters: [
+              exceptOn(
+                listenerFilters.httpInspector,
+                [...listened].sort((a, b) => a - b),
+              ),
+            ],
+            ...inspectionLimits(context),
+          }
+        : {}),
       filterChains: [
         {
           name: 'virtualOutbound-blackhole',
           filterChainMatch: { destinationPort: SidecarPort.outbound },
           filters: loop.filters,
         },
+        ...(requests
+          ? [
+              {
+                name: 'virtualOutbound-catchall-http',
+                filterChainMatch: { applicationProtocols: PLAINTEXT_HTTP },
+                filters: requests.filters,
+                ...provenanceField(context.outside().causes),
+              },
+            ]
+          : []),
         {
           name: 'virtualOutbound-catchall-tcp',
           filters: rest.filters,
@@ -85,6 +118,31 @@ export function virtualOutbound(context: OutboundListenerContext): EncodedResour
     },
     [...rest.provenance, ...context.outside().causes],
   )
+}
+
+/** Requests to ports that the mesh does not know, where their hosts are looked up. */
+function unknownRequests(context: OutboundListenerContext): BuiltFilters | undefined {
+  const outside = context.outside()
+  if (!outside.requests) return undefined
+  return httpChain(chainContext(context, 'http', SidecarPort.outbound, undefined), context.plugins, {
+    statPrefix: outside.requests.cluster,
+    looksUpHosts: true,
+    routeSpecifier: {
+      case: 'routeConfig',
+      value: {
+        name: 'unknown',
+        virtualHosts: [
+          {
+            name: 'allow_any',
+            domains: ['*'],
+            includeRequestAttemptCount: !outside.hidesAttempts,
+            routes: [unknownHostRoute(outside)],
+          },
+        ],
+        validateClusters: false,
+      },
+    },
+  })
 }
 
 /** `10.96.0.12_9000`: connections to a port of one service, one listener for each address it has for itself. */
@@ -166,6 +224,18 @@ export function portListener(
   const place = context.egress.listenerOf(port)?.place
   const addresses = place?.addresses ?? wildcards(familiesOf(context.proxy.addresses))
   const name = `${addresses[0]}_${port}`
+  if (context.egress.isProxy(port)) {
+    // All that comes are requests.
+    const { filters, provenance } = routedChain(context, name, port)
+    const causes = context.egress.causeOf(port)
+    const filterChains = [
+      { name: causes.length > 0 ? 'http-proxy' : 'mesh-http-proxy', filters, ...provenanceField(causes) },
+    ]
+    return listener(name, addresses, port, { filterChains, ...(place?.bound ? BOUND : {}) }, [
+      ...causes,
+      ...provenance,
+    ])
+  }
   const chains = new ChainList()
   const provenance: Provenance[] = [...context.egress.causeOf(port)]
   const asks = onDemand.ports.has(port)
@@ -251,11 +321,18 @@ function chainsOf(chains: readonly ChainInit[], rest: ChainInit): ListenerInit {
 }
 
 /** What a listener needs to tell TLS, and HTTP, from the rest. */
-function inspection({ snapshot }: OutboundListenerContext, http: boolean): ListenerInit {
+function inspection({ snapshot }: Pick<OutboundListenerContext, 'snapshot'>, http: boolean): ListenerInit {
   return {
     listenerFilters: http
       ? [listenerFilters.tlsInspector, listenerFilters.httpInspector]
       : [listenerFilters.tlsInspector],
+    ...inspectionLimits({ snapshot }),
+  }
+}
+
+/** How long first bytes are waited for. */
+function inspectionLimits({ snapshot }: Pick<OutboundListenerContext, 'snapshot'>): ListenerInit {
+  return {
     listenerFiltersTimeout: duration(durationMs(snapshot.config.protocolDetectionTimeout)),
     continueOnListenerFiltersTimeout: true,
   }
@@ -282,6 +359,7 @@ function listener(
 function routedChain(context: OutboundListenerContext, name: string, port: number): BuiltFilters {
   return httpChain(chainContext(context, 'http', port, undefined), context.plugins, {
     statPrefix: `outbound_${name}`,
+    looksUpHosts: context.looksUpHosts,
     routeSpecifier: {
       case: 'rds',
       value: {

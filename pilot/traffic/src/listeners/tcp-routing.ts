@@ -13,6 +13,7 @@ import {
 } from '@seine/model'
 import { clusterNameOf, type ResolvedDestination, resolveDestination } from '../destination.ts'
 import { type EffectivePolicy, effectivePolicy } from '../destination-rules.ts'
+import { type LookUp, lookUpOf } from '../dynamic-dns.ts'
 import { BLACK_HOLE_CLUSTER, outboundClusterName } from '../names.ts'
 import { connectionLimits, type TcpDestination } from './filters.ts'
 
@@ -38,6 +39,8 @@ export interface TcpRouting {
   readonly hashesSource: boolean
   /** The proxy that connections go through. */
   readonly tunnel: TrafficPolicy['tunnel']
+  /** What is looked up for each connection, where something is. */
+  readonly lookUp: LookUp | undefined
   readonly provenance: readonly Provenance[]
 }
 
@@ -102,7 +105,7 @@ function routingBy(inputs: TcpRoutingInputs, found: FoundRoute | undefined): Tcp
   const targets =
     found && virtualService
       ? targetsOf(found.route, virtualService, inputs)
-      : [{ to: resolveOwn(service.hostname, inputs), weight: 1 }]
+      : [{ to: resolveOwn(service.hostname, inputs), named: service.hostname, weight: 1 }]
   // What has no destination is closed.
   const broken = found?.route.brokenWeight ?? 0
   return {
@@ -115,6 +118,7 @@ function routingBy(inputs: TcpRoutingInputs, found: FoundRoute | undefined): Tcp
       targets.map(({ to }) => to),
       inputs,
     ),
+    lookUp: firstLookUp(targets, inputs),
     // Of what a policy says, this holds for a connection; the rest is the cluster's.
     idleTimeout: policy.connectionPool?.tcp?.idleTimeout,
     maxConnectionDuration: policy.connectionPool?.tcp?.maxConnectionDuration,
@@ -141,11 +145,15 @@ export function tcpDestination(routing: TcpRouting): TcpDestination {
 }
 
 /** What holds for connections wherever they go. */
-type ConnectionPolicy = Pick<TcpRouting, 'idleTimeout' | 'maxConnectionDuration' | 'hashesSource' | 'tunnel'>
+type ConnectionPolicy = Pick<
+  TcpRouting,
+  'idleTimeout' | 'maxConnectionDuration' | 'hashesSource' | 'tunnel' | 'lookUp'
+>
 
 function connectionFields(policy: ConnectionPolicy): Partial<TcpDestination> {
-  const { idleTimeout, maxConnectionDuration, tunnel, hashesSource } = policy
+  const { idleTimeout, maxConnectionDuration, tunnel, hashesSource, lookUp } = policy
   return {
+    ...(lookUp ? { lookUp } : {}),
     ...connectionLimits({ tcp: { idleTimeout, maxConnectionDuration } }),
     ...(tunnel
       ? {
@@ -164,9 +172,10 @@ function connectionFields(policy: ConnectionPolicy): Partial<TcpDestination> {
  * chooses the endpoint, are those of the first, as in Istio: what was called has no rule of its own there.
  */
 export function gatewayConnectionFields(
-  targets: readonly ResolvedDestination[],
-  inputs: Pick<TcpRoutingInputs, 'ruleFor'>,
+  named: readonly Named[],
+  inputs: Pick<TcpRoutingInputs, 'ruleFor' | 'snapshot'>,
 ): Partial<TcpDestination> {
+  const targets = named.map(({ to }) => to)
   const [first] = targets
   const { connectionPool, loadBalancer }: Partial<EffectivePolicy> = first ? policyOf(first, inputs) : {}
   return connectionFields({
@@ -174,11 +183,17 @@ export function gatewayConnectionFields(
     maxConnectionDuration: connectionPool?.tcp?.maxConnectionDuration,
     hashesSource: loadBalancer?.consistentHash?.useSourceIp ?? false,
     tunnel: commonTunnel(targets, inputs),
+    lookUp: firstLookUp(named, inputs),
   })
 }
 
-interface Weighted {
+/** Where a destination leads, with the full name that it says. */
+export interface Named {
   readonly to: ResolvedDestination
+  readonly named: string
+}
+
+interface Weighted extends Named {
   readonly weight: number
 }
 
@@ -193,12 +208,22 @@ function targetsOf(
   return weighed.map(({ destination, weight }) => {
     const host = resolveHost(destination.host, owner.metadata.namespace)
     const to = resolveDestination(snapshot.services, { ...destination, host }, port.number)
-    return { to, weight: weight ?? 1 }
+    return { to, named: host, weight: weight ?? 1 }
   })
 }
 
 function resolveOwn(host: string, { snapshot, port }: TcpRoutingInputs): ResolvedDestination {
   return resolveDestination(snapshot.services, { host, port: { number: port.number } }, port.number)
+}
+
+/** One connection is for one name: where several destinations are looked up, the first says which. */
+function firstLookUp(
+  targets: readonly Named[],
+  { snapshot }: Pick<TcpRoutingInputs, 'snapshot'>,
+): LookUp | undefined {
+  return targets
+    .map(({ to, named }) => lookUpOf(snapshot.services, to, named))
+    .find(found => found !== undefined)
 }
 
 /** The tunnel that all destinations ask for. One TCP proxy has one: where they differ, it has none. */

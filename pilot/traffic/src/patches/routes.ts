@@ -1,5 +1,6 @@
 import type { RouteConfiguration } from '@seine/envoy/envoy/config/route/v3/route'
 import type { Route, VirtualHost } from '@seine/envoy/envoy/config/route/v3/route_components'
+import { istioName } from '../table-places.ts'
 import { Journal, withCauses } from './journal.ts'
 import { adds, merge, mergesLists, type Patch, type PatchContext, patchList, valueOf } from './patch.ts'
 
@@ -84,7 +85,7 @@ function namesOf({ name, routes }: VirtualHost, table: string): string[] {
   const host = name.startsWith(`${table}/`) ? name.slice(table.length + 1) : undefined
   const [only] = routes.map(route => route.name)
   const isUnknown = host !== undefined && (only === 'allow_any' || only === 'block_all')
-  return [name, ...(host === undefined ? [] : [`${host}:${table}`]), ...(isUnknown ? [only] : [])]
+  return [name, ...(host === undefined ? [] : [istioName(name)]), ...(isUnknown ? [only] : [])]
 }
 
 function patchHttpRoutes(host: VirtualHost, patches: readonly Patch[], journal: Journal): void {

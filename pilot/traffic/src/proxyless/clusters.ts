@@ -137,9 +137,12 @@ function whereabouts(
     const usable = listed.filter(({ address }) => isAddress(address))
     const localities = localitiesOf(usable, assignment, port, subset)
     const isOpen = service.external && service.resolution === 'passthrough' && listed.length === 0
-    const why = isOpen
-      ? 'it names no endpoints, and they have no address of their own to go to'
-      : usable.length < listed.length && 'they do not call sockets, and it names some'
+    const why =
+      service.resolution === 'dynamic-dns'
+        ? 'they look up one name, and it stands for many'
+        : isOpen
+          ? 'it names no endpoints, and they have no address of their own to go to'
+          : usable.length < listed.length && 'they do not call sockets, and it names some'
     if (!why) return { kind: 'addresses', localities }
     const message = `proxyless gRPC clients can not call all of ${service.hostname}: ${why}`
     return { kind: 'addresses', localities, note: { severity: 'warning', message } }

@@ -6,6 +6,7 @@ import { encode } from '../encode.ts'
 import type { Init } from '../init.ts'
 import type { Outside } from '../outside.ts'
 import { provenanceField } from '../provenance-metadata.ts'
+import { istioName } from '../table-places.ts'
 import { unknownHostRoute } from './unknown-host.ts'
 
 type VirtualHostInit = Init<typeof VirtualHostSchema>
@@ -77,7 +78,7 @@ export function routeConfigurationTable(
     virtualHosts: [
       ...parts.map(part => ({
         ...fromBinary(VirtualHostSchema, part.bytes),
-        name: `${part.name.slice(name.length + 1)}:${name}`,
+        name: istioName(part.name),
       })),
       ...fallback(
         outside,

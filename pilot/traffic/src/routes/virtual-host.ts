@@ -1,3 +1,4 @@
+import type { Any } from '@bufbuild/protobuf/wkt'
 import { type Destination, type DestinationRule, durationMs } from '@seine/api'
 import { duration, type EncodedResource, type Provenance } from '@seine/envoy'
 import {
@@ -22,11 +23,13 @@ import {
 } from '@seine/model'
 import { clusterNameOf, type ResolvedDestination, resolveDestination } from '../destination.ts'
 import { effectivePolicy } from '../destination-rules.ts'
+import { dynamicTarget, lookUpOf } from '../dynamic-dns.ts'
 import { encode } from '../encode.ts'
 import type { Init } from '../init.ts'
 import { MISSING_CLUSTER, TELEMETRY_METADATA } from '../names.ts'
 import { objectsOf, provenanceField, provenanceMetadata } from '../provenance-metadata.ts'
 import type { RouteHeaders } from '../proxy-settings.ts'
+import { type TablePlace, virtualHostAt } from '../table-places.ts'
 import {
   corsConfig,
   directResponseBody,
@@ -70,27 +73,29 @@ export interface VirtualHostInputs extends RouteInputs {
   readonly virtualService: RoutedService | undefined
   /** What the host is called, as {@link domainsOf} says. */
   readonly domains: readonly string[]
+  readonly place: TablePlace
 }
 
 /**
- * The virtual host of a host on a port. Its resource name is `<port>/<hostname>`, the form that VHDS asks for.
+ * The virtual host of a host on a port. Its resource name is that of its place, the form that VHDS asks for.
  * Where no route of the virtual service can hold for the client, requests go to the service as if there were none.
  */
 export function virtualHost(inputs: VirtualHostInputs): EncodedResource {
-  const { hostname, port, virtualService, service } = inputs
+  const { place, virtualService, service } = inputs
+  const name = virtualHostAt(place, inputs.hostname)
   const routed = virtualService ? virtualServiceRoutes(inputs, virtualService) : []
   const built = routed.length > 0 ? routed : defaultRoutes(inputs)
   const provenance = [...(service ? [service.ref] : []), ...built.flatMap(one => one.provenance)]
   const init = {
     // VHDS finds a virtual host again by its name, which must be the resource's own.
-    name: `${port}/${hostname}`,
+    name,
     domains: [...inputs.domains],
     routes: built.map(({ route }) => route),
     includeRequestAttemptCount: !inputs.headers.hidesAttempts,
     // Which field, the routes say.
     ...provenanceField(objectsOf(provenance)),
   }
-  return encode(VirtualHostSchema, `${port}/${hostname}`, init, provenance)
+  return encode(VirtualHostSchema, name, init, provenance)
 }
 
 /**
@@ -99,7 +104,7 @@ export function virtualHost(inputs: VirtualHostInputs): EncodedResource {
  * `owns` tells whether a short name or an address leads here on this port, and not to another host.
  */
 export function domainsOf(
-  { hostname, service, port, namespace }: Omit<VirtualHostInputs, 'domains'>,
+  { hostname, service, port, namespace, place }: Omit<VirtualHostInputs, 'domains'>,
   owns: (name: string) => boolean,
 ): string[] {
   const names = hostAliases(hostname, service?.namespace ?? '', namespace)
@@ -111,7 +116,8 @@ export function domainsOf(
     .flatMap(name => {
       if (name === '*') return ['*']
       const written = name.includes(':') ? `[${name}]` : name
-      return [written, `${written}:${port}`]
+      // An HTTP proxy is told another port than its own, or none where that is 80.
+      return !place.proxied || port === 80 ? [written, `${written}:${port}`] : [`${written}:${port}`]
     })
 }
 
@@ -144,6 +150,7 @@ export function defaultRoutes(inputs: RouteInputs & Pick<VirtualHostInputs, 'ser
     name: 'default',
     match: MATCH_ALL,
     action: { case: 'route', value: action },
+    typedPerFilterConfig: perFilter(dynamicTargetOf(inputs, targets, undefined)),
     ...metadataFor(inputs, hostname, service ? [service.ref] : []),
   }
   return [{ route, provenance: [] }]
@@ -192,6 +199,10 @@ function httpRoute(
   match: RouteMatch,
   causes: readonly Provenance[],
 ): RouteInit {
+  const targets = (route.route ?? []).map(one => ({
+    ...one,
+    destination: full(one.destination, owner.metadata.namespace),
+  }))
   const name = [route.name, match.name].filter(Boolean).join('.') || 'default'
   const common = {
     name,
@@ -203,6 +214,7 @@ function httpRoute(
     typedPerFilterConfig: perFilter([
       ['envoy.filters.http.fault', route.fault && faultConfig(route.fault)],
       ['envoy.filters.http.cors', route.corsPolicy && corsConfig(route.corsPolicy)],
+      ...dynamicTargetOf(inputs, targets, routeAuthority(route)),
     ]),
     ...metadataFor(inputs, firstHost(route, owner) ?? inputs.hostname, causes),
     ...(match.statPrefix ? { statPrefix: match.statPrefix } : {}),
@@ -239,7 +251,7 @@ function routeAction(
     match.uri?.regex !== undefined ? 'regex' : match.uri?.exact !== undefined ? 'exact' : 'prefix'
   const rewritten = rewriteFields(route, pathMatch)
   return {
-    ...clusterSpecifier(inputs, targets, route.brokenWeight),
+    ...clusterSpecifier(inputs, targets, route.brokenWeight, routeAuthority(route)),
     ...rewritten,
     ...(inputs.headers.keepsHost && rewritten.hostRewriteSpecifier ? { appendXForwardedHost: true } : {}),
     timeout: duration(route.timeout ? durationMs(route.timeout) : 0),
@@ -262,17 +274,39 @@ function full(destination: Destination, namespace: string): Destination {
   return { ...destination, host: resolveHost(destination.host, namespace) }
 }
 
-/** @param brokenWeight the share of requests whose destination is not there: 500 */
+/** What requests of a route get as their host, unless their destination says otherwise. */
+function routeAuthority({ rewrite, headers }: RoutedHttp): string | undefined {
+  return rewrite?.authority ?? hostOverride(headers?.request?.set)
+}
+
+/** What is said to filters where a destination is looked up by what each request names: of several, for the first. */
+function dynamicTargetOf(
+  inputs: RouteInputs,
+  targets: readonly { readonly destination: Destination }[],
+  authority: string | undefined,
+): (readonly [name: string, config: Any])[] {
+  for (const { destination } of targets) {
+    const found = lookUpOf(inputs.snapshot.services, resolve(inputs, destination), destination.host)
+    if (found) return [dynamicTarget(found, authority)]
+  }
+  return []
+}
+
+/**
+ * @param brokenWeight the share of requests whose destination is not there: 500
+ * @param authority what requests get as their host, where their destination does not say otherwise
+ */
 function clusterSpecifier(
   inputs: RouteInputs,
   targets: readonly Target[],
   brokenWeight = 0,
+  authority?: string,
 ): RouteActionInit {
   const [only, ...others] = targets
   if (only && others.length === 0 && !only.headers && only.authority === undefined && brokenWeight === 0)
     return { clusterSpecifier: { case: 'cluster', value: clusterFor(inputs, only.destination) } }
   const clusters = targets.map(({ destination, weight, headers, authority: rewritten }) => {
-    const authority = rewritten ?? hostOverride(headers?.request?.set)
+    const own = rewritten ?? hostOverride(headers?.request?.set)
     return {
       name: clusterFor(inputs, destination),
       weight: weight ?? 100,
@@ -280,9 +314,8 @@ function clusterSpecifier(
       requestHeadersToRemove: headers?.request?.remove ?? [],
       responseHeadersToAdd: headersToAdd(headers?.response),
       responseHeadersToRemove: headers?.response?.remove ?? [],
-      ...(authority
-        ? { hostRewriteSpecifier: { case: 'hostRewriteLiteral' as const, value: authority } }
-        : {}),
+      typedPerFilterConfig: perFilter(dynamicTargetOf(inputs, [{ destination }], own ?? authority)),
+      ...(own ? { hostRewriteSpecifier: { case: 'hostRewriteLiteral' as const, value: own } } : {}),
     }
   })
   if (brokenWeight === 0) return { clusterSpecifier: { case: 'weightedClusters', value: { clusters } } }
