@@ -12,7 +12,7 @@ export interface CodeDefinition {
 
 /**
  * The codes that Istio publishes, as far as they make sense outside of Istio's own installation, and one of ours
- * (`patch-unused`, which translation reports). The levels are Istio's, so that gates in people's pipelines keep
+ * (`patch-unused` and `patch-refused`, which translation reports). The levels are Istio's, so that gates in people's pipelines keep
  * working. What is not here: IST0001 (a fault of the tool),
  * IST0136 (alpha annotations, which Istio does not run by default), IST0141, IST0142, IST0156, IST0158, IST0163,
  * IST0164, IST0168, IST0169, IST0172 and IST0175 (Istio's own control plane), IST0143 (needs to look into
@@ -327,6 +327,12 @@ export const codes = {
     template:
       'the ServiceEntries {names} give port {port} of {host} different protocols ({protocols}): only one is used',
     explains: 'A port of a host has one protocol. Let the ServiceEntries agree on it.',
+  },
+  'patch-refused': {
+    level: 'Error',
+    template: 'the patch is left out, as Envoy would refuse what comes out of {resource}: {reason}',
+    explains:
+      'What the patch of an EnvoyFilter makes of a resource, Envoy would refuse as a whole. The proxies get the resource without the patch. The message says what is wrong. Found where proxies are known: in a running mesh, or where files hold workloads.',
   },
   'patch-unused': {
     level: 'Warning',

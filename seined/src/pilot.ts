@@ -89,8 +89,8 @@ export class Pilot implements Closable {
   readonly #registrations: Registrations
   readonly #proxies = new Map<string, Connected>()
   #sourceProblems: readonly Problem[] = []
-  /** Patches without effect, at the last look. */
-  #unusedPatches: readonly Problem[] = []
+  /** Patches that have no effect, or that are left out, at the last look. */
+  #patchProblems: readonly Problem[] = []
   #known = new Set<string>()
 
   constructor(options: PilotOptions) {
@@ -120,7 +120,7 @@ export class Pilot implements Closable {
         ),
       }),
       onEnd: () => {
-        this.#unusedPatches = this.#sources.unusedPatches()
+        this.#patchProblems = this.#sources.patchProblems()
         this.#logNewProblems()
       },
     })
@@ -141,7 +141,12 @@ export class Pilot implements Closable {
 
   /** What is wrong with the configuration: in files, and between resources. */
   get problems(): readonly Problem[] {
-    return [...this.#sourceProblems, ...this.#model.snapshot.problems, ...this.#sources.problems()]
+    return [
+      ...this.#sourceProblems,
+      ...this.#model.snapshot.problems,
+      ...this.#sources.problems(),
+      ...this.#patchProblems.filter(({ severity }) => severity === 'error'),
+    ]
   }
 
   /**
@@ -150,7 +155,7 @@ export class Pilot implements Closable {
    */
   get findings(): readonly Problem[] {
     const said = new Set(this.problems.map(subjectOf))
-    return [...this.#analysis.problems, ...this.#unusedPatches].filter(
+    return [...this.#analysis.problems, ...this.#patchProblems].filter(
       problem => !said.has(subjectOf(problem)),
     )
   }

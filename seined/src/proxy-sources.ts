@@ -47,9 +47,9 @@ export class ProxySources {
     return { hints, moved }
   }
 
-  /** Patches that have no effect on the proxies that are there. */
-  unusedPatches(): Problem[] {
-    const all = [this.#main, ...this.#generators.values()].flatMap(generator => generator.unusedPatches())
+  /** Patches that have no effect on the proxies that are there, or that are left out. */
+  patchProblems(): Problem[] {
+    const all = [this.#main, ...this.#generators.values()].flatMap(generator => generator.patchProblems())
     return [...new Map(all.map(problem => [identityOf(problem), problem])).values()]
   }
 

@@ -94,6 +94,10 @@ const CODES = {
     'A workload is not ready and gets no calls.',
     'The message says what its sidecar waits for, where it is the sidecar.',
   ],
+  'patch-refused': [
+    'Envoy would refuse what the patch of an EnvoyFilter makes of a resource: proxies get the resource without it.',
+    'The message says what is wrong with which resource. See [EnvoyFilter](../tasks/envoy-filter.md#a-patch-that-envoy-would-refuse).',
+  ],
   'patch-unused': [
     'Some proxies get the patch of an EnvoyFilter, and in none of them is what it looks for: it has no effect.',
     '`seinectl render` shows the names that can be matched. See [EnvoyFilter](../tasks/envoy-filter.md).',

@@ -286,9 +286,6 @@ export function filterClassProblem({ applyTo, patch }: EnvoyConfigPatch): string
     : 'a class goes with the operation ADD of an HTTP_FILTER or a NETWORK_FILTER only'
 }
 
-/** What says what a filter does, in both spellings. */
-const FILTER_CONTENTS = ['typed_config', 'typedConfig', 'config_discovery', 'configDiscovery']
-
 function checkValue({ applyTo, patch }: EnvoyConfigPatch, path: FieldPath, findings: Findings): void {
   const { operation, value } = patch
   if (operation === 'REMOVE' || value === undefined) return
@@ -301,8 +298,6 @@ function checkValue({ applyTo, patch }: EnvoyConfigPatch, path: FieldPath, findi
     if (isWhole && !isPart && !value['name'])
       findings.error([...path, 'name'], `a ${applyTo} that is added needs a name`)
     else if (mistake) findings.error([...path, ...mistake.path], `Envoy does not take it: ${mistake.reason}`)
-    else if (applyTo.endsWith('_FILTER') && !isPart && !FILTER_CONTENTS.some(field => field in value))
-      findings.error(path, 'a filter that is added needs its typed_config, or config_discovery')
     else if (applyTo === 'LISTENER' && !isPart && !value['address'])
       findings.error(path, 'a listener that is added needs an address')
   } else findings.error([...path, ...read.error.path], `Envoy does not take it: ${read.error.reason}`)

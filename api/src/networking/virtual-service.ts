@@ -1,3 +1,4 @@
+import { formatProblem } from '@seine/envoy'
 import { z } from 'zod'
 import { HEADER_NAME, isClaimRoute } from '../fields/headers.ts'
 import { dnsLabelField } from '../fields/names.ts'
@@ -26,10 +27,10 @@ const isHost = (name: string) => /^(host|:authority)$/i.test(name)
 const headerValue = z
   .string()
   .regex(/^[^\u0000-\u0008\u000a-\u001f\u007f]*$/, 'must not hold control characters')
-  .regex(
-    /^([^%]|%%|%[A-Z][A-Z0-9_]*(\([^)]*\))?(:\d+)?%)*$/,
-    'a percent sign begins an operator such as %REQ(x-user)%; write %% for the sign itself',
-  )
+  .superRefine((text, context) => {
+    const message = formatProblem(text)
+    if (message) context.addIssue({ code: 'custom', message })
+  })
 
 const plainHeader = headerNameField.refine(
   name => !isHost(name),

@@ -7,6 +7,9 @@ const CLUSTER = 'envoy.config.cluster.v3.Cluster'
 const ROUTE = 'envoy.config.route.v3.Route'
 const FILTER = 'envoy.config.listener.v3.Filter'
 const LIMIT = 'type.googleapis.com/envoy.extensions.filters.network.connection_limit.v3.ConnectionLimit'
+const HTTP_FILTER = 'envoy.extensions.filters.network.http_connection_manager.v3.HttpFilter'
+const CORS = { '@type': 'type.googleapis.com/envoy.extensions.filters.http.cors.v3.Cors' }
+const STRUCT = 'type.googleapis.com/udpa.type.v1.TypedStruct'
 const LIMITED = { '@type': LIMIT, stat_prefix: 'a', max_connections: 1 }
 
 function mistakeIn(typeName: string, json: JsonObject, isPart = false) {
@@ -40,6 +43,58 @@ describe('what Envoy’s own rules refuse', () => {
       { name: 'a', typed_config: { ...LIMITED, max_connections: 0 } },
       ['typed_config', 'max_connections'],
       'must be 1 at least',
+    ],
+    [FILTER, { name: 'a' }, [], 'a filter needs its typed_config'],
+    [
+      FILTER,
+      { name: 'a', typed_config: CORS },
+      ['typed_config', '@type'],
+      'is no network filter, but a filter of HTTP',
+    ],
+    [
+      HTTP_FILTER,
+      { name: 'a', config_discovery: { config_source: { ads: {} }, type_urls: [CORS['@type'], LIMIT] } },
+      ['config_discovery', 'type_urls', 1],
+      'is no filter of HTTP, but a network filter',
+    ],
+    [
+      HTTP_FILTER,
+      { name: 'a', typed_config: { '@type': STRUCT, type_url: CORS['@type'], value: { no: 1 } } },
+      ['typed_config', 'value', 'no'],
+      'has no field no',
+    ],
+    [
+      HTTP_FILTER,
+      {
+        name: 'a',
+        typed_config: { '@type': STRUCT, type_url: LIMIT, value: { stat_prefix: 'a', max_connections: 1 } },
+      },
+      ['typed_config', '@type'],
+      'is no filter of HTTP',
+    ],
+    [
+      ROUTE,
+      { match: { prefix: '/' }, redirect: {}, request_headers_to_add: [{ header: { key: 'host' } }] },
+      ['request_headers_to_add', 0, 'header', 'key'],
+      'no headers that a route changes',
+    ],
+    [
+      ROUTE,
+      { match: { prefix: '/' }, redirect: {}, response_headers_to_remove: ['a', ':path'] },
+      ['response_headers_to_remove', 1],
+      'no headers that a route changes',
+    ],
+    [
+      ROUTE,
+      { match: { prefix: '/' }, route: { weighted_clusters: { clusters: [{ name: 'a', weight: 0 }] } } },
+      ['route', 'weighted_clusters', 'clusters'],
+      'all weights are 0',
+    ],
+    [
+      FILTER,
+      { name: 'a', typed_config: { '@type': LIMIT, stat_prefix: 'a' } },
+      ['typed_config'],
+      'max_connections is needed',
     ],
   ])('%s %j', (type, json, path, reason) => {
     const found = mistakeIn(type, json as JsonObject)

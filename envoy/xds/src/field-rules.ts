@@ -12,15 +12,17 @@ import { type ReflectMessage, reflect } from '@bufbuild/protobuf/reflect'
 import { type Any, AnySchema, anyUnpack, type Duration } from '@bufbuild/protobuf/wkt'
 import { type FieldRules, KnownRegex, required, rules } from '../gen/validate/validate_pb.js'
 import { envoyRegistry } from './any.ts'
-import type { JsonMistake } from './json.ts'
+import { codeMistake } from './code-rules.ts'
+import { typedStruct } from './filter-kinds.ts'
+import { type JsonMistake, messageFromJson } from './json.ts'
 
 type Path = readonly (string | number)[]
 type Rule = FieldRules['type']
 
 /**
  * The first field of a message that Envoy would refuse for the rules in its own descriptors (those of
- * protoc-gen-validate), down to the messages that it holds. `json` is what the message was read from: the path names
- * fields as they are written there.
+ * protoc-gen-validate) or in its code, down to the messages that it holds. `json` is what the message was read from: the
+ * path names fields as they are written there.
  *
  * @param isPart the message is laid over another one: what it lacks is there already
  */
@@ -41,13 +43,32 @@ export function ruleMistake(
     const mistake = fieldMistake(reflected, field, json, isPart)
     if (mistake) return mistake
   }
-  return undefined
+  const found = codeMistake(message, isPart)
+  if (!found) return undefined
+  const field = type.fields.find(({ name }) => name === found.field)
+  return { path: [...(field ? [keyOf(field, json)] : []), ...found.path], reason: found.reason }
 }
 
 function anyMistake(message: Any, json: JsonValue, isPart: boolean): JsonMistake | undefined {
   const inner = anyUnpack(message, envoyRegistry())
+  const struct = inner && typedStruct(inner)
+  if (struct) return structMistake(struct, json, isPart)
   const type = inner && envoyRegistry().getMessage(inner.$typeName)
   return inner && type ? ruleMistake(type, inner, json, isPart) : undefined
+}
+
+/** What a structure that stands for another message would be refused for. */
+function structMistake(
+  { type: name, value }: NonNullable<ReturnType<typeof typedStruct>>,
+  json: JsonValue,
+  isPart: boolean,
+): JsonMistake | undefined {
+  const type = envoyRegistry().getMessage(name)
+  const key = ['type_url', 'typeUrl'].find(one => valueAt(json, one) !== null) ?? 'type_url'
+  if (!type) return { path: [key], reason: `this Envoy release has no message ${name}` }
+  const read = messageFromJson(name, value)
+  const mistake = read.ok ? ruleMistake(type, read.value, value, isPart) : read.error
+  return mistake && { path: ['value', ...mistake.path], reason: mistake.reason }
 }
 
 function fieldMistake(
@@ -249,7 +270,8 @@ const HEADERS: ReadonlyMap<KnownRegex, Readonly<Record<'strict' | 'loose', RegEx
 ])
 
 function wellKnownReason({ wellKnown, strict }: StringRules, value: string): string | undefined {
-  if (wellKnown.case !== 'wellKnownRegex') return undefined
+  // Where a name must not be empty, its length says so.
+  if (wellKnown.case !== 'wellKnownRegex' || value === '') return undefined
   const pattern = HEADERS.get(wellKnown.value)?.[strict ? 'strict' : 'loose']
   const what = wellKnown.value === KnownRegex.HTTP_HEADER_NAME ? 'name' : 'value'
   return pattern && !pattern.test(value) ? `is no ${what} of a header` : undefined

@@ -27,7 +27,7 @@ import { priorityLabels } from './locality.ts'
 import { NAME_TABLE_TYPE } from './name-table.ts'
 import { OutboundScope } from './outbound-scope.ts'
 import { PatchSets } from './patches/patch-sets.ts'
-import { unusedPatches } from './patches/unused.ts'
+import { patchProblems } from './patches/problems.ts'
 import type { TrafficPlugin } from './plugin.ts'
 import type { Proxy } from './proxy.ts'
 import { demanded, type ProxyConfiguration } from './proxy-configuration.ts'
@@ -145,9 +145,9 @@ export class TrafficGenerator {
     return demanded(whole, demand)
   }
 
-  /** Patches that have no effect on the proxies that are there. It looks at all of them: not to be called for each change. */
-  unusedPatches(): Problem[] {
-    return this.snapshot.envoyFilters.size === 0 ? [] : unusedPatches(this.snapshot, this.#proxies.values())
+  /** What patches ask for and the proxies that are there do not get. It looks at all of them: not to be called for each change. */
+  patchProblems(): Problem[] {
+    return this.snapshot.envoyFilters.size === 0 ? [] : patchProblems(this.snapshot, this.#proxies.values())
   }
 
   /** Drops what is kept for a proxy. */

@@ -7,6 +7,7 @@ import { clientAuthority } from './listeners/authorities.ts'
 import { NAME_TABLE_TYPE } from './name-table.ts'
 import { isDestinationCluster } from './names.ts'
 import { BOOTSTRAP_PATCHES, BOOTSTRAP_PATCHES_TYPE, noBootstrapPatches } from './patches/bootstrap.ts'
+import { sameAddress } from './patches/listener-addresses.ts'
 import { PATCHED_TYPES, type PatchTarget } from './patches/patch-set.ts'
 import { routeConfiguration, servicesOf } from './proxy-resources.ts'
 import { clustersFor, isForGateway, type ProxyState } from './proxy-state.ts'
@@ -23,7 +24,23 @@ export function resourceOf(
   const own = resourceBeforePatches(snapshot, state, type, name)
   if (!state.patches?.touches(type)) return own
   const patched = own && state.patches.apply(type, own, patchTargetOf(snapshot, state))
-  return patched ?? state.patches.added(type).get(name)
+  return patched ?? addedResource(state, type, name)
+}
+
+/** What a patch adds to a proxy, unless it has the address of a listener that the proxy has. */
+function addedResource(state: ProxyState, type: string, name: string): EncodedResource | undefined {
+  const added = state.patches?.added(type).get(name)
+  return added && !listenerInTheWay(state, type, added) ? added : undefined
+}
+
+/** The listener of a proxy that an added one can't stand beside. */
+export function listenerInTheWay(
+  { inboundListeners, outboundListeners }: ProxyState,
+  type: string,
+  added: EncodedResource,
+): EncodedResource | undefined {
+  if (type !== TypeUrl.listener) return undefined
+  return sameAddress(added, [...inboundListeners.values(), ...outboundListeners.values()])
 }
 
 /** The cluster for an address, or its endpoints: those of what the address stands for. */
@@ -50,7 +67,7 @@ export function namesOf(
   if (!state.patches?.touches(type)) return own
   const names = new Set(own)
   for (const name of names) if (!resourceOf(snapshot, state, type, name)) names.delete(name)
-  for (const name of state.patches.added(type).keys()) names.add(name)
+  for (const name of state.patches.added(type).keys()) if (addedResource(state, type, name)) names.add(name)
   return names
 }
 

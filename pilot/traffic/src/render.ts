@@ -56,7 +56,7 @@ export function renderProxy(
     endpoints: all(TypeUrl.endpoint),
     extensions: all(TypeUrl.extension),
     bootstrap: all(BOOTSTRAP_PATCHES_TYPE).filter(one => one !== noBootstrapPatches),
-    problems: [...generator.unusedPatches(), ...generator.problems()],
+    problems: [...generator.patchProblems(), ...generator.problems()],
   }
 }
 

@@ -14,8 +14,8 @@ import { printProblems } from '../output/errors.ts'
 import { printError, printWarning } from '../output/message.ts'
 import { type Style, styled } from '../output/style.ts'
 import { type Cell, table } from '../output/table.ts'
+import { patchProblems } from '../patch-problems.ts'
 import { ExitCode, type Terminal } from '../terminal.ts'
-import { unusedPatches } from '../unused-patches.ts'
 
 /** The flags of `analyze`. */
 export interface AnalyzeFlags {
@@ -62,7 +62,7 @@ async function analyzeFiles(terminal: Terminal, paths: readonly string[]): Promi
     certificateProblem: (certificate: string, key: string) =>
       certificateProblem(certificate, key, Date.now()),
   }
-  const ofPatches = unusedPatches(resources).flatMap(problem => findingOfProblem(problem) ?? [])
+  const ofPatches = patchProblems(resources).flatMap(problem => findingOfProblem(problem) ?? [])
   return { findings: [...analyzeObjects(objects, options), ...ofPatches], failed }
 }
 
