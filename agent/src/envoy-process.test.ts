@@ -103,6 +103,9 @@ describe('a program', () => {
       '--concurrency 2 --disable-hot-restart --drain-time-s 7 --drain-strategy immediate',
     )
     expect(await words()).toContain('-l debug --component-log-level http:trace')
+    // Its end is told as an error, which is to be this test's.
+    await crash()
+    await restart()
   })
 })
 
