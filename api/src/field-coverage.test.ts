@@ -6,6 +6,7 @@ import { describe, expect, it } from 'vitest'
 import { parse, parseAllDocuments, stringify } from 'yaml'
 import { kindDefinitions } from './kinds.ts'
 import { meshConfigSchema } from './mesh/mesh-config.ts'
+import { meshNetworksSchema } from './mesh/mesh-networks.ts'
 import { startSettings } from './mesh/start-settings.ts'
 import { parseObject } from './parse/object.ts'
 import { leafFields } from './parse/schema-walk.ts'
@@ -161,12 +162,15 @@ const OWN: Lens = {
   plugins: mixerPlugins.filter(({ name }) => name === 'authorization'),
 }
 
-/** Fields of the mesh's settings, which are YAML within a ConfigMap. */
-const SETTINGS: Lens = {
-  open: object => (parse(String(valueAt(object, ['data', 'mesh']))) ?? {}) as Json,
-  close: (object, next) => changed(object, ['data', 'mesh'], stringify(next)),
-  plugins: mixerPlugins,
-}
+/** Fields of what is YAML within a ConfigMap. */
+const settings = (entry: 'mesh' | 'meshNetworks', plugins: Lens['plugins']): Lens => ({
+  open: object => (parse(String(valueAt(object, ['data', entry]))) ?? {}) as Json,
+  close: (object, next) => changed(object, ['data', entry], stringify(next)),
+  plugins,
+})
+
+const SETTINGS = settings('mesh', mixerPlugins)
+const NETWORKS = settings('meshNetworks', OWN.plugins)
 
 /** Whether some change of the value at a place is valid and leads to another output. */
 function matters(one: Case, index: number, place: (string | number)[], lens: Lens): boolean {
@@ -398,5 +402,13 @@ describe('the mesh’s settings', () => {
       .filter(([name]) => !isShownElsewhere(name)),
   )('%s matters in a golden case', (_name, path) => {
     expect(isShown('ConfigMap', path, SETTINGS)).toBe(true)
+  })
+})
+
+describe('the mesh’s networks', () => {
+  it.each(
+    leafFields(meshNetworksSchema).map(path => [path.join('.'), path] as const),
+  )('%s matters in a golden case', (_name, path) => {
+    expect(isShown('ConfigMap', path, NETWORKS)).toBe(true)
   })
 })

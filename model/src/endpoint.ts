@@ -2,12 +2,14 @@ import { canonicalIp, type EndpointSlice, keyOf } from '@seine/api'
 import { ofFamilies } from './address-family.ts'
 import { canonicalAddress, canonicalHost, isSocket } from './host.ts'
 import { localityOfLabels } from './locality.ts'
+import type { Membership, NetworkAssignment } from './networks.ts'
 import type { PolicyTarget } from './peer-authentication.ts'
 import type { MeshService, ServicePort } from './service.ts'
-import { entryTakesTls, selects, type Workload } from './workload.ts'
+import { entryNetwork, entryTakesTls, selects, type Workload } from './workload.ts'
 
 /** An address that serves one port of a service. */
 export interface Endpoint {
+  /** Empty for one that only the gateway of its network leads to. */
   readonly address: string
   /** Further addresses of the same place, for clients that can't reach the first: those of a pod with several. */
   readonly additionalAddresses: readonly string[]
@@ -21,11 +23,13 @@ export interface Endpoint {
   readonly workload: Workload | undefined
   /** Where it is, as `region/zone/subzone`; empty where that is not known. */
   readonly locality: string
+  /** The network that it is in, where that is known. */
+  readonly membership: Membership | undefined
 }
 
-/** The addresses of an endpoint, the one to try first before the others. */
+/** The addresses of an endpoint, the one to try first before the others; none where it has none that is known. */
 export function allAddresses({ address, additionalAddresses }: Endpoint): string[] {
-  return [address, ...additionalAddresses]
+  return address === '' ? [] : [address, ...additionalAddresses]
 }
 
 /** Whether all, none or some of a service's endpoints take mutual TLS. A service of the mesh without any counts as `all`. */
@@ -37,6 +41,8 @@ export interface ServiceEndpoints {
   readonly meshed: MeshedShare
   /** SPIFFE paths (`ns/<ns>/sa/<sa>`) of the accounts that may serve it, sorted. */
   readonly identities: readonly string[]
+  /** The networks that some of them are in, sorted. */
+  readonly networks: readonly string[]
 }
 
 /** What endpoints are computed from. */
@@ -45,6 +51,7 @@ export interface EndpointInputs {
   readonly workloads: readonly Workload[]
   readonly slices: readonly EndpointSlice[]
   workloadAt(address: string): Workload | undefined
+  readonly assignment: NetworkAssignment
   /** Whether policy lets a workload take mutual TLS on a port. */
   takesMutualTls(target: PolicyTarget, port: number): boolean
 }
@@ -73,13 +80,14 @@ export function endpointsOf(service: MeshService, inputs: EndpointInputs): Servi
             ? 'none'
             : 'some',
     identities: [...identities].sort(),
+    networks: [...new Set(all.flatMap(({ membership }) => membership?.network ?? []))].sort(),
   }
 }
 
 function portEndpoints(service: MeshService, port: ServicePort, inputs: EndpointInputs): readonly Endpoint[] {
   const found = candidates(service, port, inputs)
   const usable = found
-    .filter(({ address }) => isUsable(address, service))
+    .filter(({ address }) => address === '' || isUsable(address, service))
     .map(endpoint => (isResolved(service) ? { ...endpoint, additionalAddresses: [] } : endpoint))
   return unique(usable).sort(byAddress)
 }
@@ -125,11 +133,12 @@ function fromWorkload(
   port: number,
   inputs: EndpointInputs,
 ): Endpoint[] {
-  if (address === undefined) return []
-  const { labels, weight, serviceAccount, namespace, locality } = workload
+  // One that has no address at all is reached by its network's gateway; one with others, not at all.
+  if (address === undefined && workload.addresses.length > 0) return []
+  const { labels, weight, serviceAccount, namespace, locality, membership } = workload
   const meshed = workload.meshed && inputs.takesMutualTls(workload, port)
-  const at = { address, additionalAddresses, port }
-  return [{ ...at, labels, weight, meshed, serviceAccount, namespace, workload, locality }]
+  const at = { address: address ?? '', additionalAddresses, port }
+  return [{ ...at, labels, weight, meshed, serviceAccount, namespace, workload, locality, membership }]
 }
 
 function sliceEndpoints(slice: EndpointSlice, port: ServicePort, inputs: EndpointInputs): Endpoint[] {
@@ -153,19 +162,21 @@ function sliceEndpoints(slice: EndpointSlice, port: ServicePort, inputs: Endpoin
         namespace: slice.metadata.namespace,
         workload: undefined,
         locality: '',
+        membership: inputs.assignment.of(undefined, address),
       }
     })
 }
 
 function entryEndpoints(service: MeshService, port: ServicePort, inputs: EndpointInputs): Endpoint[] {
   const { namespace } = service
-  return (service.entry?.spec.endpoints ?? []).flatMap(entry => {
-    if (!entry.address) return []
+  return (service.entry?.spec.endpoints ?? []).flatMap((entry, index) => {
+    if (!entry.address && !entry.network) return []
+    const address = entry.address ? canonicalAddress(entry.address) : ''
     const target =
       entry.ports?.[port.name] ?? (typeof port.targetPort === 'number' ? port.targetPort : port.number)
     const labels = entry.labels ?? {}
     return {
-      address: canonicalAddress(entry.address),
+      address,
       additionalAddresses: [],
       port: target,
       labels,
@@ -176,6 +187,11 @@ function entryEndpoints(service: MeshService, port: ServicePort, inputs: Endpoin
       namespace,
       workload: undefined,
       locality: entry.locality || localityOfLabels(labels),
+      membership: inputs.assignment.of(
+        entryNetwork(entry, labels, service.ref, `spec.endpoints[${index}]`),
+        address || undefined,
+        service.external,
+      ),
     }
   })
 }
@@ -186,9 +202,10 @@ function entryEndpoints(service: MeshService, port: ServicePort, inputs: Endpoin
  */
 function unique(endpoints: readonly Endpoint[]): Endpoint[] {
   const found = new Map<string, Endpoint>()
-  for (const endpoint of endpoints) {
+  for (const [index, endpoint] of endpoints.entries()) {
     const { workload, address, port } = endpoint
-    const key = `${workload ? keyOf(workload.ref) : address} ${port}`
+    // Those without an address are written one by one.
+    const key = `${workload ? keyOf(workload.ref) : address || `#${index}`} ${port}`
     const known = found.get(key)
     found.set(key, known ? withAddressesOf(known, endpoint) : endpoint)
   }

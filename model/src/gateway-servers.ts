@@ -1,7 +1,7 @@
 import type { GatewayServer } from '@seine/api'
 
 /** How a server of a gateway takes connections, by its protocol and its TLS settings. */
-export type ServerKind = 'http' | 'https' | 'tcp' | 'tls' | 'passthrough'
+export type ServerKind = 'http' | 'https' | 'tcp' | 'tls' | 'passthrough' | 'auto-passthrough'
 
 const HTTP: ReadonlySet<string> = new Set(['HTTP', 'HTTP2', 'GRPC', 'GRPC-WEB'])
 
@@ -11,6 +11,7 @@ export function serverKind({ port, tls }: Pick<GatewayServer, 'port' | 'tls'>): 
   if (HTTP.has(protocol)) return 'http'
   if (!tls) return 'tcp'
   if ((tls.mode ?? 'PASSTHROUGH') === 'PASSTHROUGH') return 'passthrough'
+  if (tls.mode === 'AUTO_PASSTHROUGH') return 'auto-passthrough'
   return protocol === 'HTTPS' ? 'https' : 'tls'
 }
 

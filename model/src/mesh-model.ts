@@ -10,11 +10,14 @@ import { refOfKey } from './gateway-api/objects.ts'
 import { serviceHostname } from './host.ts'
 import { localityOfLabels } from './locality.ts'
 import { MeshSettings } from './mesh-settings.ts'
+import { NetworkRegistry } from './network-registry.ts'
+import { NETWORK_LABEL } from './networks.ts'
 import { inboundMtls } from './peer-authentication.ts'
 import type { MeshService } from './service.ts'
 import { ServiceRegistry } from './service-registry.ts'
 import { SliceRegistry } from './slice-registry.ts'
 import { type ChangeSet, isEmpty, type MeshSnapshot } from './snapshot.ts'
+import { UnreachableEndpoints } from './unreachable-endpoints.ts'
 import { emptySnapshot, PLAIN, Update } from './update.ts'
 import { fromPod, fromWorkloadEntry, sameWorkload, selects, type Workload } from './workload.ts'
 import { WorkloadRegistry } from './workload-registry.ts'
@@ -52,6 +55,8 @@ export class MeshModel {
   readonly #nodes = new Map<string, Readonly<Record<string, string>>>()
   readonly #settings = new MeshSettings()
   readonly #discovery = new Discovery()
+  readonly #networks = new NetworkRegistry()
+  readonly #unreachable = new UnreachableEndpoints()
   readonly #admission = new Admission()
   readonly #gatewayApi = new GatewayApi()
   /** By what objects were learned that do not say where they hold. */
@@ -77,9 +82,12 @@ export class MeshModel {
     update.setConfig(this.#settings.config)
     this.#refreshDiscovery(update)
     this.#refreshExports(update)
+    this.#refreshAssignment(update)
     this.#refreshServices(update)
+    this.#refreshNetworks(update)
     this.#refreshWorkloads(update)
     this.#refreshEndpoints(update)
+    this.#refreshUnreachable(update)
     this.#refreshGatewayApi(update)
     this.#admission.admit(update)
     const problems = this.#problems()
@@ -116,6 +124,41 @@ export class MeshModel {
       this.#forget(resource, update)
       this.#learn(resource, update)
     }
+  }
+
+  /** Where the settings, or the root namespace, put workloads into other networks, those are learned anew. */
+  #refreshAssignment(update: Update): void {
+    const namespace = this.#resources.get(
+      keyOf({ kind: 'Namespace', namespace: '', name: update.config.rootNamespace }),
+    )
+    const before = this.#networks.networks.assignment.networks
+    const label = namespace?.metadata.labels[NETWORK_LABEL]
+    if (!this.#networks.assign(this.#settings.networks, label, namespace && refOf(namespace))) return
+    const { networks } = this.#networks
+    update.setNetworks(networks, [...before, ...networks.assignment.networks])
+    for (const resource of this.#resources.values()) {
+      if (resource.kind !== 'Pod' && resource.kind !== 'WorkloadEntry') continue
+      this.#forget(resource, update)
+      this.#learn(resource, update)
+    }
+    for (const hostname of update.current('services').keys()) update.dirtyEndpoints.add(hostname)
+  }
+
+  /** Services that came, changed or went may be gateways of networks. */
+  #refreshNetworks(update: Update): void {
+    for (const hostname of update.changes.services)
+      this.#networks.writeService(hostname, this.#services.get(hostname))
+    const changed = this.#networks.refresh(hostname => this.#services.get(hostname))
+    update.setNetworks(this.#networks.networks, changed)
+  }
+
+  /** Which endpoints the clients of other networks can't reach is looked at where endpoints, or gateways, are others. */
+  #refreshUnreachable(update: Update): void {
+    const { gateways } = this.#networks.networks
+    const endpoints = update.current('endpoints')
+    const clients = this.#workloads.networks
+    for (const hostname of this.#unreachable.touched(update.changes, endpoints, clients))
+      this.#unreachable.write(hostname, this.#services.get(hostname), endpoints.get(hostname), gateways)
   }
 
   #remove(ref: ResourceRef, update: Update): void {
@@ -284,8 +327,10 @@ export class MeshModel {
   }
 
   #workloadOf(resource: MeshResource): Workload | undefined {
-    if (resource.kind === 'Pod') return fromPod(resource, this.#nodes.get(resource.spec.nodeName ?? ''))
-    return resource.kind === 'WorkloadEntry' ? fromWorkloadEntry(resource) : undefined
+    const { assignment } = this.#networks.networks
+    if (resource.kind === 'Pod')
+      return fromPod(resource, this.#nodes.get(resource.spec.nodeName ?? ''), assignment)
+    return resource.kind === 'WorkloadEntry' ? fromWorkloadEntry(resource, assignment) : undefined
   }
 
   /** Whether two versions of an object stand for the same workload: a pod's status says much that does not matter here. */
@@ -365,6 +410,7 @@ export class MeshModel {
       workloads: this.#workloads.of(service.namespace),
       slices: this.#slices.of(service.hostname),
       workloadAt: address => this.#workloads.at(address),
+      assignment: this.#networks.networks.assignment,
       takesMutualTls: (target, port) => inboundMtls(policies, target).modeOf(port) !== 'DISABLE',
     }
   }
@@ -373,9 +419,17 @@ export class MeshModel {
     return [
       ...this.#services.problems,
       ...this.#settings.problems,
+      ...[...this.#networks.problems, ...this.#unreachable.problems].map(problem => this.#placed(problem)),
       ...this.#admission.problems,
       ...this.#gatewayApi.problems,
     ]
+  }
+
+  /** A problem with the place in a file where its field stands. */
+  #placed(problem: Problem): Problem {
+    const { resource, path = '' } = problem
+    const origin = resource && this.#resources.get(keyOf(resource))?.origin
+    return origin ? { ...problem, position: origin.locate(path) } : problem
   }
 }
 

@@ -5,24 +5,37 @@ import {
   type MeshConfig,
   type MeshResource,
   meshConfigWarnings,
+  noMeshNetworks,
   parseMeshConfig,
+  parseMeshNetworks,
   refOf,
 } from '@seine/api'
-import { formatRef, type Problem } from '@seine/kit'
+import { formatRef, type Problem, type Result } from '@seine/kit'
+import type { WrittenNetworks } from './network-registry.ts'
+
+/** The entries that hold settings: what is said of the mesh as a whole, and its networks. */
+type Entry = 'mesh' | 'meshNetworks'
+const ENTRIES: readonly Entry[] = ['mesh', 'meshNetworks']
 
 /**
  * The mesh's settings. They lie where Istio's do, in the ConfigMap `istio` of `istio-system`, or in one called
- * `seine` or of `seine-system`. Of several, the first by namespace and name counts. A broken one is reported,
- * and the last good settings stay.
+ * `seine` or of `seine-system`. Of several that have an entry, the first by namespace and name counts. A broken one is
+ * reported, and the last good settings stay.
  */
 export class MeshSettings {
   readonly #written = new Map<string, ConfigMap>()
   #config: MeshConfig = defaultMeshConfig
+  #networks: WrittenNetworks = { networks: noMeshNetworks, ref: undefined }
   #problems: readonly Problem[] = []
 
   /** The settings in force. */
   get config(): MeshConfig {
     return this.#config
+  }
+
+  /** The networks in force; the same object as long as they are the same. */
+  get networks(): WrittenNetworks {
+    return this.#networks
   }
 
   /** What is wrong with what was written. */
@@ -32,7 +45,7 @@ export class MeshSettings {
 
   /** Takes a ConfigMap in. @returns whether it is one of settings. */
   write(resource: ConfigMap): boolean {
-    if (!isMeshConfig(resource)) return false
+    if (!ENTRIES.some(entry => holds(resource, entry))) return false
     this.#written.set(keyOf(refOf(resource)), resource)
     return true
   }
@@ -44,25 +57,45 @@ export class MeshSettings {
 
   /** Puts into force what is written now. */
   refresh(): void {
-    const [first, ...others] = [...this.#written.values()].sort((a, b) =>
-      keyOf(refOf(a)) < keyOf(refOf(b)) ? -1 : 1,
-    )
-    this.#problems = first ? others.map(other => collision(other, first)) : []
-    const parsed = first && parse(first)
-    if (!parsed) this.#config = defaultMeshConfig
-    else if (!parsed.ok) this.#problems = [...parsed.error, ...this.#problems]
-    else {
-      this.#problems = [...warningsOf(first, parsed.value), ...this.#problems]
-      if (JSON.stringify(parsed.value) !== JSON.stringify(this.#config)) this.#config = parsed.value
+    const sorted = [...this.#written.values()].sort((a, b) => (keyOf(refOf(a)) < keyOf(refOf(b)) ? -1 : 1))
+    const problems: Problem[] = []
+    const first = (entry: Entry) => {
+      const [winner, ...others] = sorted.filter(one => holds(one, entry))
+      if (winner) problems.push(...others.map(other => collision(other, winner, entry)))
+      return winner
     }
+    const mesh = first('mesh')
+    const config = mesh ? parseEntry(mesh, 'mesh') : undefined
+    if (config && !config.ok) problems.push(...config.error)
+    else {
+      if (mesh && config) problems.push(...warningsOf(mesh, config.value))
+      this.#config = sameOrNew(this.#config, config?.value ?? defaultMeshConfig)
+    }
+    const holder = first('meshNetworks')
+    const networks = holder ? parseEntry(holder, 'meshNetworks') : undefined
+    if (networks && !networks.ok) problems.push(...networks.error)
+    else {
+      const ref = holder && refOf(holder)
+      this.#networks = sameOrNew(this.#networks, { networks: networks?.value ?? noMeshNetworks, ref })
+    }
+    this.#problems = problems
   }
 }
 
-function parse(resource: ConfigMap): ReturnType<typeof parseMeshConfig> {
-  const at = { path: 'data.mesh', ...(resource.origin ? { origin: resource.origin } : {}) }
-  const parsed = parseMeshConfig(resource.spec.data?.['mesh'] ?? '', at)
-  if (parsed.ok) return parsed
-  return { ok: false, error: parsed.error.map(problem => ({ ...problem, resource: refOf(resource) })) }
+function sameOrNew<T>(old: T, next: T): T {
+  return JSON.stringify(old) === JSON.stringify(next) ? old : next
+}
+
+const PARSERS = { mesh: parseMeshConfig, meshNetworks: parseMeshNetworks } as const
+
+/** What an entry holds. */
+function parseEntry<E extends Entry>(resource: ConfigMap, entry: E): ReturnType<(typeof PARSERS)[E]> {
+  const at = { path: `data.${entry}`, ...(resource.origin ? { origin: resource.origin } : {}) }
+  const parsed: Result<unknown, Problem[]> = PARSERS[entry](resource.spec.data?.[entry] ?? '', at)
+  const result = parsed.ok
+    ? parsed
+    : { ok: false, error: parsed.error.map(problem => ({ ...problem, resource: refOf(resource) })) }
+  return result as ReturnType<(typeof PARSERS)[E]>
 }
 
 function warningsOf(resource: ConfigMap, config: MeshConfig): Problem[] {
@@ -79,9 +112,11 @@ function warningsOf(resource: ConfigMap, config: MeshConfig): Problem[] {
 
 /** What is wrong with the settings that a ConfigMap holds, and what of them has no effect; nothing where it holds none. */
 export function meshConfigProblems(resource: ConfigMap): readonly Problem[] {
-  const parsed = isMeshConfig(resource) ? parse(resource) : undefined
-  if (!parsed) return []
-  return parsed.ok ? warningsOf(resource, parsed.value) : parsed.error
+  return ENTRIES.filter(entry => holds(resource, entry)).flatMap(entry => {
+    const parsed = parseEntry(resource, entry)
+    if (!parsed.ok) return parsed.error
+    return entry === 'mesh' ? warningsOf(resource, parsed.value as MeshConfig) : []
+  })
 }
 
 /** The mesh's settings among resources; the defaults where there are none that can be read. */
@@ -92,22 +127,24 @@ export function meshConfigOf(resources: Iterable<MeshResource>): MeshConfig {
   return settings.config
 }
 
-function collision(other: ConfigMap, winner: ConfigMap): Problem {
+function collision(other: ConfigMap, winner: ConfigMap, entry: Entry): Problem {
+  const [what, code] =
+    entry === 'mesh' ? ["mesh's settings", 'mesh-config'] : ["mesh's networks", 'mesh-networks']
   return {
     severity: 'error',
-    code: 'mesh-config',
-    message: `the mesh's settings are in ${formatRef(refOf(winner))} already, which is used; write them in one place`,
+    code,
+    message: `the ${what} are in ${formatRef(refOf(winner))} already, which is used; write them in one place`,
     resource: refOf(other),
-    path: 'data.mesh',
-    ...(other.origin ? { position: other.origin.locate('data.mesh') } : {}),
+    path: `data.${entry}`,
+    ...(other.origin ? { position: other.origin.locate(`data.${entry}`) } : {}),
   }
 }
 
-function isMeshConfig(resource: ConfigMap): boolean {
+function holds(resource: ConfigMap, entry: Entry): boolean {
   const { name, namespace } = resource.metadata
   return (
     (name === 'istio' || name === 'seine') &&
     (namespace === defaultMeshConfig.rootNamespace || namespace === 'seine-system') &&
-    resource.spec.data?.['mesh'] !== undefined
+    resource.spec.data?.[entry] !== undefined
   )
 }

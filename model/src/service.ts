@@ -9,6 +9,7 @@ import {
 import type { ResourceRef } from '@seine/kit'
 import { type AddressFamily, familyOf } from './address-family.ts'
 import { canonicalHost, serviceHostname } from './host.ts'
+import { GATEWAY_PORT_LABEL, NETWORK_LABEL } from './networks.ts'
 import { type Protocol, portProtocol } from './protocol.ts'
 
 /** One port of a service. */
@@ -61,6 +62,20 @@ export interface MeshService {
   readonly ref: ResourceRef
   /** The ServiceEntry it came from; its endpoints are written there. */
   readonly entry: ServiceEntry | undefined
+  /** How it is reached from outside of its cluster, where that is said. */
+  readonly edge?: ServiceEdge
+}
+
+/** How a service is reached from outside, and whether that is the way into a network. */
+export interface ServiceEdge {
+  /** IP addresses, and the fields that say them. */
+  readonly addresses: readonly { readonly address: string; readonly path: string }[]
+  /** Names in their place, which nobody looks up. */
+  readonly names: readonly string[]
+  /** The network whose gateway it says it is, by its label. */
+  readonly network: string | undefined
+  /** The port at which it then takes connections of other networks, as its label has it. */
+  readonly gatewayPort: string | undefined
 }
 
 /** Endpoints of the client's zone, or of its node, come first. */
@@ -130,7 +145,33 @@ export function fromKubernetesService(service: Service, allocate: Allocate): Mes
     subjectAltNames: [],
     ref: refOf(service),
     entry: undefined,
+    ...edgeOf(service),
   }
+}
+
+/** As Istio takes them: what a load balancer was given, for which `loadBalancerIP` stands as long as it was given nothing. */
+function edgeOf({ metadata, spec, status }: Service): { edge?: ServiceEdge } {
+  const isBalanced = spec.type === 'LoadBalancer'
+  const ingress = isBalanced ? (status?.loadBalancer?.ingress ?? []) : []
+  const given = ingress.flatMap(({ ip }, index) =>
+    ip ? [{ address: ip, path: `status.loadBalancer.ingress[${index}].ip` }] : [],
+  )
+  const names = ingress.flatMap(({ ip, hostname }) => (!ip && hostname ? [hostname] : []))
+  const wanted =
+    isBalanced && ingress.length === 0 && spec.loadBalancerIP
+      ? [{ address: spec.loadBalancerIP, path: 'spec.loadBalancerIP' }]
+      : []
+  const external = (spec.externalIPs ?? []).map((address, index) => ({
+    address,
+    path: `spec.externalIPs[${index}]`,
+  }))
+  const addresses = [...given, ...wanted, ...external].map(({ address, path }) => ({
+    address: canonicalIp(address) ?? address,
+    path,
+  }))
+  const network = metadata.labels[NETWORK_LABEL]
+  if (addresses.length === 0 && names.length === 0 && !network) return {}
+  return { edge: { addresses, names, network, gatewayPort: metadata.labels[GATEWAY_PORT_LABEL] } }
 }
 
 /**

@@ -10,6 +10,7 @@ import type {
 import type { Problem } from '@seine/kit'
 import type { ServiceEndpoints } from './endpoint.ts'
 import type { BackendTls, RoutedService, ServedGateway, StatusBody } from './gateway-api/index.ts'
+import type { Networks } from './networks.ts'
 import type { MeshService } from './service.ts'
 import type { Workload } from './workload.ts'
 
@@ -29,6 +30,7 @@ export interface MeshSnapshot {
   readonly endpoints: ReadonlyMap<string, ServiceEndpoints>
   /** By `namespace/name`. */
   readonly workloads: ReadonlyMap<string, Workload>
+  readonly networks: Networks
   /** By `namespace/name`: those that people write, and those that were derived from the Gateway API's routes. */
   readonly virtualServices: ReadonlyMap<string, RoutedService>
   /** By `namespace/name`. */
@@ -60,6 +62,8 @@ export interface ChangeSet {
   readonly services: ReadonlySet<string>
   readonly endpoints: ReadonlySet<string>
   readonly workloads: ReadonlySet<string>
+  /** Those whose gateways are others, or, where workloads may be in others than before, all of them. */
+  readonly networks: ReadonlySet<string>
   readonly virtualServices: ReadonlySet<string>
   readonly destinationRules: ReadonlySet<string>
   readonly peerAuthentications: ReadonlySet<string>

@@ -2,6 +2,8 @@ import { defaultMeshConfig, type MeshConfig, type MeshResource } from '@seine/ap
 import type { Problem } from '@seine/kit'
 import type { ServiceEndpoints } from './endpoint.ts'
 import type { StatusBody } from './gateway-api/index.ts'
+import { noNetworks } from './network-registry.ts'
+import type { Networks } from './networks.ts'
 import type { MeshService } from './service.ts'
 import type { ChangeSet, MeshSnapshot } from './snapshot.ts'
 import type { Workload } from './workload.ts'
@@ -31,6 +33,7 @@ export class Update {
     services: new Set(),
     endpoints: new Set(),
     workloads: new Set(),
+    networks: new Set(),
     virtualServices: new Set(),
     destinationRules: new Set(),
     peerAuthentications: new Set(),
@@ -48,6 +51,7 @@ export class Update {
   readonly #before: MeshSnapshot
   readonly #copies = new Map<keyof MeshSnapshot, Map<string, unknown>>()
   #config: MeshConfig | undefined
+  #networks: Networks | undefined
 
   constructor(before: MeshSnapshot) {
     this.#before = before
@@ -62,6 +66,13 @@ export class Update {
     if (config === this.config) return
     this.#config = config
     this.changes.config = true
+  }
+
+  /** The networks as they are after this change, and of which other things hold than before. */
+  setNetworks(networks: Networks, changed: Iterable<string>): void {
+    if (networks === (this.#networks ?? this.#before.networks)) return
+    this.#networks = networks
+    for (const network of changed) this.changes.networks.add(network)
   }
 
   /** Whether the change leads to another mode of mutual TLS for some workload. */
@@ -117,7 +128,13 @@ export class Update {
 
   /** A map as it is so far in this change. */
   current<
-    K extends 'services' | 'destinationRules' | 'virtualServices' | 'peerAuthentications' | 'namespaces',
+    K extends
+      | 'services'
+      | 'endpoints'
+      | 'destinationRules'
+      | 'virtualServices'
+      | 'peerAuthentications'
+      | 'namespaces',
   >(name: K): MeshSnapshot[K] {
     return (this.#copies.get(name) ?? this.#before[name]) as MeshSnapshot[K]
   }
@@ -136,6 +153,7 @@ export class Update {
       ...this.#before,
       ...copies,
       ...(this.#config ? { config: this.#config } : {}),
+      ...(this.#networks ? { networks: this.#networks } : {}),
       problems,
       version: this.#before.version + 1,
     }
@@ -160,6 +178,7 @@ export function emptySnapshot(): MeshSnapshot {
     services: none,
     endpoints: none,
     workloads: none,
+    networks: noNetworks,
     virtualServices: none,
     destinationRules: none,
     peerAuthentications: none,

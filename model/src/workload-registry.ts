@@ -1,5 +1,5 @@
 import { keyOf } from '@seine/api'
-import type { Workload } from './workload.ts'
+import { hasProxy, type Workload } from './workload.ts'
 
 /**
  * The workloads of the mesh. Several objects can stand for one name (a Pod and a WorkloadEntry) or for one
@@ -10,18 +10,37 @@ export class WorkloadRegistry {
   readonly #byName = new Map<string, Workload[]>()
   readonly #byAddress = new Map<string, Workload[]>()
   readonly #byNamespace = new Map<string, Map<string, Workload>>()
+  /** How many workloads with proxies there are in each network; in one that is not known under the empty name. */
+  readonly #byNetwork = new Map<string, number>()
+
+  /** The networks in which workloads have proxies, sorted; the empty name is among them where one's is not known. */
+  get networks(): readonly string[] {
+    return [...this.#byNetwork.keys()].sort()
+  }
 
   add(workload: Workload): void {
     insert(this.#byName, nameOf(workload), workload)
     for (const address of workload.addresses) insert(this.#byAddress, address, workload)
     const inNamespace = this.#byNamespace.get(workload.namespace) ?? new Map<string, Workload>()
     this.#byNamespace.set(workload.namespace, inNamespace.set(keyOf(workload.ref), workload))
+    this.#count(workload, 1)
   }
 
   remove(workload: Workload): void {
     withdraw(this.#byName, nameOf(workload), workload)
     for (const address of workload.addresses) withdraw(this.#byAddress, address, workload)
-    this.#byNamespace.get(workload.namespace)?.delete(keyOf(workload.ref))
+    const inNamespace = this.#byNamespace.get(workload.namespace)
+    const known = inNamespace?.get(keyOf(workload.ref))
+    if (known) this.#count(known, -1)
+    inNamespace?.delete(keyOf(workload.ref))
+  }
+
+  #count(workload: Workload, step: number): void {
+    if (!hasProxy(workload)) return
+    const network = workload.membership?.network ?? ''
+    const count = (this.#byNetwork.get(network) ?? 0) + step
+    if (count > 0) this.#byNetwork.set(network, count)
+    else this.#byNetwork.delete(network)
   }
 
   /** The workload that a name, `namespace/name`, stands for. */

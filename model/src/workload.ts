@@ -3,6 +3,8 @@ import type { ResourceRef } from '@seine/kit'
 import { groupOfEntry, isHealthy } from './entry-status.ts'
 import { canonicalAddress } from './host.ts'
 import { localityOfLabels } from './locality.ts'
+import { noNetworks } from './network-registry.ts'
+import { labelledNetwork, type Membership, NETWORK_LABEL, type NetworkAssignment } from './networks.ts'
 
 /** The label Istio's injector puts on what can take mutual TLS. */
 export const TLS_MODE_LABEL = 'security.istio.io/tlsMode'
@@ -19,6 +21,7 @@ export interface Workload {
   readonly version: string
   readonly labels: Readonly<Record<string, string>>
   readonly serviceAccount: string
+  /** None for one that only the gateway of its network leads to. */
   readonly addresses: readonly string[]
   readonly ready: boolean
   /** Has a sidecar and can take mutual TLS. */
@@ -33,6 +36,8 @@ export interface Workload {
   readonly locality: string
   /** The node that it runs on, where that is known. */
   readonly node: string | undefined
+  /** The network that it is in, where that is known. */
+  readonly membership: Membership | undefined
   readonly ref: ResourceRef
   /** The WorkloadGroup by which it registered. */
   readonly group: ResourceRef | undefined
@@ -45,7 +50,11 @@ export interface Workload {
  *
  * @param node the labels of the node that it runs on, which tell where it is unless its own do
  */
-export function fromPod(pod: Pod, node: Readonly<Record<string, string>> = {}): Workload | undefined {
+export function fromPod(
+  pod: Pod,
+  node: Readonly<Record<string, string>> = {},
+  assignment: NetworkAssignment = noNetworks.assignment,
+): Workload | undefined {
   const { metadata, spec, status } = pod
   const written = status?.podIPs?.map(({ ip }) => ip) ?? (status?.podIP ? [status.podIP] : [])
   const addresses = written.map(ip => canonicalIp(ip) ?? ip)
@@ -72,17 +81,22 @@ export function fromPod(pod: Pod, node: Readonly<Record<string, string>> = {}): 
     weight: 1,
     locality: localityOfLabels(metadata.labels) || localityOfLabels(node),
     node: spec.nodeName,
+    membership: assignment.of(labelledNetwork(metadata.labels, refOf(pod)), addresses[0]),
     ref: refOf(pod),
     group: undefined,
     proxyConfig: metadata.annotations['proxy.istio.io/config'],
   }
 }
 
-/** The workload that a `WorkloadEntry` describes, or undefined when it gives no address. */
-export function fromWorkloadEntry(entry: WorkloadEntry): Workload | undefined {
+/** The workload that a `WorkloadEntry` describes, or undefined when it gives neither an address nor a network. */
+export function fromWorkloadEntry(
+  entry: WorkloadEntry,
+  assignment: NetworkAssignment = noNetworks.assignment,
+): Workload | undefined {
   const { metadata, spec } = entry
-  if (!spec.address) return undefined
+  if (!spec.address && !spec.network) return undefined
   const labels = { ...metadata.labels, ...spec.labels }
+  const addresses = spec.address ? [canonicalAddress(spec.address)] : []
   const group = groupOfEntry(entry)
   const workloadName = group?.name ?? metadata.name
   return {
@@ -92,7 +106,7 @@ export function fromWorkloadEntry(entry: WorkloadEntry): Workload | undefined {
     ...canonicalService(labels, workloadName),
     labels,
     serviceAccount: spec.serviceAccount ?? 'default',
-    addresses: [canonicalAddress(spec.address)],
+    addresses,
     ready: isHealthy(entry),
     meshed: entryTakesTls(labels, spec.serviceAccount),
     gateway: false,
@@ -101,10 +115,26 @@ export function fromWorkloadEntry(entry: WorkloadEntry): Workload | undefined {
     weight: spec.weight ?? 1,
     locality: spec.locality || localityOfLabels(labels),
     node: undefined,
+    membership: assignment.of(entryNetwork(entry.spec, labels, refOf(entry), 'spec'), addresses[0]),
     ref: refOf(entry),
     group,
     proxyConfig: undefined,
   }
+}
+
+/**
+ * The network that an entry says it is in: by its field, as Istio has it, or else by its labels.
+ *
+ * @param path where the entry stands in its object
+ */
+export function entryNetwork(
+  { network }: { readonly network?: string | undefined },
+  labels: Readonly<Record<string, string>>,
+  ref: ResourceRef,
+  path: string,
+): Membership | undefined {
+  if (network) return { network, cause: { ...ref, path: `${path}.network` } }
+  return labelledNetwork(labels, ref, `${path}.labels["${NETWORK_LABEL}"]`)
 }
 
 /**

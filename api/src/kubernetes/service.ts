@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { labelsField } from '../fields/selectors.ts'
-import { hostField, portField } from '../fields.ts'
+import { hostField, ipField, portField } from '../fields.ts'
 import { canonicalIp } from '../ip.ts'
 import type { Resource } from '../resource.ts'
 
@@ -43,6 +43,17 @@ export const serviceSpec = z
       .describe(
         "`PreferSameZone`, also called `PreferClose`: clients go to endpoints of their zone, while there are some, then of their region, then to all. `PreferSameNode`: of their node first, then of their subzone. A DestinationRule's `localityLbSetting` comes before it, and the annotation `networking.istio.io/traffic-distribution` says the same, also of a ServiceEntry",
       ),
+    externalIPs: z
+      .array(ipField)
+      .optional()
+      .describe('Addresses by which other networks reach it, where it is the gateway of a network'),
+    loadBalancerIP: z
+      .string()
+      .refine(text => text === '' || canonicalIp(text) !== undefined, 'must be an IP address')
+      .optional()
+      .describe(
+        'The same with type `LoadBalancer`, where its `status.loadBalancer.ingress` names no address yet',
+      ),
     publishNotReadyAddresses: z.boolean().optional().describe('Whether pods count that are not ready'),
   })
   .superRefine(({ type, externalName, ports }, context) => {
@@ -58,6 +69,15 @@ export const serviceSpec = z
       seen.add(`${protocol} ${port}`).add(name)
     }
   })
+
+/** A Kubernetes `Service`'s `status`: what the mesh reads of it. */
+export const serviceStatus = z.looseObject({
+  loadBalancer: z
+    .looseObject({
+      ingress: z.array(z.looseObject({ ip: ipField.optional(), hostname: z.string().optional() })).optional(),
+    })
+    .optional(),
+})
 
 /** Kubernetes `EndpointSlice`: its body, which has no `spec`. */
 export const endpointSliceSpec = z.looseObject({
@@ -87,5 +107,7 @@ export const endpointSliceSpec = z.looseObject({
 })
 
 export type ServiceSpec = z.infer<typeof serviceSpec>
-export type Service = Resource<'Service', ServiceSpec>
+export interface Service extends Resource<'Service', ServiceSpec> {
+  readonly status?: z.infer<typeof serviceStatus>
+}
 export type EndpointSlice = Resource<'EndpointSlice', z.infer<typeof endpointSliceSpec>>

@@ -79,6 +79,8 @@ function checkTlsOfPort({ port, tls }: GatewayServer, path: FieldPath, findings:
     if (!tls) findings.error(at, `is needed for protocol ${port.protocol}`)
   } else if (tls && !isHttpProtocol(port.protocol)) {
     findings.error(at, `protocol ${port.protocol} has no TLS: use TLS or HTTPS`)
+  } else if (tls?.mode === 'AUTO_PASSTHROUGH') {
+    findings.error([...at, 'mode'], `protocol ${port.protocol} has no TLS to pass on: use TLS`)
   } else if (tls) {
     const endsTls = !['PASSTHROUGH', 'AUTO_PASSTHROUGH'].includes(tls.mode ?? 'PASSTHROUGH')
     if (endsTls || tls.caCertificates || tls.privateKey || tls.serverCertificate)

@@ -68,6 +68,16 @@ const CERTIFICATE_FIELDS = [
   'credentialNames',
 ] as const
 
+/** What says how TLS is ended. */
+const OF_ENDED_TLS = [
+  'subjectAltNames',
+  'verifyCertificateSpki',
+  'verifyCertificateHash',
+  'minProtocolVersion',
+  'maxProtocolVersion',
+  'cipherSuites',
+] as const
+
 /** The rules of TLS settings that depend on their mode. */
 export function checkServerTls(
   tls: ServerTlsSettings | undefined,
@@ -83,9 +93,12 @@ export function checkServerTls(
       if (tls[field]?.length)
         findings.error([...path, field], "ISTIO_MUTUAL uses the mesh's own certificates: leave it out")
   } else if (mode === 'PASSTHROUGH' || mode === 'AUTO_PASSTHROUGH') {
-    for (const field of [...CERTIFICATE_FIELDS, 'caCrl'] as const)
+    for (const field of [...CERTIFICATE_FIELDS, 'caCrl', 'caCertCredentialName'] as const)
       if (tls[field]?.length)
         findings.warn([...path, field], `${mode} ends no TLS, so it uses no certificates: leave it out`)
+    for (const field of OF_ENDED_TLS)
+      if (tls[field]?.length)
+        findings.warn([...path, field], `${mode} ends no TLS, so it has no effect: leave it out`)
   } else checkCertificates(tls, mode, path, findings)
 }
 

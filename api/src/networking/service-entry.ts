@@ -30,7 +30,13 @@ export const workloadEntryFields = {
     .optional()
     .describe("The workload's port for each port of the service, by name"),
   labels: labelsField.optional().describe('Labels, by which services and policies select it'),
-  network: z.string().max(2048).optional().describe('The network it is in'),
+  network: z
+    .string()
+    .max(2048)
+    .optional()
+    .describe(
+      'The network it is in. Clients in other networks go by the gateways of this one, by mutual TLS only, and only they can reach a workload without an `address`. Unless it is said, by the label `topology.istio.io/network`, else as the settings of the mesh have it',
+    ),
   locality: z.string().max(2048).optional().describe('Where it is: `region/zone/subzone`'),
   weight: z.int().min(0).max(1_000_000).optional().describe('Its share of the requests; 1 unless it is said'),
   serviceAccount: z

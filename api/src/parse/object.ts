@@ -2,6 +2,7 @@ import { err, ok, type Problem, type ResourceRef, type Result } from '@seine/kit
 import type { z } from 'zod'
 import type { KindDefinition } from '../kind-definition.ts'
 import { apiVersionOf, definitionOf, kindDefinitions } from '../kinds.ts'
+import { serviceStatus } from '../kubernetes/service.ts'
 import { podStatus } from '../kubernetes/workload.ts'
 import type { MeshResource } from '../mesh-resource.ts'
 import { groupOf, type ObjectMeta, type Origin, refOf } from '../resource.ts'
@@ -98,8 +99,9 @@ function readBody(
   const read: Salvaged | undefined = parsed.success
     ? { spec: parsed.data, issues: [] }
     : salvage(definition.schema, body, parsed.error.issues)
-  const status = definition.kind === 'Pod' ? podStatus.optional().safeParse(object['status']) : undefined
-  if (status && !status.success) report.issues(status.error.issues, ['status'], podStatus)
+  const statusSchema = STATUSES[definition.kind]
+  const status = statusSchema?.optional().safeParse(object['status'])
+  if (statusSchema && status && !status.success) report.issues(status.error.issues, ['status'], statusSchema)
   if (!read) return undefined
   const { spec, issues } = read
   const apiVersion = String(object['apiVersion'])
@@ -168,6 +170,12 @@ function salvage(
   return left.every(({ code }) => OF_VALUES.has(code))
     ? { spec: withDefaults(schema, known), issues: left }
     : undefined
+}
+
+/** What is read of the status of an object, by kind. */
+const STATUSES: Readonly<Partial<Record<string, typeof podStatus | typeof serviceStatus>>> = {
+  Pod: podStatus,
+  Service: serviceStatus,
 }
 
 /** Fields that hold another program's configuration, where null may mean something. */

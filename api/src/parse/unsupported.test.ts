@@ -23,11 +23,6 @@ describe('what the API has and nothing translates yet is refused', () => {
     ],
     [
       'Gateway',
-      'servers: [{port: {number: 443, name: tls, protocol: TLS}, hosts: ["*"], tls: {mode: AUTO_PASSTHROUGH}}]',
-      'unsupported spec.servers[0].tls.mode: AUTO_PASSTHROUGH is not supported: it is for gateways between the networks of a mesh, and this one has a single network; PASSTHROUGH passes TLS on by the server names of routes',
-    ],
-    [
-      'Gateway',
       'servers: [{port: {number: 80, name: http, protocol: HTTP}, hosts: ["*"], defaultEndpoint: "127.0.0.1:80"}]',
       "unsupported spec.servers[0].defaultEndpoint: defaultEndpoint is not supported: a gateway sends nothing where no route leads, and neither does Istio's; write a VirtualService",
     ],

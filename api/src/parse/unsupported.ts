@@ -37,9 +37,7 @@ export const UNSUPPORTED: Partial<Record<Kind, readonly Pattern[]>> = {
     path('ingress.*.connectionPool.http.http2KeepAlive'),
     path('inboundConnectionPool.http.http2KeepAlive'),
   ],
-  ServiceEntry: [path('endpoints.*.network')],
-  WorkloadEntry: [path('network')],
-  WorkloadGroup: [path('template.network'), path('template.address')],
+  WorkloadGroup: [path('template.address')],
   // Istio's kind and the Gateway API's of the same name: neither has the other's fields.
   Gateway: [
     path('servers.*.defaultEndpoint'),
@@ -67,7 +65,6 @@ export const UNSUPPORTED: Partial<Record<Kind, readonly Pattern[]>> = {
 /** Why fields are not supported, and what to write instead, by their names. */
 const REASONS: Readonly<Record<string, string>> = {
   address: ': each workload that registers has its own',
-  network: ': there are no gateways between networks yet, so all endpoints have to be reached directly',
   defaultEndpoint:
     ": a gateway sends nothing where no route leads, and neither does Istio's; write a VirtualService",
   caCertificates:
@@ -80,7 +77,6 @@ const REASONS: Readonly<Record<string, string>> = {
 
 /** Values that nothing translates yet, of fields that take others. */
 export const UNSUPPORTED_VALUES: Partial<Record<Kind, readonly (readonly [Pattern, value: string])[]>> = {
-  Gateway: [[path('servers.*.tls.mode'), 'AUTO_PASSTHROUGH']],
   EnvoyFilter: [[path('configPatches.*.match.context'), 'WAYPOINT']],
   AuthorizationPolicy: [
     [path('action'), 'CUSTOM'],
@@ -90,8 +86,6 @@ export const UNSUPPORTED_VALUES: Partial<Record<Kind, readonly (readonly [Patter
 
 /** Why values are not supported, and what to write instead. */
 const VALUE_REASONS: Readonly<Record<string, string>> = {
-  AUTO_PASSTHROUGH:
-    ': it is for gateways between the networks of a mesh, and this one has a single network; PASSTHROUGH passes TLS on by the server names of routes',
 }
 
 const CONDITION =

@@ -5,7 +5,7 @@ import { meshConfigWarnings } from '../mesh/mesh-warnings.ts'
 import { mergedSettings, readOwnLiveSettings } from '../mesh/proxy-settings.ts'
 import { UNSUPPORTED_SETTINGS } from '../mesh/unsupported-settings.ts'
 import { leafFields } from './schema-walk.ts'
-import { parseMeshConfig, parseYaml } from './yaml.ts'
+import { parseMeshConfig, parseMeshNetworks, parseYaml } from './yaml.ts'
 
 const route = (body: string) => `apiVersion: networking.istio.io/v1
 kind: VirtualService
@@ -324,5 +324,52 @@ describe('the settings of the mesh', () => {
       known.some(one => one === path || one.startsWith(`${path}.`)),
     )
     expect(both).toEqual([])
+  })
+})
+
+describe('the networks of the mesh', () => {
+  const problemsOf = (text: string) => {
+    const parsed = parseMeshNetworks(text)
+    return parsed.ok ? [] : parsed.error.map(({ path, message }) => `${path}: ${message}`)
+  }
+
+  it('are none where nothing is written', () => {
+    expect(parseMeshNetworks('')).toEqual({ ok: true, value: { networks: {} } })
+    expect(problemsOf('networks: {"my.net": {}}')).toEqual([])
+  })
+
+  it('have endpoints by range or by the one registry, and gateways at addresses or Services', () => {
+    const text = `
+      networks:
+        a:
+          endpoints: [{fromCidr: 10.1.0.0/33}, {fromRegistry: cluster-2}, {}, {fromCidr: 10.0.0.0/8, fromRegistry: Kubernetes}]
+          gateways: [{address: gateway.example.com, port: 15443}, {port: 0}, {address: 192.0.2.1, registryServiceName: a.b, port: 1}]
+        b: {gatways: []}
+    `
+    expect(problemsOf(text)).toEqual([
+      'networks.a.endpoints[0].fromCidr: must be a range of addresses such as 10.0.0.0/8',
+      expect.stringMatching(
+        /^networks.a.endpoints\[1\].fromRegistry: must be Kubernetes: there is no other registry here/,
+      ),
+      'networks.a.endpoints[2]: one of fromCidr, fromRegistry must be set',
+      'networks.a.endpoints[3].fromRegistry: only one of fromCidr, fromRegistry can be set',
+      'networks.a.gateways[0].address: must be an IP address',
+      'networks.a.gateways[1].port: a port is 1 to 65535',
+      'networks.a.gateways[1]: one of address, registryServiceName must be set',
+      'networks.a.gateways[2].registryServiceName: only one of address, registryServiceName can be set',
+      'networks.b.gatways: there is no setting of this name: did you mean gateways?',
+    ])
+  })
+
+  it('share no range, and not the registry', () => {
+    const text = `
+      networks:
+        a: {endpoints: [{fromCidr: 10.1.2.3/8}, {fromRegistry: Kubernetes}]}
+        b: {endpoints: [{fromCidr: 10.0.0.0/8}, {fromRegistry: Kubernetes}]}
+    `
+    expect(problemsOf(text)).toEqual([
+      'networks.b.endpoints[0].fromCidr: 10.0.0.0/8 is in the network a already',
+      'networks.b.endpoints[1].fromRegistry: Kubernetes is in the network a already',
+    ])
   })
 })

@@ -2,6 +2,7 @@ import { err, errorMessage, ok, type Position, type Problem, type Result } from 
 import { type Document, isMap, isScalar, isSeq, LineCounter, type Node, parseAllDocuments } from 'yaml'
 import type { z } from 'zod'
 import { defaultMeshConfig, type MeshConfig, meshConfigSchema } from '../mesh/mesh-config.ts'
+import { type MeshNetworks, meshNetworksSchema, noMeshNetworks } from '../mesh/mesh-networks.ts'
 import { UNSUPPORTED_SETTINGS } from '../mesh/unsupported-settings.ts'
 import type { MeshResource } from '../mesh-resource.ts'
 import type { Origin } from '../resource.ts'
@@ -164,20 +165,38 @@ function firstLine(message: string): string {
 }
 
 /** Reads the mesh-wide settings from the YAML that a ConfigMap holds; an empty text gives the defaults. */
-export function parseMeshConfig(
+export function parseMeshConfig(text: string, at?: SettingsPlace): Result<MeshConfig, Problem[]> {
+  return parseSettings(text, meshConfigSchema, defaultMeshConfig, 'mesh-config', at)
+}
+
+/** Reads the networks of the mesh from the YAML that a ConfigMap holds; an empty text says of none. */
+export function parseMeshNetworks(text: string, at?: SettingsPlace): Result<MeshNetworks, Problem[]> {
+  return parseSettings(text, meshNetworksSchema, noMeshNetworks, 'mesh-networks', at)
+}
+
+/** Where a text of settings stands. */
+interface SettingsPlace {
+  readonly origin?: Origin
+  readonly path: string
+}
+
+function parseSettings<T>(
   text: string,
-  at?: { readonly origin?: Origin; readonly path: string },
-): Result<MeshConfig, Problem[]> {
+  schema: z.ZodType<T>,
+  defaults: T,
+  code: 'mesh-config' | 'mesh-networks',
+  at?: SettingsPlace,
+): Result<T, Problem[]> {
   const position = at?.origin ? { position: at.origin.locate(at.path) } : {}
   const problem = (path: string, message: string): Problem => ({
     severity: 'error',
-    code: 'mesh-config',
+    code,
     message,
     path,
     ...position,
   })
   const [document] = parseAllDocuments(text)
-  if (!document || !('contents' in document)) return ok(defaultMeshConfig)
+  if (!document || !('contents' in document)) return ok(defaults)
   const syntax = document.errors[0]
   if (syntax) return err([problem(at?.path ?? '', firstLine(syntax.message))])
   let settings: unknown
@@ -187,22 +206,25 @@ export function parseMeshConfig(
     // An alias of nothing, or too many of them.
     return err([problem(at?.path ?? '', firstLine(errorMessage(failure)))])
   }
-  const parsed = meshConfigSchema.safeParse(settings)
+  const parsed = schema.safeParse(settings)
   if (parsed.success) return ok(parsed.data)
-  return err(parsed.error.issues.flatMap(issue => settingsProblems(issue, problem)))
+  const reasons = code === 'mesh-config' ? UNSUPPORTED_SETTINGS : {}
+  return err(parsed.error.issues.flatMap(issue => settingsProblems(issue, schema, reasons, problem)))
 }
 
 /** What Istio has and nothing here does has a reason of its own. */
 function settingsProblems(
   issue: z.core.$ZodIssue,
+  schema: z.ZodType,
+  reasons: Readonly<Record<string, string>>,
   problem: (path: string, message: string) => Problem,
 ): Problem[] {
   if (issue.code !== 'unrecognized_keys') return [problem(formatPath(issue.path), describeIssue(issue))]
   return issue.keys.map(key => {
     const path = formatPath([...issue.path, key])
-    const reason = UNSUPPORTED_SETTINGS[path]
+    const reason = reasons[path]
     if (reason) return problem(path, reason)
-    const near = suggest(key, fieldsAt(meshConfigSchema, issue.path))
+    const near = suggest(key, fieldsAt(schema, issue.path))
     return problem(path, `there is no setting of this name${near ? `: did you mean ${near}?` : ''}`)
   })
 }

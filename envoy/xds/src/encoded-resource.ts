@@ -22,4 +22,6 @@ export interface EncodedResource {
   /** Other names this resource answers to (VHDS). */
   readonly aliases?: readonly string[]
   readonly provenance: readonly Provenance[]
+  /** What people should know of it, in sentences. */
+  readonly notes?: readonly string[]
 }
