@@ -106,6 +106,7 @@ const KINDS = {
   tcp: 'TCP without TLS',
   tls: 'TLS that ends there',
   passthrough: 'TLS that passes',
+  'auto-passthrough': 'TLS of other networks that passes',
 } as const satisfies Record<ServerKind, string>
 
 /** The ports of a workload that a port of its Services leads to; the port itself where there is none. */

@@ -82,7 +82,7 @@ export function reachableEndpoints(endpoints: ServiceEndpoints, families: Addres
   })
 }
 
-const NO_ENDPOINTS: ServiceEndpoints = { byPort: new Map(), meshed: 'all', identities: [] }
+const NO_ENDPOINTS: ServiceEndpoints = { byPort: new Map(), meshed: 'all', identities: [], networks: [] }
 
 /** The endpoints of a host that a client can reach; none for a host that has none. */
 export function endpointsOfHost(
@@ -96,7 +96,8 @@ export function endpointsOfHost(
 function byFamily(endpoint: Endpoint, family: AddressFamily): Endpoint[] {
   const { address, additionalAddresses } = endpoint
   const isName = /[^\d.]/.test(address) && !address.includes(':')
-  if (isName || isSocket(address)) return [endpoint]
+  // What has no address of its own is reached by that of a gateway.
+  if (address === '' || isName || isSocket(address)) return [endpoint]
   const [first, ...others] = ofFamilies([address, ...additionalAddresses], [family])
   if (first === undefined) return []
   if (first === address && others.length === additionalAddresses.length) return [endpoint]

@@ -17,6 +17,7 @@ export function affectedHosts(
   changes: ChangeSet,
 ): ReadonlySet<string> {
   const found = new Collector(after, [...changes.services, ...changes.endpoints, ...changes.backendTls])
+  for (const host of hostsIn(after, changes.networks)) found.hosts.add(host)
   const named = new Set(changes.services)
   const ruled = new Set<string>()
   for (const { snapshot } of [before, after]) {
@@ -37,6 +38,13 @@ export function affectedHosts(
   )
   found.add(routedTo(new Set([...changes.services, ...ruled, ...standIns]), before, after))
   return found.hosts
+}
+
+/** The hosts that have endpoints in some networks. */
+function* hostsIn({ snapshot }: IndexedSnapshot, networks: ReadonlySet<string>): Iterable<string> {
+  if (networks.size === 0) return
+  for (const [host, endpoints] of snapshot.endpoints)
+    if (endpoints.networks.some(network => networks.has(network))) yield host
 }
 
 /** The hosts to which routes that changed lead, or led. */

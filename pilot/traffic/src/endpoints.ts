@@ -4,6 +4,7 @@ import { HealthStatus } from '@seine/envoy/envoy/config/core/v3/health_check'
 import { ClusterLoadAssignmentSchema } from '@seine/envoy/envoy/config/endpoint/v3/endpoint'
 import type { LocalityLbEndpointsSchema } from '@seine/envoy/envoy/config/endpoint/v3/endpoint_components'
 import {
+  type BackendTls,
   type Endpoint,
   isSocket,
   localityParts,
@@ -12,12 +13,22 @@ import {
   type ServicePort,
   selects,
 } from '@seine/model'
+import { backendTlsAt, isCalledByMeshTls, withBackendTls } from './clusters/mesh-tls.ts'
 import { effectivePolicy, goesWhereClientWent } from './destination-rules.ts'
 import { encode } from './encode.ts'
 import type { Init } from './init.ts'
 import { type ClientPlace, groupsOf } from './locality.ts'
 import { outboundClusterName, TELEMETRY_METADATA, TLS_MODE_KEY } from './names.ts'
-import { provenanceField } from './provenance-metadata.ts'
+import {
+  causesOfGateways,
+  type NetworkView,
+  notesOfUnreached,
+  type Reached,
+  type ReachedGroup,
+  throughGateways,
+  wayTo,
+} from './networks.ts'
+import { provenanceField, provenanceMetadata } from './provenance-metadata.ts'
 
 type LocalityInit = Init<typeof LocalityLbEndpointsSchema>
 
@@ -28,6 +39,9 @@ export interface EndpointAssignmentInputs {
   readonly rule: DestinationRule | undefined
   readonly config: MeshConfig
   readonly client: ClientPlace
+  readonly view: NetworkView
+  /** What the Gateway API asks of gateways that connect to the service. */
+  readonly backendTls?: readonly BackendTls[] | undefined
 }
 
 /** The load assignment of each of a service's clusters that are discovered by EDS. */
@@ -56,11 +70,21 @@ function assignment(
   }
   const own = chosenEndpoints(inputs, port, subset)
   provenance.push(...groupsOfWorkloads(own))
-  const endpoints = localitiesOf(own, inputs, port, subset).map(locality => ({
-    ...locality,
-    ...provenanceField(provenance),
-  }))
-  return encode(ClusterLoadAssignmentSchema, name, { clusterName: name, endpoints }, provenance)
+  const { groups, notes } = reach(own, inputs, port, subset)
+  provenance.push(...causesOfGateways(groups))
+  return loadAssignment(name, groups, notes, provenance)
+}
+
+/** The load assignment of a name with these groups of endpoints. */
+export function loadAssignment(
+  name: string,
+  groups: readonly ReachedGroup[],
+  notes: readonly string[],
+  provenance: readonly Provenance[],
+): EncodedResource {
+  const endpoints = groups.map(group => ({ ...localityOf(group), ...provenanceField(provenance) }))
+  const made = encode(ClusterLoadAssignmentSchema, name, { clusterName: name, endpoints }, provenance)
+  return notes.length > 0 ? { ...made, notes } : made
 }
 
 /** The WorkloadGroups by which workloads among the endpoints have registered. */
@@ -76,10 +100,19 @@ export function dnsLocality(
   port: ServicePort,
   subset: Subset | undefined,
 ): LocalityInit[] {
+  return dnsReached(inputs, port, subset).groups.map(localityOf)
+}
+
+/** The same before it is Envoy's. */
+export function dnsReached(
+  inputs: EndpointAssignmentInputs,
+  port: ServicePort,
+  subset: Subset | undefined,
+): ReachedEndpoints {
   const { service } = inputs
   const isListed =
     (inputs.endpoints.byPort.get(port.number)?.length ?? 0) > 0 || service.selector !== undefined
-  if (isListed) return localitiesOf(chosenEndpoints(inputs, port, subset), inputs, port, subset)
+  if (isListed) return reach(chosenEndpoints(inputs, port, subset), inputs, port, subset)
   const target = typeof port.targetPort === 'number' ? port.targetPort : port.number
   const host = {
     address: service.externalName ?? service.hostname,
@@ -92,13 +125,14 @@ export function dnsLocality(
     namespace: service.namespace,
     workload: undefined,
     locality: '',
+    membership: undefined,
   }
-  return localitiesOf([host], inputs, port, subset)
+  return reach([host], inputs, port, subset)
 }
 
 /** The endpoints of a port that are of a subset, or all. */
 export function chosenEndpoints(
-  { endpoints }: EndpointAssignmentInputs,
+  { endpoints }: Pick<EndpointAssignmentInputs, 'endpoints'>,
   port: ServicePort,
   subset: Subset | undefined,
 ): readonly Endpoint[] {
@@ -109,20 +143,51 @@ export function chosenEndpoints(
 /** Endpoints by place, in the order in which a client prefers them. */
 export function localitiesOf(
   endpoints: readonly Endpoint[],
-  { service, rule, config, client }: EndpointAssignmentInputs,
+  inputs: EndpointAssignmentInputs,
   port: ServicePort,
   subset: Subset | undefined,
 ): LocalityInit[] {
-  const policy = effectivePolicy(rule, subset, port.number)
-  return groupsOf(endpoints, service, policy, config, client).map(group => {
-    const [region, zone, subZone] = localityParts(group.locality)
-    return {
-      ...(region ? { locality: { region, zone, subZone } } : {}),
-      priority: group.priority,
-      loadBalancingWeight: group.weight,
-      lbEndpoints: group.endpoints.map(lbEndpoint),
+  return reach(endpoints, inputs, port, subset).groups.map(localityOf)
+}
+
+/** The places that a client connects to, and what people should know of endpoints that it can't. */
+export interface ReachedEndpoints {
+  readonly groups: readonly ReachedGroup[]
+  readonly notes: readonly string[]
+}
+
+/** How a client reaches endpoints: only those that are called by mutual TLS can be behind a gateway. */
+function reach(
+  endpoints: readonly Endpoint[],
+  inputs: EndpointAssignmentInputs,
+  port: ServicePort,
+  subset: Subset | undefined,
+): ReachedEndpoints {
+  const { service, rule, config, client, view } = inputs
+  const policy = withBackendTls(effectivePolicy(rule, subset, port.number), backendTlsAt(inputs, port))
+  const unreached: Endpoint[] = []
+  const able = endpoints.flatMap(endpoint => {
+    const way = wayTo(endpoint, view)
+    if (way === 'directly') return [endpoint]
+    if (way.length > 0 && isCalledByMeshTls(endpoint, inputs, policy)) {
+      const locality = endpoint.locality || way.find(one => one.locality !== '')?.locality
+      return [locality && locality !== endpoint.locality ? { ...endpoint, locality } : endpoint]
     }
+    unreached.push(endpoint)
+    return []
   })
+  const groups = throughGateways(groupsOf(able, service, policy, config, client), view)
+  return { groups, notes: unreached.length > 0 ? notesOfUnreached(unreached, view) : [] }
+}
+
+function localityOf({ locality, priority, weight, reached }: ReachedGroup): LocalityInit {
+  const [region, zone, subZone] = localityParts(locality)
+  return {
+    ...(region ? { locality: { region, zone, subZone } } : {}),
+    priority,
+    loadBalancingWeight: weight,
+    lbEndpoints: reached.map(lbEndpoint),
+  }
 }
 
 function socketAddress(address: string, port: number) {
@@ -135,8 +200,9 @@ function pipe(address: string) {
   return { case: 'pipe' as const, value: { path: address.slice(UNIX_PREFIX.length) } }
 }
 
-function lbEndpoint(endpoint: Endpoint): NonNullable<LocalityInit['lbEndpoints']>[number] {
-  const { address, additionalAddresses, port, workload } = endpoint
+function lbEndpoint({ endpoint, weight, by }: Reached): NonNullable<LocalityInit['lbEndpoints']>[number] {
+  const { address, additionalAddresses, port } = endpoint
+  const telemetry = by ? commonTelemetry(by.endpoints) : telemetryOf(endpoint)
   return {
     hostIdentifier: {
       case: 'endpoint',
@@ -153,23 +219,19 @@ function lbEndpoint(endpoint: Endpoint): NonNullable<LocalityInit['lbEndpoints']
       },
     },
     healthStatus: HealthStatus.HEALTHY,
-    loadBalancingWeight: Math.max(endpoint.weight, 1),
+    loadBalancingWeight: weight,
     metadata: {
       filterMetadata: {
         ...(endpoint.meshed ? { 'envoy.transport_socket_match': { [TLS_MODE_KEY]: 'istio' } } : {}),
-        ...(workload
+        ...(telemetry || by
           ? {
               [TELEMETRY_METADATA]: {
-                workload: workload.workloadName,
-                namespace: workload.namespace,
-                app: workload.app,
-                version: workload.version,
-                principal: endpoint.meshed
-                  ? `ns/${workload.namespace}/sa/${workload.serviceAccount}`
-                  : 'unknown',
+                ...telemetry,
+                ...(by ? { network: by.gateway.network, endpoints: by.endpoints.length } : {}),
               },
             }
           : {}),
+        ...(by ? provenanceMetadata([by.gateway.cause]) : {}),
       },
     },
   }
@@ -181,4 +243,23 @@ export function staticEndpoints(
   endpoints: ServiceEndpoints,
 ): ServiceEndpoints | undefined {
   return service.resolution === 'static' ? undefined : endpoints
+}
+
+/** What telemetry says of calls to an endpoint; undefined where nothing is known of what runs there. */
+function telemetryOf({ workload, meshed }: Endpoint) {
+  return (
+    workload && {
+      workload: workload.workloadName,
+      namespace: workload.namespace,
+      app: workload.app,
+      version: workload.version,
+      principal: meshed ? `ns/${workload.namespace}/sa/${workload.serviceAccount}` : 'unknown',
+    }
+  )
+}
+
+/** What it says of calls through a gateway: what is the same for all endpoints that they may come to. */
+function commonTelemetry(endpoints: readonly Endpoint[]) {
+  const [first, ...others] = endpoints.map(telemetryOf)
+  return others.every(other => JSON.stringify(other) === JSON.stringify(first)) ? first : undefined
 }

@@ -1,7 +1,14 @@
 import { durationMs } from '@seine/api'
 import { type EncodedResource, TypeUrl } from '@seine/envoy'
 import type { Problem } from '@seine/kit'
-import { type ChangeSet, localityOfLabels, type MeshSnapshot, NODE_LABEL } from '@seine/model'
+import {
+  type ChangeSet,
+  labelledNetwork,
+  localityOfLabels,
+  type MeshService,
+  type MeshSnapshot,
+  NODE_LABEL,
+} from '@seine/model'
 import { familiesOf } from './address-families.ts'
 import { affectedHosts, routedHosts } from './affected-hosts.ts'
 import {
@@ -20,6 +27,7 @@ import { builtInClusters } from './clusters/inbound.ts'
 import { Demand } from './demand.ts'
 import { ruleLookup, selectorLabels } from './destination-rules.ts'
 import { type GatewayConfiguration, gatewayConfiguration } from './gateway/configuration.ts'
+import { passesOn } from './gateway/servers.ts'
 import { type IndexedSnapshot, indexSnapshot } from './indexed-snapshot.ts'
 import { touchedAuthorities } from './listeners/authorities.ts'
 import { sdsNamesOf } from './listeners/server-tls.ts'
@@ -215,14 +223,16 @@ export class TrafficGenerator {
     })
   }
 
-  /** Whether some proxy may belong to another scope than before: by its Sidecar, or by where it is. */
-  #mayMove({ sidecars, workloads }: ChangeSet): boolean {
-    if (sidecars.size > 0) return true
+  /** Whether some proxy may belong to another scope than before: by its Sidecar or Gateways, or by where it is. */
+  #mayMove({ sidecars, workloads, networks, gateways }: ChangeSet): boolean {
+    if (sidecars.size + networks.size > 0) return true
+    if (gateways.size > 0 && [...this.#proxies.values()].some(({ gateway }) => gateway)) return true
     if (workloads.size === 0) return false
     return [...this.#proxies.values()].some(
       ({ proxy, scope }) =>
         workloads.has(`${proxy.namespace}/${proxy.name}`) &&
         (scope.key.locality !== this.#localityOf(proxy) ||
+          scope.key.network !== this.#networkOf(proxy) ||
           scope.key.sourceLabels[NODE_LABEL] !== this.#sourceLabelsOf(proxy)[NODE_LABEL]),
     )
   }
@@ -248,6 +258,15 @@ export class TrafficGenerator {
     return workload?.locality || localityOfLabels(labels)
   }
 
+  /** The network of a proxy: as it says itself or, where it does not, as its workload is known to be. */
+  #networkOf({ namespace, name, network, labels, addresses }: Proxy): string {
+    if (network !== undefined) return network
+    const { workloads, networks } = this.snapshot
+    const workload = workloads.get(`${namespace}/${name}`)
+    const own = workload?.membership ?? labelledNetwork(labels, { kind: 'Pod', namespace, name })
+    return networks.assignment.of(own, addresses[0])?.network ?? ''
+  }
+
   /** Those of a proxy's labels that something asks for; its node is told by its pod. */
   #sourceLabelsOf({ namespace, name: own, labels }: Proxy): Record<string, string> {
     const found: Record<string, string> = {}
@@ -266,8 +285,10 @@ export class TrafficGenerator {
       sidecar: sidecarOf(this.snapshot, proxy),
       locality: this.#localityOf(proxy),
       gateway: proxy.type === 'router',
+      passesOn: passesOn(this.snapshot, proxy),
       families: familiesOf(proxy.addresses),
       headers: routeHeadersOf(proxySettingsOf(this.snapshot, proxy)),
+      network: this.#networkOf(proxy),
     }
   }
 
@@ -390,11 +411,16 @@ export class TrafficGenerator {
       [before, this.snapshot].some(({ virtualServices }) => isForGateways(virtualServices.get(key))),
     )
     const policies = [...touchedPolicies(before, changes), ...touchedPolicies(this.snapshot, changes)]
+    const reshaped = reshapedServices([before, this.snapshot], changes, hosts)
     for (const state of this.#proxies.values()) {
       if (!state.gateway) continue
       const { namespace, name } = state.proxy
       const judged = policies.some(one => one === namespace || one === before.config.rootNamespace)
-      const touched = [...hosts].some(host => state.gateway?.hosts.has(host))
+      const { gateway } = state
+      // What it passes on, it passes on by ports and subsets, whatever endpoints there are.
+      const touched =
+        [...hosts].some(host => gateway.hosts.has(host)) ||
+        [...reshaped].some(service => gateway.passesOn(service))
       const served = [...changes.services].some(host =>
         [before, this.snapshot].some(({ services }) => services.get(host)?.namespace === namespace),
       )
@@ -412,6 +438,16 @@ export class TrafficGenerator {
     }
     return listeners
   }
+}
+
+/** The services, as they are and as they were, whose ports or subsets a change may have touched. */
+function reshapedServices(
+  snapshots: readonly MeshSnapshot[],
+  changes: ChangeSet,
+  hosts: ReadonlySet<string>,
+): ReadonlySet<MeshService> {
+  const touched = changes.destinationRules.size > 0 ? hosts : changes.services
+  return new Set(snapshots.flatMap(({ services }) => [...touched].flatMap(host => services.get(host) ?? [])))
 }
 
 function sourceLabelNames({ snapshot, distributions }: IndexedSnapshot): string[] {

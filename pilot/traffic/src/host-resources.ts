@@ -1,10 +1,9 @@
 import type { EncodedResource } from '@seine/envoy'
+import type { ServiceResources } from './service-resources.ts'
 import type { TablePlace } from './table-places.ts'
 
 /** What a scope has made of a host. */
-export interface HostResources {
-  readonly clusters: readonly EncodedResource[]
-  readonly endpoints: readonly EncodedResource[]
+export interface HostResources extends ServiceResources {
   readonly virtualHosts: readonly EncodedResource[]
 }
 

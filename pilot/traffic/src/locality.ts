@@ -1,5 +1,12 @@
 import type { DestinationRule, LocalityLbSetting, MeshConfig } from '@seine/api'
-import { type Endpoint, localityParts, type MeshService, NODE_LABEL, TOPOLOGY } from '@seine/model'
+import {
+  type Endpoint,
+  localityParts,
+  type MeshService,
+  NETWORK_LABEL,
+  NODE_LABEL,
+  TOPOLOGY,
+} from '@seine/model'
 import type { EffectivePolicy } from './destination-rules.ts'
 
 /** Where a client is, and those of its labels by which endpoints may be preferred, or more. */
@@ -7,6 +14,8 @@ export interface ClientPlace {
   /** `region/zone/subzone`, empty where it is not known. */
   readonly locality: string
   readonly labels: Readonly<Record<string, string>>
+  /** The network that it is in; empty where that is not known. */
+  readonly network: string
 }
 
 /** Endpoints of one place that are preferred alike. */
@@ -24,8 +33,8 @@ type Distributed = Pick<MeshService, 'distribution'>
 
 /** What a service's own wish for near endpoints means. */
 const DISTRIBUTIONS: Readonly<Record<NonNullable<MeshService['distribution']>, LocalityLbSetting>> = {
-  'same-zone': { failoverPriority: TOPOLOGY.slice(0, 2) },
-  'same-node': { failoverPriority: [...TOPOLOGY, NODE_LABEL] },
+  'same-zone': { failoverPriority: [NETWORK_LABEL, ...TOPOLOGY.slice(0, 2)] },
+  'same-node': { failoverPriority: [NETWORK_LABEL, ...TOPOLOGY, NODE_LABEL] },
 }
 
 /** How place counts towards a service: as the rule says, or the service, or the mesh. Nothing where it does not count. */
@@ -157,15 +166,23 @@ function remoteness(
   return within[1] === ownWithin[1] ? 0 : 1
 }
 
-/** How many labels, from the end of the list, come after the first one that differs, that one included. */
+/**
+ * How many labels, from the end of the list, come after the first one that differs, that one included. Where the first
+ * label is the network, as in Istio, others count within a network: all of the client's own come before those of others.
+ */
 function unlikeness(endpoint: Endpoint, labels: readonly string[], client: ClientPlace): number {
-  const differing = labels.findIndex(written => {
-    const [label, value] = labelAndValue(written)
-    const wanted = value ?? labelOf(label, client.labels, client.locality)
-    const own = label === NODE_LABEL ? endpoint.workload?.node : undefined
-    return wanted !== (own ?? labelOf(label, endpoint.labels, endpoint.locality))
-  })
-  return differing < 0 ? 0 : labels.length - differing
+  const isOther = labels.map(written => differs(endpoint, written, client))
+  const isElsewhere = labels[0] === NETWORK_LABEL && isOther[0] === true
+  const differing = isOther.indexOf(true, isElsewhere ? 1 : 0)
+  return (differing < 0 ? 0 : labels.length - differing) + (isElsewhere ? labels.length : 0)
+}
+
+function differs(endpoint: Endpoint, written: string, client: ClientPlace): boolean {
+  const [label, value] = labelAndValue(written)
+  if (label === NETWORK_LABEL) return (value ?? client.network) !== (endpoint.membership?.network ?? '')
+  const wanted = value ?? labelOf(label, client.labels, client.locality)
+  const own = label === NODE_LABEL ? endpoint.workload?.node : undefined
+  return wanted !== (own ?? labelOf(label, endpoint.labels, endpoint.locality))
 }
 
 /** A label, and the value to look for in the place of the client's own. */
@@ -180,7 +197,7 @@ function labelOf(label: string, labels: Readonly<Record<string, string>>, locali
 }
 
 /** The same with priorities that leave none out, which Envoy asks for. */
-function consecutive(groups: readonly EndpointGroup[]): EndpointGroup[] {
+export function consecutive<T extends { readonly priority: number }>(groups: readonly T[]): T[] {
   const used = [...new Set(groups.map(({ priority }) => priority))].sort((a, b) => a - b)
   return groups.map(group => ({ ...group, priority: used.indexOf(group.priority) }))
 }

@@ -1,6 +1,7 @@
 import type { EncodedResource } from '@seine/envoy'
 import { allAddresses, hostAliases, type MeshService, type ServiceEndpoints } from '@seine/model'
 import { hashBytes } from './encode.ts'
+import { type NetworkView, wayTo } from './networks.ts'
 
 /**
  * The type of the names that agents answer DNS from: one resource for each host, called by its full name,
@@ -18,9 +19,10 @@ export function nameEntry(
   endpoints: ServiceEndpoints,
   namespace: string,
   isHost: (name: string) => boolean,
+  view: NetworkView,
 ): EncodedResource | undefined {
   const ips = service.headless
-    ? endpointAddresses(endpoints)
+    ? endpointAddresses(endpoints, view)
     : [...service.addresses.filter(address => !address.includes('/')), ...service.lookupAddresses]
   if (ips.length === 0) return undefined
   const aliases = hostAliases(service.hostname, service.namespace, namespace)
@@ -30,7 +32,8 @@ export function nameEntry(
   return { name: service.hostname, version: hashBytes(bytes), bytes, provenance: [service.ref] }
 }
 
-function endpointAddresses({ byPort }: ServiceEndpoints): string[] {
-  const all = [...byPort.values()].flat()
+/** Clients of a headless service go to its endpoints themselves, and so to those only that no gateway stands before. */
+function endpointAddresses({ byPort }: ServiceEndpoints, view: NetworkView): string[] {
+  const all = [...byPort.values()].flat().filter(endpoint => wayTo(endpoint, view) === 'directly')
   return [...new Set(all.flatMap(allAddresses))]
 }

@@ -13,6 +13,28 @@ export function sniOf(port: number, subset: string, hostname: string): string {
   return `outbound_.${port}_.${subset}_.${hostname}`
 }
 
+/** The server name that a sidecar's TLS offers the endpoints of a cluster with a name of the first form. */
+export function serverNameOf(cluster: string): string {
+  return cluster.split('|').join('_.')
+}
+
+const SERVER_NAME = /^outbound_\.\d+_\.[^_]*_\.(.+)$/
+
+/** Whether a name is that of a cluster by which a gateway between networks passes connections on, or a server name of the mesh. */
+export function isPassedOnCluster(name: string): boolean {
+  return SERVER_NAME.test(name)
+}
+
+/** The host of the service that a cluster is for, by the name of the cluster, whichever of the forms above it has. */
+export function hostOfCluster(name: string): string {
+  return SERVER_NAME.exec(name)?.[1] ?? name.slice(name.lastIndexOf('|') + 1)
+}
+
+/** Direction, port, subset and host in a cluster's name, as texts. */
+export function partsOfCluster(name: string): readonly string[] {
+  return SERVER_NAME.test(name) ? name.split('_.') : name.split('|')
+}
+
 const DESTINATION_PREFIX = 'destination|'
 
 /** The name of the cluster of a connection as Envoy's formatter makes it, from the address that the client meant. */

@@ -9,12 +9,10 @@ import {
   visibleIn,
 } from '@seine/model'
 import { endpointsOfHost, reachableService } from './address-families.ts'
-import { outboundClusters } from './clusters/outbound.ts'
 import { commonHosts, commonTargets, isParticular } from './common-hosts.ts'
 import type { Destination } from './destination-clusters.ts'
 import { ruleLookup } from './destination-rules.ts'
 import { Egress, type SeenPort } from './egress.ts'
-import { endpointAssignments, staticEndpoints } from './endpoints.ts'
 import { HostNames } from './host-names.ts'
 import { type HostResources, NOTHING, type PortChanges } from './host-resources.ts'
 import { allHosts, type IndexedSnapshot } from './indexed-snapshot.ts'
@@ -22,8 +20,8 @@ import type { OnDemandPorts } from './listeners/on-demand.ts'
 import { ScopeTargets } from './listeners/scope-targets.ts'
 import { isTarget, type ListenerTarget, listenerTargets } from './listeners/targets.ts'
 import { tcpRoutings } from './listeners/tcp-routing.ts'
-import { isPlaceDependent } from './locality.ts'
 import { nameEntry } from './name-table.ts'
+import { hostOfCluster } from './names.ts'
 import { atProxy, closed, egressProxyOf, type Outside, outsideOf, sameOutside } from './outside.ts'
 import { providerClusters } from './proxy-settings.ts'
 import type { ResourceCache } from './resource-cache.ts'
@@ -31,6 +29,7 @@ import { ResourcesByName } from './resources-by-name.ts'
 import { domainsOf, hasRoutes, virtualHost } from './routes/virtual-host.ts'
 import { noChanges, type ScopeChanges } from './scope-changes.ts'
 import type { ScopeKey } from './scope-key.ts'
+import { serviceResources, viewOf } from './service-resources.ts'
 import {
   hostOfVirtualHost,
   keyAt,
@@ -100,8 +99,8 @@ export class OutboundScope {
         name => this.#make(hostOf(name)),
         () => this.makeAll(),
       )
-    this.clusters = table(name => name.slice(name.lastIndexOf('|') + 1))
-    this.endpoints = table(name => name.slice(name.lastIndexOf('|') + 1))
+    this.clusters = table(hostOfCluster)
+    this.endpoints = table(hostOfCluster)
     this.virtualHosts = table(hostOfVirtualHost)
     this.names = new ResourcesByName(
       host => this.#makeName(host),
@@ -356,35 +355,14 @@ export class OutboundScope {
     if (!clustered && places.length === 0) return undefined
     const virtualHosts = places.map(place => this.#virtualHost(indexed, hostname, visible, place))
     if (!clustered) return { ...NOTHING, virtualHosts }
-    const rule = this.#ruleFor(indexed, hostname)
-    const endpoints = this.#endpointsOf(snapshot, hostname)
-    const backendTls = this.key.gateway ? snapshot.backendTls.get(hostname) : undefined
-    const { config } = snapshot
-    const { families } = this.key
-    const client = { locality: this.key.locality, labels: this.key.sourceLabels }
-    const place = isPlaceDependent(clustered, rule, config) && JSON.stringify(client)
-    return {
-      clusters: this.#cache.clusters(
-        clustered,
-        [
-          rule,
-          endpoints.meshed,
-          endpoints.identities.join(),
-          snapshot.config,
-          staticEndpoints(clustered, endpoints),
-          place,
-          clustered.externalName && snapshot.services.get(clustered.externalName),
-          backendTls,
-          families,
-        ],
-        () =>
-          outboundClusters({ snapshot, service: clustered, endpoints, rule, backendTls, client, families }),
-      ),
-      endpoints: this.#cache.endpoints(endpoints, [clustered, rule, place, config.localityLbSetting], () =>
-        endpointAssignments({ service: clustered, endpoints, rule, config, client }),
-      ),
-      virtualHosts,
-    }
+    const resources = serviceResources(this.#cache, {
+      key: this.key,
+      snapshot,
+      service: clustered,
+      endpoints: this.#endpointsOf(snapshot, hostname),
+      rule: this.#ruleFor(indexed, hostname),
+    })
+    return { ...resources, virtualHosts }
   }
 
   #virtualHost(
@@ -421,7 +399,7 @@ export class OutboundScope {
     if (!service) return undefined
     const endpoints = this.#endpointsOf(indexed.snapshot, hostname)
     const isHost = (name: string) => this.#visible(indexed, name) !== undefined
-    return nameEntry(service, endpoints, this.key.namespace, isHost)
+    return nameEntry(service, endpoints, this.key.namespace, isHost, viewOf(this.key, indexed.snapshot))
   }
 
   /** Where connections to a host that are not known to be HTTP are taken, and where they go. */

@@ -13,8 +13,12 @@ export interface ScopeKey {
   readonly locality: string
   /** Gateways connect to services as policies of the Gateway API ask. */
   readonly gateway: boolean
+  /** Passes connections of other networks on to services, as a server with the TLS mode AUTO_PASSTHROUGH does. */
+  readonly passesOn: boolean
   /** The addresses that the client has: what it could not reach by them is left out. */
   readonly families: AddressFamilies
   /** What its settings say of headers that routes write. */
   readonly headers: RouteHeaders
+  /** The network that the client is in; empty where that is not known. */
+  readonly network: string
 }

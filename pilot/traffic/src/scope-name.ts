@@ -7,10 +7,12 @@ export function scopeName({
   sidecar,
   locality,
   gateway,
+  passesOn,
   families,
   headers,
+  network,
 }: ScopeKey): string {
-  return `${gateway ? 'gateway ' : ''}${families} ${namespace} ${locality} ${JSON.stringify(sourceLabels)} ${sidecar ? versionOf(sidecar) : ''} ${JSON.stringify(headers)}`
+  return `${gateway ? 'gateway ' : ''}${passesOn ? 'between networks ' : ''}${families} ${JSON.stringify(network)} ${namespace} ${locality} ${JSON.stringify(sourceLabels)} ${sidecar ? versionOf(sidecar) : ''} ${JSON.stringify(headers)}`
 }
 
 const versions = new WeakMap<object, number>()

@@ -24,10 +24,11 @@ import { standsFor } from '../destination.ts'
 import { type EffectivePolicy, effectivePolicy, goesWhereClientWent } from '../destination-rules.ts'
 import { dynamicDiscovery } from '../dynamic-dns.ts'
 import { encode } from '../encode.ts'
-import { dnsLocality } from '../endpoints.ts'
+import { dnsLocality, dnsReached } from '../endpoints.ts'
 import type { Init } from '../init.ts'
 import { type ClientPlace, localitySetting } from '../locality.ts'
 import { MeshAlpn, outboundClusterName, sniOf, TELEMETRY_METADATA } from '../names.ts'
+import { causesOfGateways, type NetworkView } from '../networks.ts'
 import { originatesTls } from '../outside.ts'
 import { provenanceMetadata } from '../provenance-metadata.ts'
 import { clusterCauses } from './causes.ts'
@@ -38,6 +39,7 @@ import {
   outlierDetectionFields,
 } from './connection-settings.ts'
 import { alpnOf, type HttpVersion, httpProtocolOptions, nameFromRequest } from './http-protocol.ts'
+import { backendTlsAt, usesMeshTls, withBackendTls } from './mesh-tls.ts'
 import { listedNames, serverIdentities } from './server-identities.ts'
 import {
   backendTlsSocket,
@@ -68,6 +70,7 @@ export interface OutboundClusterInputs {
   readonly client: ClientPlace
   /** The addresses that the client has, and by which it can reach others. */
   readonly families: AddressFamilies
+  readonly view: NetworkView
   /** What the Gateway API asks of gateways that connect to the service. */
   readonly backendTls?: readonly BackendTls[] | undefined
 }
@@ -93,7 +96,12 @@ function outboundCluster(
   const name = outboundClusterName(port.number, subset?.name ?? '', service.hostname)
   const backend = backendTlsAt(inputs, port)
   const policy = withBackendTls(effectivePolicy(rule, subset, port.number), backend)
-  const provenance = [...clusterCauses(inputs, port, subset, policy), ...(backend ? [backend.cause] : [])]
+  const reached = isResolved(service) ? dnsReached(assignmentInputs(inputs), port, subset) : undefined
+  const provenance = [
+    ...clusterCauses(inputs, port, subset, policy),
+    ...(backend ? [backend.cause] : []),
+    ...causesOfGateways(reached?.groups ?? []),
+  ]
   const version = httpVersion(inputs, port, policy)
   const init: ClusterInit = {
     name,
@@ -113,24 +121,24 @@ function outboundCluster(
       },
     },
   }
-  return encode(ClusterSchema, name, init, provenance)
+  const made = encode(ClusterSchema, name, init, provenance)
+  return reached?.notes.length ? { ...made, notes: reached.notes } : made
 }
 
-/** What holds for a port: what is said of it, else what is said of all. */
-function backendTlsAt(
-  { backendTls = [] }: OutboundClusterInputs,
-  { number }: ServicePort,
-): BackendTls | undefined {
-  return backendTls.find(({ port }) => port === number) ?? backendTls.find(({ port }) => port === undefined)
+function isResolved({ resolution }: MeshService): boolean {
+  return resolution === 'dns' || resolution === 'dns-round-robin'
 }
 
-/** TLS that a policy of the Gateway API asks for stands in place of what a DestinationRule does. */
-function withBackendTls(policy: EffectivePolicy, backend: BackendTls | undefined): EffectivePolicy {
-  return backend ? { ...policy, tls: { mode: 'SIMPLE', sni: backend.sni } } : policy
+function assignmentInputs(inputs: OutboundClusterInputs) {
+  return { ...inputs, config: inputs.snapshot.config }
 }
 
 /** Places have shares where they are said; else only their endpoints count. */
-function commonLbFields(service: MeshService, policy: EffectivePolicy, config: MeshConfig): ClusterInit {
+export function commonLbFields(
+  service: MeshService,
+  policy: EffectivePolicy,
+  config: MeshConfig,
+): ClusterInit {
   const panic = policy.outlierDetection && { value: policy.outlierDetection.minHealthPercent ?? 0 }
   const isDistributed = localitySetting(service, config, policy)?.distribute?.length
   if (!panic && !isDistributed) return {}
@@ -150,6 +158,21 @@ function lbFields({ service }: OutboundClusterInputs, policy: EffectivePolicy): 
   return loadBalancerFields(policy.loadBalancer)
 }
 
+/** Endpoints that come by EDS, under the cluster's own name. */
+export function edsFields(name: string): ClusterInit {
+  return {
+    clusterDiscoveryType: { case: 'type', value: DiscoveryType.EDS },
+    edsClusterConfig: {
+      serviceName: name,
+      edsConfig: create(ConfigSourceSchema, {
+        resourceApiVersion: 2,
+        initialFetchTimeout: duration(0),
+        configSourceSpecifier: { case: 'ads', value: {} },
+      }),
+    },
+  }
+}
+
 function discoveryFields(
   inputs: OutboundClusterInputs,
   port: ServicePort,
@@ -162,20 +185,10 @@ function discoveryFields(
     return { clusterDiscoveryType: { case: 'type', value: DiscoveryType.ORIGINAL_DST } }
   switch (service.resolution) {
     case 'static':
-      return {
-        clusterDiscoveryType: { case: 'type', value: DiscoveryType.EDS },
-        edsClusterConfig: {
-          serviceName: name,
-          edsConfig: create(ConfigSourceSchema, {
-            resourceApiVersion: 2,
-            initialFetchTimeout: duration(0),
-            configSourceSpecifier: { case: 'ads', value: {} },
-          }),
-        },
-      }
+      return edsFields(name)
     case 'dns':
     case 'dns-round-robin': {
-      const endpoints = dnsLocality({ ...inputs, config: inputs.snapshot.config }, port, subset)
+      const endpoints = dnsLocality(assignmentInputs(inputs), port, subset)
       const dns = any(DnsClusterSchema, {
         dnsRefreshRate: duration(durationMs(inputs.snapshot.config.dnsRefreshRate)),
         respectDnsTtl: true,
@@ -213,18 +226,11 @@ function speaksHttp2(inputs: OutboundClusterInputs, port: ServicePort, policy: E
   const upgrade = own === 'DEFAULT' ? inputs.snapshot.config.h2UpgradePolicy : own
   if (upgrade === 'UPGRADE') return true
   if (upgrade === 'DO_NOT_UPGRADE') return false
-  return usesMeshTls(inputs, policy) && inputs.endpoints.meshed === 'all'
+  return usesMeshTls(meshTls(inputs), policy) && inputs.endpoints.meshed === 'all'
 }
 
-function usesMeshTls(
-  { service, snapshot, endpoints }: OutboundClusterInputs,
-  policy: EffectivePolicy,
-): boolean {
-  if (policy.tls) return policy.tls.mode === 'ISTIO_MUTUAL'
-  if (!snapshot.config.enableAutoMtls || service.external || endpoints.meshed === 'none') return false
-  // Where clients choose the endpoint by themselves, the cluster can't tell one that takes TLS from another.
-  const isInside = service.resolution === 'static' || service.headless
-  return isInside && (endpoints.meshed === 'all' || !goesWhereClientWent(service, policy))
+function meshTls({ service, endpoints, snapshot }: OutboundClusterInputs) {
+  return { service, endpoints, config: snapshot.config }
 }
 
 function securityFields(
@@ -251,7 +257,7 @@ function securityFields(
       ),
     }
   }
-  if (!usesMeshTls(inputs, policy)) return {}
+  if (!usesMeshTls(meshTls(inputs), policy)) return {}
   const peers = serverIdentities(inputs, policy)
   const sni = policy.tls?.sni || sniOf(port.number, subset?.name ?? '', service.hostname)
   const alpn = version ? [MeshAlpn.http, ...alpnOf(version)] : [MeshAlpn.tcp]

@@ -11,7 +11,7 @@ import type { ClusterLoadAssignment } from '@seine/envoy/envoy/config/endpoint/v
 import type { LocalityLbEndpoints } from '@seine/envoy/envoy/config/endpoint/v3/endpoint_components'
 import { DnsClusterSchema } from '@seine/envoy/envoy/extensions/clusters/dns/v3/dns_cluster'
 import { DYNAMIC_CLUSTER_TYPE } from '../dynamic-dns.ts'
-import { TELEMETRY_METADATA } from '../names.ts'
+import { isPassedOnCluster, TELEMETRY_METADATA } from '../names.ts'
 import type { ProxyConfiguration } from './configuration.ts'
 import { milliseconds } from './units.ts'
 
@@ -26,6 +26,8 @@ export interface ExplainedEndpoint {
   readonly healthy: boolean
   /** `WORKLOAD.NAMESPACE` of what runs there, where the mesh knows. */
   readonly workload?: string
+  /** Set for the gateway of a network: for how many endpoints there it stands. */
+  readonly gateway?: { readonly network: string; readonly endpoints: number }
 }
 
 /** The endpoints of a cluster. Of one that connects to the original destination, or asks DNS, that is all that is known. */
@@ -50,7 +52,7 @@ function localityEndpoints({ lbEndpoints, priority, locality }: LocalityLbEndpoi
             address: address.value.address,
             port: address.value.portSpecifier.case === 'portValue' ? address.value.portSpecifier.value : 0,
           }
-    const { workload, namespace } = metadata?.filterMetadata[TELEMETRY_METADATA] ?? {}
+    const { workload, namespace, network, endpoints } = metadata?.filterMetadata[TELEMETRY_METADATA] ?? {}
     return [
       {
         ...at,
@@ -59,6 +61,7 @@ function localityEndpoints({ lbEndpoints, priority, locality }: LocalityLbEndpoi
         ...(locality ? { locality: placeOf(locality) } : {}),
         healthy: healthStatus === HealthStatus.UNKNOWN || healthStatus === HealthStatus.HEALTHY,
         ...(workload && namespace ? { workload: `${workload}.${namespace}` } : {}),
+        ...(network ? { gateway: { network: String(network), endpoints: Number(endpoints) } } : {}),
       },
     ]
   })
@@ -117,7 +120,8 @@ function discoveryOf({ clusterDiscoveryType: type }: Cluster): string {
     : 'endpoints are written in the configuration'
 }
 
-function securityOf({ transportSocket, transportSocketMatches }: Cluster): string {
+function securityOf({ name, transportSocket, transportSocketMatches }: Cluster): string {
+  if (isPassedOnCluster(name)) return "the caller's own TLS is passed on"
   if (transportSocketMatches.length > 0)
     return 'mutual TLS to endpoints that have a sidecar, plaintext to the others'
   if (!transportSocket) return 'plaintext'

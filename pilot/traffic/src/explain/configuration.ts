@@ -17,19 +17,22 @@ export interface ProxyConfiguration {
   readonly clusters: ReadonlyMap<string, Cluster>
   readonly endpoints: ReadonlyMap<string, ClusterLoadAssignment>
   causesOf(type: keyof RenderedResources, name: string): readonly Provenance[]
+  /** What people should know of a resource, in sentences. */
+  notesOf(type: keyof RenderedResources, name: string): readonly string[]
 }
 
 /** Reads what was rendered for a proxy: the very bytes that Envoy gets. */
 export function readConfiguration(rendered: RenderedResources): ProxyConfiguration {
-  const causes = new Map<string, readonly Provenance[]>()
+  const all = new Map<string, EncodedResource>()
   for (const type of ['listeners', 'routes', 'clusters', 'endpoints'] as const)
-    for (const { name, provenance } of rendered[type]) causes.set(`${type}/${name}`, provenance)
+    for (const resource of rendered[type]) all.set(`${type}/${resource.name}`, resource)
   return {
     listeners: read(ListenerSchema, rendered.listeners),
     routes: read(RouteConfigurationSchema, rendered.routes),
     clusters: read(ClusterSchema, rendered.clusters),
     endpoints: read(ClusterLoadAssignmentSchema, rendered.endpoints),
-    causesOf: (type, name) => causes.get(`${type}/${name}`) ?? [],
+    causesOf: (type, name) => all.get(`${type}/${name}`)?.provenance ?? [],
+    notesOf: (type, name) => all.get(`${type}/${name}`)?.notes ?? [],
   }
 }
 

@@ -11,7 +11,7 @@ import {
   type TcpProxy,
   TcpProxySchema,
 } from '@seine/envoy/envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy'
-import { MeshAlpn, VIRTUAL_INBOUND, VIRTUAL_OUTBOUND } from '../names.ts'
+import { isPassedOnCluster, MeshAlpn, VIRTUAL_INBOUND, VIRTUAL_OUTBOUND } from '../names.ts'
 import { causesIn } from '../provenance-metadata.ts'
 import { judge, type Subject } from './authorization.ts'
 import { type ProxyConfiguration, unpack } from './configuration.ts'
@@ -97,11 +97,18 @@ function factsOf(traffic: Traffic, destinationAddress: string, destinationPort: 
   const base = { destinationAddress, destinationPort, sourceAddress: '' }
   if (traffic.kind === 'tcp') {
     const serverName = traffic.serverName ?? ''
-    return { ...base, transport: serverName ? 'tls' : 'raw_buffer', serverName, applicationProtocols: [] }
+    const transport = serverName ? 'tls' : 'raw_buffer'
+    return {
+      ...base,
+      transport,
+      serverName,
+      applicationProtocols: isPassedOnCluster(serverName) ? [MeshAlpn.tcp] : [],
+    }
   }
   if (traffic.scheme === 'https') {
     const serverName = traffic.authority.replace(/:\d+$/, '')
-    return { ...base, transport: 'tls', serverName, applicationProtocols: ['h2', 'http/1.1'] }
+    const applicationProtocols = isPassedOnCluster(serverName) ? [MeshAlpn.http] : ['h2', 'http/1.1']
+    return { ...base, transport: 'tls', serverName, applicationProtocols }
   }
   return { ...base, transport: 'raw_buffer', serverName: '', applicationProtocols: ['http/1.1'] }
 }

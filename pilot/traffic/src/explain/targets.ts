@@ -1,4 +1,4 @@
-import { describeCluster, endpointsOf } from './clusters.ts'
+import { describeCluster, type ExplainedEndpoint, endpointsOf } from './clusters.ts'
 import type { ProxyConfiguration } from './configuration.ts'
 import { type Step, step, type Target } from './explanation.ts'
 
@@ -31,10 +31,11 @@ export function explainTargets(
           name,
           endpoints.length === 0 ? 'there are none' : `${endpoints.length} to choose from`,
           {
-            details: endpoints.map(
-              ({ address, port, healthy, workload, locality, priority }) =>
-                `${address}:${port}${workload ? ` (${workload})` : ''}${locality ? ` in ${locality}` : ''}${priority > 0 ? `, priority ${priority}: when those before it fail` : ''}${healthy ? '' : ' (unhealthy)'}`,
-            ),
+            details: [
+              ...endpoints.map(describeEndpoint),
+              ...configuration.notesOf('clusters', name),
+              ...configuration.notesOf('endpoints', name),
+            ],
             causes: configuration.causesOf('endpoints', name),
           },
         ),
@@ -42,6 +43,23 @@ export function explainTargets(
     targets.push({ cluster: name, share, endpoints })
   }
   return { targets, steps }
+}
+
+function describeEndpoint({
+  address,
+  port,
+  healthy,
+  workload,
+  locality,
+  priority,
+  gateway,
+}: ExplainedEndpoint): string {
+  const who = gateway
+    ? `, the gateway of the network ${gateway.network}, for ${gateway.endpoints === 1 ? 'an endpoint' : `${gateway.endpoints} endpoints`} there${workload ? ` (${workload})` : ''}`
+    : workload
+      ? ` (${workload})`
+      : ''
+  return `${address}:${port}${who}${locality ? ` in ${locality}` : ''}${priority > 0 ? `, priority ${priority}: when those before it fail` : ''}${healthy ? '' : ' (unhealthy)'}`
 }
 
 /** Whether whatever goes there fails for want of an endpoint. */

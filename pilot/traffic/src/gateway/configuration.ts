@@ -1,7 +1,8 @@
 import type { EncodedResource } from '@seine/envoy'
-import { destinationsOf, findService, gatewaysOf, virtualServiceHosts } from '@seine/model'
+import { destinationsOf, findService, gatewaysOf, type MeshService, virtualServiceHosts } from '@seine/model'
 import { authoritySecret, certificateSecrets } from '../listeners/server-tls.ts'
 import { clustersOfListener, clustersOfRouteConfiguration } from '../references.ts'
+import { isServedAt } from './auto-passthrough.ts'
 import { type GatewayListenerContext, gatewayListener } from './listeners.ts'
 import { gatewayRoutes, gatewayServices, routeTableName } from './routes.ts'
 import { type BoundServer, gatewayPorts } from './servers.ts'
@@ -16,6 +17,8 @@ export interface GatewayConfiguration {
   readonly secrets: ReadonlySet<string>
   /** The hosts that a change has to touch to matter here. */
   readonly hosts: ReadonlySet<string>
+  /** Whether it passes connections of other networks on to a service, if that is one. */
+  passesOn(service: MeshService): boolean
 }
 
 /** Listeners and routes of a gateway workload, by the Gateways that select it. */
@@ -32,6 +35,8 @@ export function gatewayConfiguration(context: GatewayListenerContext): GatewayCo
     }
   }
   const listeners = ports.flatMap(port => gatewayListener(context, port) ?? [])
+  const passing = ports.flatMap(({ servers }) => servers).filter(({ kind }) => kind === 'auto-passthrough')
+  const { namespace } = context.proxy
   const routes = [...tables].map(([name, servers]) => gatewayRoutes(context, name, servers))
   return {
     listeners,
@@ -45,6 +50,7 @@ export function gatewayConfiguration(context: GatewayListenerContext): GatewayCo
       context,
       ports.flatMap(({ servers }) => servers),
     ),
+    passesOn: service => passing.some(bound => isServedAt(bound, service, namespace)),
   }
 }
 

@@ -12,6 +12,7 @@ import {
   gatewayName,
   gatewaysOf,
   hostCovers,
+  type MeshService,
   type RoutedService,
   type RoutedTcp,
   type RoutedTls,
@@ -38,7 +39,9 @@ import { gatewayConnectionFields } from '../listeners/tcp-routing.ts'
 import { weightedTargets } from '../listeners/weighted-targets.ts'
 import type { FilterChainContext, TrafficPlugin } from '../plugin.ts'
 import { provenanceField } from '../provenance-metadata.ts'
+import type { Proxy } from '../proxy.ts'
 import { proxySettingsOf } from '../proxy-settings.ts'
+import { isServedAt, MESH_ALPNS, type PassedOnPort, passedOnPorts } from './auto-passthrough.ts'
 import { type GatewayContext, gatewayServices, routeTableName } from './routes.ts'
 import { type BoundServer, type GatewayPort, hostsAt } from './servers.ts'
 
@@ -72,6 +75,11 @@ export function gatewayListener(
       const filters = requests(context, bound, port)
       for (const match of byServerName(bound.hosts.map(({ host }) => host)))
         chains.add(bound, match, filters, [], tlsOf(context, bound))
+      continue
+    }
+    if (bound.kind === 'auto-passthrough') {
+      for (const one of passedOnChains(context, bound, port))
+        chains.add(bound, one.match, one.built, one.causes, {}, one.name)
       continue
     }
     for (const { match, targets, provenance } of connectionRoutes(context, bound)) {
@@ -118,6 +126,7 @@ class Chains {
     { filters, provenance }: BuiltFilters,
     causes: readonly Provenance[] = [],
     tls: Pick<ChainInit, 'transportSocket'> = {},
+    own = `${server.name || server.port.name}-${this.list.length}`,
   ): void {
     const names = match.serverNames ?? []
     const rest = JSON.stringify(match.sourcePrefixRanges ?? []) + JSON.stringify(match.prefixRanges ?? [])
@@ -126,10 +135,9 @@ class Chains {
     if (free.length === 0 || (names.length === 0 && this.#taken.has(keyOf('')))) return
     for (const name of free) this.#taken.add(keyOf(name))
     const filterChainMatch = names.length === 0 ? match : { ...match, serverNames: free }
-    const name = `${server.name || server.port.name}-${this.list.length}`
-    const own = [cause, ...causes, ...provenance]
-    this.list.push({ name, filterChainMatch, filters, ...tls, ...provenanceField(own) })
-    this.provenance.push(...own)
+    const all = [cause, ...causes, ...provenance]
+    this.list.push({ name: own, filterChainMatch, filters, ...tls, ...provenanceField(all) })
+    this.provenance.push(...all)
   }
 }
 
@@ -220,6 +228,76 @@ function tlsOf(
   }
   const alpn = kind === 'https' ? ['h2', 'http/1.1'] : []
   return { transportSocket: serverTlsSocket(tls, alpn, indexed.snapshot.config.tlsDefaults, credentials) }
+}
+
+interface PassedOnChain {
+  readonly name: string
+  readonly match: MatchInit
+  readonly built: BuiltFilters
+  readonly causes: readonly Provenance[]
+}
+
+/** Chains of a gateway's services; services and rules do not change, and each is read once. */
+const passedOnByService = new WeakMap<
+  Proxy,
+  WeakMap<MeshService, { inputs: unknown[]; chains: PassedOnChain[] }>
+>()
+
+/**
+ * The chains of a server that passes connections of other networks on, one for each port and subset of the services that
+ * it is for. The caller's server name says which it is; its protocol names, that it is of the mesh. No policy judges
+ * here, as in Istio, since nobody knows who calls.
+ */
+function passedOnChains(context: GatewayListenerContext, bound: BoundServer, port: number): PassedOnChain[] {
+  const { indexed, proxy, plugins, ruleFor } = context
+  const { services, config } = indexed.snapshot
+  const known = passedOnByService.get(proxy) ?? new WeakMap()
+  passedOnByService.set(proxy, known)
+  const served = [...services.values()].filter(service => isServedAt(bound, service, proxy.namespace))
+  return served
+    .sort((a, b) => (a.hostname < b.hostname ? -1 : 1))
+    .flatMap(service => {
+      const inputs = [ruleFor(service.hostname), config, plugins, port]
+      const found = known.get(service)
+      if (found?.inputs.every((input: unknown, index: number) => input === inputs[index])) return found.chains
+      const chains = passedOnPorts(service, ruleFor(service.hostname)).map(one =>
+        passedOnChain(context, service, one, port),
+      )
+      known.set(service, { inputs, chains })
+      return chains
+    })
+}
+
+function passedOnChain(
+  context: GatewayListenerContext,
+  service: MeshService,
+  { name, port: { number }, subset, causes }: PassedOnPort,
+  port: number,
+): PassedOnChain {
+  const { indexed, proxy, plugins, ruleFor } = context
+  const { hostname, name: own, namespace } = service
+  const to = { host: hostname, port: number, subset: subset?.name ?? '' }
+  // It passes on what is there already, whatever else rules say of the way.
+  const { tunnelingConfig: _, ...fields } = gatewayConnectionFields([{ to, named: hostname }], {
+    ruleFor,
+    snapshot: indexed.snapshot,
+  })
+  const built = tcpChain(
+    {
+      snapshot: indexed.snapshot,
+      proxy,
+      // To policies it is a way out of the gateway.
+      direction: 'outbound',
+      protocol: 'tcp',
+      security: 'unknown',
+      service: { hostname, name: own, namespace },
+      port,
+    },
+    plugins,
+    { statPrefix: name, clusterSpecifier: { case: 'cluster', value: name }, ...fields },
+  )
+  const match = { transportProtocol: 'tls', serverNames: [name], applicationProtocols: [...MESH_ALPNS] }
+  return { name, match, built, causes }
 }
 
 interface ConnectionRoute {

@@ -70,6 +70,16 @@ export function gatewayPorts(snapshot: MeshSnapshot, proxy: Proxy): GatewayPort[
   return [...ports.values()].sort((a, b) => a.port - b.port || (a.bind[0] < b.bind[0] ? -1 : 1))
 }
 
+/** Whether a proxy has a server that passes connections of other networks on. */
+export function passesOn({ gateways }: MeshSnapshot, proxy: Proxy): boolean {
+  if (proxy.type !== 'router') return false
+  return [...gateways.values()].some(
+    ({ spec }) =>
+      selects(spec.selector, proxy.labels) &&
+      spec.servers.some(server => serverKind(server) === 'auto-passthrough'),
+  )
+}
+
 function bind(gateway: ServedGateway, server: ServedListener, index: number): BoundServer {
   const { namespace, name } = gateway.metadata
   return {

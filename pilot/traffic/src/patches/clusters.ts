@@ -1,5 +1,6 @@
 import { clone } from '@bufbuild/protobuf'
 import { type Cluster, ClusterSchema } from '@seine/envoy/envoy/config/cluster/v3/cluster'
+import { partsOfCluster } from '../names.ts'
 import { type Journal, withCauses } from './journal.ts'
 import { mergedSocket } from './listeners.ts'
 import { merge, mergesLists, type Patch } from './patch.ts'
@@ -52,13 +53,14 @@ function mergeCluster(patch: Patch, cluster: Cluster): boolean {
 }
 
 /**
- * Whether a patch is about the cluster of a name: `outbound|80|v1|reviews.default.svc.cluster.local`, `inbound|8080||`.
+ * Whether a patch is about the cluster of a name: `outbound|80|v1|reviews.default.svc.cluster.local`, `inbound|8080||`, or
+ * `outbound_.80_.v1_.reviews.default.svc.cluster.local` at a gateway between networks.
  */
 export function matchesCluster(name: string, { match }: Patch, hosts: readonly string[]): boolean {
   const wanted = match.cluster
   if (!wanted) return true
   if (wanted.name) return wanted.name === name
-  const [direction, port = '', subset = '', host = ''] = name.split('|')
+  const [direction, port = '', subset = '', host = ''] = partsOfCluster(name)
   const served = direction === 'inbound' ? hosts : [host]
   return (
     (!wanted.subset || wanted.subset === subset) &&

@@ -25,6 +25,7 @@ import { chosenEndpoints, dnsLocality, type EndpointAssignmentInputs, localities
 import type { Init } from '../init.ts'
 import type { ClientPlace } from '../locality.ts'
 import { outboundClusterName } from '../names.ts'
+import { type NetworkView, wayTo } from '../networks.ts'
 import { provenanceField } from '../provenance-metadata.ts'
 import { clientTlsSocket } from './transport-security.ts'
 
@@ -38,6 +39,7 @@ export interface ProxylessClusterInputs {
   readonly endpoints: ServiceEndpoints
   readonly rule: DestinationRule | undefined
   readonly client: ClientPlace
+  readonly view: NetworkView
 }
 
 /** Why the endpoints of a cluster can not be called as is wanted. */
@@ -60,18 +62,37 @@ const UNLIMITED = 0xffffffff
  * The clusters of a service for gRPC clients: one for each port, and one for each port and subset, with the names that
  * they have for sidecars. Endpoints that are addresses come by EDS, whatever Envoy would do with them.
  */
-export function proxylessClusters(inputs: ProxylessClusterInputs): ProxylessClusters {
+export function proxylessClusters(given: ProxylessClusterInputs): ProxylessClusters {
+  const { endpoints, note } = withoutOthersNetworks(given)
+  const inputs = { ...given, endpoints }
   const { service, snapshot, rule } = inputs
   const subsets: (Subset | undefined)[] = [undefined, ...(rule?.spec.subsets ?? [])]
   const built = service.ports
     .filter(port => !standsFor(snapshot.services, service, port.number))
     .flatMap(port => subsets.map(subset => build(inputs, port, subset)))
-  const notes = new Map(built.flatMap(one => one.notes).map(note => [note.message, note]))
+  const all = [...(note ? [note] : []), ...built.flatMap(one => one.notes)]
+  const notes = new Map(all.map(one => [one.message, one]))
   return {
     clusters: built.map(({ cluster }) => cluster),
     endpoints: built.flatMap(({ endpoints }) => endpoints ?? []),
     notes: [...notes.values()],
   }
+}
+
+/** gRPC offers no server name, by which alone the gateway of a network could pass its calls on. */
+function withoutOthersNetworks({ service, endpoints, view }: ProxylessClusterInputs): {
+  endpoints: ServiceEndpoints
+  note?: ClusterNote
+} {
+  const isFar = (endpoint: Endpoint) => wayTo(endpoint, view) !== 'directly'
+  const far = new Set([...endpoints.byPort.values()].flat().filter(isFar))
+  if (far.size === 0) return { endpoints }
+  const byPort = new Map(
+    [...endpoints.byPort].map(([port, list]) => [port, list.filter(one => !far.has(one))]),
+  )
+  const networks = [...new Set([...far].map(({ membership }) => membership?.network))].join(', ')
+  const message = `proxyless gRPC clients do not call endpoints of ${service.hostname} in other networks (${networks}): gRPC offers no server name, by which their gateways pass calls on`
+  return { endpoints: { ...endpoints, byPort }, note: { severity: 'warning', message } }
 }
 
 function build(inputs: ProxylessClusterInputs, port: ServicePort, subset: Subset | undefined) {
@@ -246,7 +267,7 @@ function securityOf(
   if (mode === 'DISABLE') return plaintext
   const peers = serverIdentities(inputs, policy)
   const mutual: Security = { kind: 'mutual', peers }
-  const chosen = chosenEndpoints({ ...inputs, config }, port, subset)
+  const chosen = chosenEndpoints(inputs, port, subset)
   const able = chosen.filter(endpoint => takesTlsOfGrpc(snapshot, endpoint))
   if (mode === 'ISTIO_MUTUAL') {
     if (able.length === chosen.length) return mutual

@@ -119,7 +119,17 @@ export class ProxylessScope {
         service: exported,
         endpoints: endpointsOfHost(snapshot, host, this.key.families),
         rule,
-        client: { locality: this.key.locality, labels: this.key.sourceLabels },
+        client: {
+          locality: this.key.locality,
+          labels: this.key.sourceLabels,
+          network: this.key.network,
+        },
+        view: {
+          network: this.key.network,
+          families: this.key.families,
+          gateways: snapshot.networks.gateways,
+          isConfined: true,
+        },
       })
     const routedBy = new Set<RoutedService>()
     const routes = [...this.#portsOf(host)].map(([port, http]) => {
