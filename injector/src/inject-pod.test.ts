@@ -509,6 +509,20 @@ describe('injectPod', () => {
     expect(sidecarEnv(pod())).not.toHaveProperty('ENVOY_CONCURRENCY')
   })
 
+  it('tells the proxy the network of its pod, and callers that which its environment says', () => {
+    const NETWORK = 'topology.istio.io/network'
+    const labelled = pod({ labels: { [NETWORK]: 'east' } })
+    expect(sidecarEnv(labelled)['ISTIO_META_NETWORK']).toBe('east')
+    expect(sidecarEnv(pod())).not.toHaveProperty('ISTIO_META_NETWORK')
+    const config = JSON.stringify({ proxyMetadata: { ISTIO_META_NETWORK: 'west' } })
+    const told = annotated({ 'proxy.istio.io/config': config })
+    expect(sidecarEnv(told)['ISTIO_META_NETWORK']).toBe('west')
+    expect(injected(told).pod.metadata.labels[NETWORK]).toBe('west')
+    const both = pod({ ...told.metadata, labels: { [NETWORK]: 'east' } })
+    expect(sidecarEnv(both)['ISTIO_META_NETWORK']).toBe('east')
+    expect(injected(both).pod.metadata.labels[NETWORK]).toBe('east')
+  })
+
   it('leaves annotations alone that are about something else', () => {
     expect(injectPod(annotated({ 'istio.io/rev': 'x', 'example.org/sidecar': 'y' }), OPTIONS).ok).toBe(true)
   })

@@ -7,7 +7,7 @@ import {
   type ProxyConfig,
 } from '@seine/api'
 import { err, ok, type Problem, type Result } from '@seine/kit'
-import { canonicalService } from '@seine/model'
+import { canonicalService, NETWORK_LABEL } from '@seine/model'
 import { readAnnotations, type SidecarAnnotations } from './annotations.ts'
 import { captureRules } from './capture-rules.ts'
 import { effectiveProxyConfig } from './proxy-config.ts'
@@ -18,6 +18,8 @@ import { againstProxyless, asProxylessAgent, UNTIL_READY, withGrpcLibrary } from
 export const PROXY_UID = 1337
 export const PROXY_CONTAINER = 'seine-proxy'
 export const INIT_CONTAINER = 'seine-init'
+/** By this the agent knows which network it is in, as Istio's does. */
+const NETWORK_ENV = 'ISTIO_META_NETWORK'
 
 /** A pod before or after injection: what the template reads and writes. */
 export interface InjectablePod {
@@ -115,8 +117,12 @@ export function injectPod(pod: InjectablePod, options: InjectOptions): Result<In
   const workload = workloadName(metadata)
   const { app, version } = canonicalService(metadata.labels, workload)
   const isGateway = template === 'gateway'
+  const config = effectiveProxyConfig(metadata, proxyConfig, options.proxyConfigs ?? [], mesh)
+  // Who calls the pod knows its network by its label; a label that is there comes first, as in Istio.
+  const network = metadata.labels[NETWORK_LABEL] || config.environment[NETWORK_ENV]
   const labels = {
     ...metadata.labels,
+    ...(network ? { [NETWORK_LABEL]: network } : {}),
     // A gateway's servers say by themselves what they take.
     // Whether a proxyless server takes mutual TLS, only its author knows, as in Istio.
     ...(template === 'sidecar' ? { 'security.istio.io/tlsMode': 'istio' } : {}),
@@ -132,11 +138,11 @@ export function injectPod(pod: InjectablePod, options: InjectOptions): Result<In
     }),
     ...(announcesMetrics ? SCRAPE_THE_SIDECAR : {}),
   }
-  const config = effectiveProxyConfig(metadata, proxyConfig, options.proxyConfigs ?? [], mesh)
   const proxy = proxyContainer({
     start: { config, statistics, levels: container.levels, authorities: authoritiesOf(mesh) },
     container,
     discoveryAddress: proxyConfig.discoveryAddress,
+    network,
     labels,
     workload,
     options,
@@ -275,6 +281,7 @@ function initContainer({ ipv4, ipv6 }: CapturedRules, image: string): Container 
 }
 
 interface Sidecar extends Pick<SidecarAnnotations, 'image' | 'container' | 'applicationMetrics'> {
+  readonly network: string | undefined
   readonly labels: Readonly<Record<string, string>>
   readonly start: ProxyStart
   /** Another control plane than the mesh's, for this pod's configuration. */
@@ -285,7 +292,8 @@ interface Sidecar extends Pick<SidecarAnnotations, 'image' | 'container' | 'appl
 }
 
 function proxyContainer(sidecar: Sidecar): Container {
-  const { start, container, labels, workload, options, image, applicationMetrics, proxyType } = sidecar
+  const { start, container, labels, network, workload, options, image, applicationMetrics, proxyType } =
+    sidecar
   const { resources, readiness, mounts } = container
   const written = (variables: Readonly<Record<string, string>>) =>
     Object.entries(variables).map(([name, value]) => ({ name, value }))
@@ -306,6 +314,7 @@ function proxyContainer(sidecar: Sidecar): Container {
       { name: 'WORKLOAD_NAME', value: workload },
       { name: 'LABELS', value: JSON.stringify(labels) },
       { name: 'CLUSTER_ID', value: options.clusterId },
+      ...(network ? [{ name: NETWORK_ENV, value: network }] : []),
       { name: 'TRUST_DOMAIN', value: options.trustDomain },
       { name: 'CA_ADDR', value: options.citadel ?? options.controlPlane },
       { name: 'XDS_ADDR', value: sidecar.discoveryAddress ?? options.controlPlane },
