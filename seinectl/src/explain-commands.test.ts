@@ -114,6 +114,38 @@ spec:
         - destination: {host: reviews, port: {number: 80}}
 `
 
+const NETWORKS = `apiVersion: v1
+kind: Service
+metadata:
+  name: between
+  labels:
+    topology.istio.io/network: east
+spec: {clusterIP: 10.96.0.8, externalIPs: [192.0.2.1], selector: {app: between}, ports: [{name: tls, port: 15443, targetPort: 8443}]}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: between-1, labels: {app: between, topology.istio.io/network: east}, annotations: {inject.istio.io/templates: gateway}}
+spec: {serviceAccountName: between, containers: [{name: istio-proxy, image: auto}]}
+status: {podIP: 10.2.0.8, phase: Running, conditions: [{type: Ready, status: "True"}]}
+---
+apiVersion: networking.istio.io/v1
+kind: Gateway
+metadata: {name: between}
+spec:
+  selector: {app: between}
+  servers:
+    - port: {number: 15443, name: tls, protocol: TLS}
+      hosts: ["*.local"]
+      tls: {mode: AUTO_PASSTHROUGH}
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: istio, namespace: istio-system}
+data:
+  meshNetworks: |
+    networks: {east: {endpoints: [{fromCidr: 10.1.0.2/31}]}, west: {endpoints: [{fromRegistry: Kubernetes}]}}
+`
+
 let folder: string
 let changed: string
 
@@ -191,6 +223,37 @@ describe('explain', () => {
     )
     expect(await at('http://shop.example.com:81/')).toContain('no Gateway has the workload listen on port 81')
     rmSync(file)
+  })
+
+  it('goes by the gateway of another network, and follows it with --inbound', async () => {
+    const file = join(changed, '..', 'networks.yaml')
+    writeFileSync(file, NETWORKS)
+    const files = ['-f', join(folder, 'mesh.yaml'), '-f', join(folder, 'routes.yaml'), '-f', file]
+    const ran = await runCaptured([
+      'explain',
+      '--from',
+      'web-v1',
+      '--inbound',
+      'GET',
+      'http://reviews/',
+      ...files,
+    ])
+    expect({ code: ran.code, err: ran.err }).toEqual({ code: 0, err: '' })
+    expect(ran.out).toContain(
+      '192.0.2.1:15443, the gateway of the network east, for an endpoint there (reviews-v1.default)',
+    )
+    expect(ran.out).toContain(
+      `because of Service default/between metadata.labels["topology.istio.io/network"] (${file}:6:5)`,
+    )
+    expect(ran.out).toContain(
+      `because of ConfigMap istio-system/istio data.meshNetworks.networks.east.endpoints[0].fromCidr (${file}:29:3)`,
+    )
+    const name = 'outbound_.80_.v1_.reviews.default.svc.cluster.local'
+    expect(ran.out).toContain(`filter chain   ${name}: passes bytes on`)
+    expect(ran.out).toContain("the caller's own TLS is passed on")
+    expect(ran.out).toContain('allowed by default/reviews')
+    const at = ['explain', '--from', 'between-1', 'GET', `https://${name}:15443/`, ...files]
+    expect((await runCaptured(at)).out).toContain(`→ forwarded to ${name}`)
   })
 
   it('says of each route before why it did not match', async () => {

@@ -2,7 +2,7 @@ import type { MeshResource } from '@seine/api'
 import { keyOf } from '@seine/api'
 import { err, formatPosition, ok, type Problem, type ResourceRef, type Result } from '@seine/kit'
 import { mixerPlugins } from '@seine/mixer-plugins'
-import { hostAliases, MeshModel, type MeshService, type MeshSnapshot, visibleIn } from '@seine/model'
+import { hostAliases, MeshModel, type MeshService, type MeshSnapshot, selects, visibleIn } from '@seine/model'
 import {
   type AddressFamilies,
   familiesOf,
@@ -10,6 +10,7 @@ import {
   reachableEndpoints,
   reachableService,
   renderProxy,
+  serverNameOf,
   targetPorts,
 } from '@seine/pilot-traffic'
 import {
@@ -46,8 +47,8 @@ const OUTSIDE = '192.0.2.1'
 
 /** What one workload's proxy decides. */
 export interface Part {
-  /** `gateway`: what comes to it from outside. */
-  readonly direction: 'outbound' | 'inbound' | 'gateway'
+  /** `gateway`: what comes to it from outside; `between`: what comes to the gateway of a network from another one. */
+  readonly direction: 'outbound' | 'inbound' | 'gateway' | 'between'
   readonly workload: string
   readonly explanation: Explanation
 }
@@ -187,6 +188,7 @@ function addressOf(service: MeshService, snapshot: MeshSnapshot, families: Addre
   return reachable[0]?.address ?? service.hostname
 }
 
+/** What those decide to whom a request goes: sidecars, and gateways of networks with the sidecars behind them. */
 function inboundParts(
   snapshot: MeshSnapshot,
   caller: Proxy,
@@ -195,22 +197,64 @@ function inboundParts(
 ): Part[] {
   if (verdict.outcome !== 'forwarded') return []
   const parts = new Map<string, Part>()
-  for (const { address, port } of verdict.targets.flatMap(({ endpoints }) => endpoints)) {
-    const workload = [...snapshot.workloads.values()].find(({ addresses }) => addresses.includes(address))
-    if (!workload?.meshed) continue
-    const proxy = proxyOf(workload)
-    const name = nameOf(proxy)
-    if (parts.has(name)) continue
-    const identity = `spiffe://${snapshot.config.trustDomain}/ns/${caller.namespace}/sa/${caller.serviceAccount}`
-    const explanation = explainInbound(configurationOf(snapshot, proxy), {
-      traffic,
-      address,
-      port,
-      peer: { identity, address: caller.addresses[0] ?? '' },
-    })
-    parts.set(name, { direction: 'inbound', workload: name, explanation })
-  }
+  for (const { cluster, endpoints } of verdict.targets)
+    for (const { address, port, gateway } of endpoints) {
+      const found = gateway
+        ? partsBehindGateway(snapshot, caller, traffic, { cluster, address, port })
+        : inboundPart(snapshot, caller, traffic, address, port)
+      for (const part of found) if (!parts.has(part.workload)) parts.set(part.workload, part)
+    }
   return [...parts.values()]
+}
+
+function inboundPart(
+  snapshot: MeshSnapshot,
+  caller: Proxy,
+  traffic: Traffic,
+  address: string,
+  port: number,
+): Part[] {
+  const workload = [...snapshot.workloads.values()].find(({ addresses }) => addresses.includes(address))
+  if (!workload?.meshed) return []
+  const proxy = proxyOf(workload)
+  const identity = `spiffe://${snapshot.config.trustDomain}/ns/${caller.namespace}/sa/${caller.serviceAccount}`
+  const explanation = explainInbound(configurationOf(snapshot, proxy), {
+    traffic,
+    address,
+    port,
+    peer: { identity, address: caller.addresses[0] ?? '' },
+  })
+  return [{ direction: 'inbound', workload: nameOf(proxy), explanation }]
+}
+
+/** Where the workload of a gateway is known, what it does with a connection of a cluster, and who gets that. */
+function partsBehindGateway(
+  snapshot: MeshSnapshot,
+  caller: Proxy,
+  traffic: Traffic,
+  { cluster, address, port }: { readonly cluster: string; readonly address: string; readonly port: number },
+): Part[] {
+  const service = [...snapshot.services.values()].find(
+    ({ edge, ports }) =>
+      edge?.addresses.some(one => one.address === address) && ports.some(({ number }) => number === port),
+  )
+  const workload =
+    service?.selector &&
+    [...snapshot.workloads.values()].find(
+      ({ gateway, namespace, labels }) =>
+        gateway && namespace === service.namespace && selects(service.selector, labels),
+    )
+  if (!workload) return []
+  const proxy = proxyOf(workload)
+  const explanation = explainAtGateway(configurationOf(snapshot, proxy), {
+    traffic: { kind: 'tcp', serverName: serverNameOf(cluster) },
+    port: targetPorts(snapshot, proxy).get(port)?.[0] ?? port,
+    source: caller.addresses[0] ?? OUTSIDE,
+  })
+  const own: Part = { direction: 'between', workload: nameOf(proxy), explanation }
+  if (explanation.verdict.outcome !== 'forwarded') return [own]
+  const behind = explanation.verdict.targets.flatMap(({ endpoints }) => endpoints)
+  return [own, ...behind.flatMap(one => inboundPart(snapshot, caller, traffic, one.address, one.port))]
 }
 
 function nameOf({ workloadName, namespace }: Proxy): string {

@@ -104,6 +104,7 @@ function partText({ direction, workload, explanation }: Part, answer: Answer, co
   const heads = {
     outbound: `${workload} sends ${method} ${url} (to ${address}:${port})`,
     gateway: `${method} ${url} comes to the gateway ${workload} (${address}:${port})`,
+    between: `${workload}, the gateway of its network, gets it by the server name in its TLS`,
     inbound: `${workload} receives it`,
   }
   const lines = [styled(heads[direction], 'bold', colour)]

@@ -150,12 +150,12 @@ function hostMatches(host: unknown, filter: Filter): boolean {
   return asList(at(host, 'domains')).some(domain => isHost(String(domain).replace(/:\d+$/, ''), filter))
 }
 
-/** Istio's cluster names: `outbound|80|v1|reviews.default.svc.cluster.local`. */
+/** Istio's cluster names: `outbound|80|v1|reviews.default.svc.cluster.local`, or with `_.` at gateways between networks. */
 function clusterParts(name: string): { direction: string; port: string; subset: string; host: string } {
-  const [direction = '', port = '', subset = '', host = ''] = name.split('|')
-  return name.includes('|')
-    ? { direction, port, subset, host }
-    : { direction: '', port: '', subset: '', host: '' }
+  const [direction = '', port = '', subset = '', host] = name.split(name.includes('|') ? '|' : '_.')
+  return host === undefined
+    ? { direction: '', port: '', subset: '', host: '' }
+    : { direction, port, subset, host }
 }
 
 function matchOf(chain: unknown, isDefault: boolean): string {
