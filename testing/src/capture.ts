@@ -19,8 +19,8 @@ export function proxyHeader(from: Place, to: Place): string {
 export interface CapturedWorkload {
   readonly address: string
   readonly ports: readonly number[]
-  /** Where the application is in truth. */
-  readonly application: string
+  /** Where the application is in truth; a gateway has none. */
+  readonly application?: string
   /** The port of the Envoy that takes what is captured on its way to a port. */
   readonly inboundPort: (port: number) => number
 }
@@ -58,7 +58,7 @@ export class Capture {
   #relay(socket: Socket, port: number): void {
     const { address, application, inboundPort } = this.#workload
     const from = { address: socket.remoteAddress ?? '', port: socket.remotePort ?? 0 }
-    const isEnvoys = from.address === INBOUND_SOURCE
+    const isEnvoys = application !== undefined && from.address === INBOUND_SOURCE
     const target = isEnvoys ? connect(port, application) : connect(inboundPort(port), '127.0.0.1')
     if (!isEnvoys) target.write(proxyHeader(from, { address, port }))
     for (const [one, other] of [

@@ -206,6 +206,8 @@ export class RunningCase {
   readonly #ports: readonly [number, number]
   readonly #envoys = new Map<string, RunningEnvoy>()
   readonly #capture: Capture
+  /** Stands at the address of the gateway, where other networks call it. */
+  readonly #edge: Capture
 
   constructor(
     written: ConformanceCase,
@@ -223,6 +225,11 @@ export class RunningCase {
       ports,
       inboundPort: port => this.#envoyPort('server', { address: SERVED.address, port }),
     })
+    this.#edge = new Capture({
+      address: GATEWAY_ADDRESS,
+      ports,
+      inboundPort: port => this.#envoyPort('gateway', { address: GATEWAY_ADDRESS, port }),
+    })
   }
 
   async start(): Promise<void> {
@@ -238,12 +245,13 @@ export class RunningCase {
       starting.push(this.#capture.start())
     }
     if (gateway) starting.push(this.#startEnvoy('gateway', gateway, GATEWAY_ADDRESS))
+    if (gateway && server) starting.push(this.#edge.start())
     const failed = (await Promise.allSettled(starting)).find(({ status }) => status === 'rejected')
     if (failed) throw (failed as PromiseRejectedResult).reason
   }
 
   async stop(): Promise<void> {
-    await this.#capture.stop()
+    await Promise.all([this.#capture.stop(), this.#edge.stop()])
     await Promise.all([...this.#envoys.values()].map(envoy => envoy.stop()))
   }
 

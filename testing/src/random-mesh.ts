@@ -4,7 +4,7 @@ import fc from 'fast-check'
 import { randomEnvoyFilter } from './random-envoy-filter.ts'
 import { randomBoundVirtualService, randomGateway } from './random-gateway.ts'
 import { gatewayApiBase, gatewayApiKinds } from './random-gateway-api.ts'
-import { meshConfig } from './random-mesh-settings.ts'
+import { meshConfig, namespace } from './random-mesh-settings.ts'
 import { randomDestinationRule, randomVirtualService } from './random-routing.ts'
 import { randomSidecar } from './random-sidecar.ts'
 import {
@@ -13,7 +13,9 @@ import {
   labels,
   maybe,
   mostly,
+  NETWORKS,
   namespaces,
+  networkLabels,
   pick,
   portNumbers,
   some,
@@ -72,11 +74,18 @@ const serviceSpec = fc.record(
     publishNotReadyAddresses: fc.boolean(),
     ipFamilies: pick([['IPv4'], ['IPv6'], ['IPv6', 'IPv4']]),
     trafficDistribution: pick(['PreferClose', 'PreferSameNode']),
+    externalIPs: pick(['192.0.2.1', '192.0.2.2', '2001:db8::9']).map(one => [one]),
+    loadBalancerIP: pick(['192.0.2.3']),
   },
   { requiredKeys: ['ports'] },
 )
 
-const service = object('v1', 'Service', ['web', 'api', 'db'], fc.record({ spec: serviceSpec }))
+const service = object(
+  'v1',
+  'Service',
+  ['web', 'api', 'db'],
+  fc.record({ labels: networkLabels, spec: serviceSpec }),
+)
 
 const podStatus = fc.record(
   {
@@ -94,7 +103,13 @@ const pod = object(
   ['web-1', 'web-2', 'api-1', 'db-1'],
   fc.record({
     labels: fc
-      .tuple(labels, some({ 'istio-locality': pick(['r1.z1.s1', 'r2.z1', 'r1']) }))
+      .tuple(
+        labels,
+        some({
+          'istio-locality': pick(['r1.z1.s1', 'r2.z1', 'r1']),
+          'topology.istio.io/network': pick(NETWORKS),
+        }),
+      )
       .map(([own, locality]) => ({ app: 'web', ...own, ...locality })),
     spec: fc.record({
       serviceAccountName: pick(['web', 'default']),
@@ -145,8 +160,9 @@ const workloadEntrySpec = fc.record(
     weight: fc.nat(3),
     locality: pick(['r1/z1', 'r2', '']),
     serviceAccount: pick(['vm', 'web']),
+    network: pick(NETWORKS),
   },
-  { requiredKeys: ['address'] },
+  { requiredKeys: [] },
 )
 
 const workloadEntry = object(
@@ -172,8 +188,10 @@ const entryEndpoint = fc.record(
     labels,
     weight: fc.nat(3),
     locality: pick(['r1/z1', 'r2']),
+    network: pick(NETWORKS),
+    serviceAccount: pick(['vm']),
   },
-  { requiredKeys: ['address'] },
+  { requiredKeys: [] },
 )
 
 /** The ways in which an entry's addresses are found, each with what it takes. */
@@ -317,10 +335,6 @@ const authorizationPolicy = object(
     ),
   }),
 )
-
-const namespace = fc
-  .record({ name: pick(namespaces), labels })
-  .map(({ name, labels: own }) => ({ apiVersion: 'v1', kind: 'Namespace', metadata: { name, labels: own } }))
 
 const mostlyA = fc.oneof(
   { arbitrary: fc.constant('a'), weight: 3 },

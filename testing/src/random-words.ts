@@ -26,6 +26,9 @@ export const hosts = [
   '2001:db8::1',
 ] as const
 
+/** Networks of the mesh. */
+export const NETWORKS = ['n1', 'n2'] as const
+
 export function pick<T>(values: readonly T[]): fc.Arbitrary<T> {
   return fc.constantFrom(...values)
 }
@@ -60,6 +63,12 @@ export function some(fields: Record<string, fc.Arbitrary<unknown>>): fc.Arbitrar
     .record(sparse)
     .map(record => Object.fromEntries(Object.entries(record).filter(([, value]) => value !== undefined)))
 }
+
+/** What says, in a few cases, which network something is in, or is the gateway of. */
+export const networkLabels = some({
+  'topology.istio.io/network': pick(NETWORKS),
+  'networking.istio.io/gatewayPort': mostly(['80', '443'], ['nonsense']),
+})
 
 /** An object with one of the fields. */
 export function oneOf(fields: Record<string, fc.Arbitrary<unknown>>): fc.Arbitrary<Record<string, unknown>> {
