@@ -43,7 +43,7 @@ const KUBERNETES = {
   Namespace: "The label `istio-injection: enabled` gives the namespace's pods sidecars.",
   ServiceAccount: 'Accepted and not read: an identity follows from the name of the account in the pod.',
   ConfigMap:
-    'The one called `istio` or `seine` in `istio-system` or `seine-system` holds the [settings of the mesh](mesh-config.md).',
+    'The one called `istio` or `seine` in `istio-system` or `seine-system` holds the [settings of the mesh](mesh-config.md) and its [networks](mesh-networks.md).',
   ...Object.fromEntries(
     LIKE_DEPLOYMENT.map(kind => [
       kind,
@@ -73,6 +73,7 @@ function pageOf(definition) {
 export async function configurationPages(root) {
   const { apiVersionOf, kindDefinitions } = await import(`${root}/api/dist/kinds.js`)
   const { meshConfigSchema } = await import(`${root}/api/dist/mesh/mesh-config.js`)
+  const { meshNetworksSchema } = await import(`${root}/api/dist/mesh/mesh-networks.js`)
   const { UNSUPPORTED_SETTINGS } = await import(`${root}/api/dist/mesh/unsupported-settings.js`)
   const { UNSUPPORTED, UNSUPPORTED_KINDS, UNSUPPORTED_VALUES } = await import(
     `${root}/api/dist/parse/unsupported.js`
@@ -93,6 +94,7 @@ export async function configurationPages(root) {
     ])
   pages.push(['configuration/kubernetes.md', kubernetesPage(theirs)])
   pages.push(['configuration/mesh-config.md', meshConfigPage(meshConfigSchema, UNSUPPORTED_SETTINGS)])
+  pages.push(['configuration/mesh-networks.md', meshNetworksPage(meshNetworksSchema)])
   return pages
 }
 
@@ -126,7 +128,8 @@ analyze\` reads them; the mesh refuses them.
 
 ${table(['Kind', 'API version', 'Other versions', 'Plural', 'Short'], ours.filter(isRefused).map(row(pageOf)))}
 
-[Settings of the mesh as a whole](configuration/mesh-config.md) stand in a ConfigMap.`
+[Settings of the mesh as a whole](configuration/mesh-config.md), and [its networks](configuration/mesh-networks.md),
+stand in a ConfigMap.`
 }
 
 function kindPage(definition, refused, refusedValues) {
@@ -238,6 +241,38 @@ data:
     defaultConfig:
       tracing:
         sampling: 1
+\`\`\``
+}
+
+function meshNetworksPage(schema) {
+  const rows = fieldsOf(schema, '').map(field => [code(field.path), field.type, meaningOf(field)])
+  return `# Networks of the mesh
+
+${NOTICE}
+
+They stand as YAML under \`data.meshNetworks\` of the ConfigMap that holds the [settings of the mesh](mesh-config.md), or of
+another one of the names that this may have. Networks that can't be read are reported, and the last good ones stay in
+force. How they are used is in [several networks](../../tasks/networks.md). What says itself which network it is in, by the
+label \`topology.istio.io/network\` or an entry's \`network\`, is in that one, and no workload has to be listed here: the label
+on the root namespace is for all others. Services with the label are gateways beside those that are listed here.
+
+${table(['Field', 'Type', 'Meaning'], rows)}
+
+\`\`\`yaml
+apiVersion: v1
+kind: ConfigMap
+metadata:
+  name: istio
+  namespace: istio-system
+data:
+  meshNetworks: |
+    networks:
+      machines:
+        endpoints:
+          - fromCidr: 192.168.0.0/16
+        gateways:
+          - address: 203.0.113.7
+            port: 15443
 \`\`\``
 }
 

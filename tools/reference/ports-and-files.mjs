@@ -175,6 +175,10 @@ const METADATA = {
   'topology.kubernetes.io/region': 'Label of a node, read by analysis only',
   'topology.kubernetes.io/zone': 'The same',
   'topology.istio.io/subzone': 'The same',
+  'topology.istio.io/network':
+    'Label: the [network](../tasks/networks.md) that a pod or a WorkloadEntry is in, and that of all others on the root namespace; of a Service, the network whose gateway it is. The injector writes it where the proxy has `ISTIO_META_NETWORK`',
+  'networking.istio.io/gatewayPort':
+    'Label of a Service that is the gateway of a network: its port for connections from others; 15443 unless it is said',
   'prometheus.io/scrape':
     "Annotation that the injector writes: `true`. Where the pod says so itself, its metrics are served with the sidecar's",
   'prometheus.io/port': "Annotation that the injector writes: `15020`, in place of the application's own",

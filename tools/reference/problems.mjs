@@ -78,6 +78,10 @@ const CODES = {
     'The settings of the mesh can not be read, and the last good ones stay in force. Or, as a warning, some of them have no effect.',
     'See [settings of the mesh](configuration/mesh-config.md).',
   ],
+  'mesh-networks': [
+    'The networks of the mesh can not be read. The last good ones stay in force.',
+    'See [networks of the mesh](configuration/mesh-networks.md).',
+  ],
   'metrics-unreadable': [
     'The hub can not read the metrics of a sidecar: its figures are missing in graphs and lists.',
     'The message says why. The hub must reach port 15020 of the pod.',
@@ -85,6 +89,10 @@ const CODES = {
   'namespace-conflict': [
     '`seinectl apply -n` names another namespace than the object does.',
     'Leave one of the two out.',
+  ],
+  'network-gateway': [
+    'A Service that is to be the gateway of a network has no address that other networks could call, or not the port. What is in the network is called as if it had no such gateway.',
+    'The message says what it lacks. See [several networks](../tasks/networks.md).',
   ],
   'no-certificate': [
     "A workload's agent has got no certificate yet. It takes no calls.",
@@ -129,6 +137,10 @@ const CODES = {
   'rejected-by-envoy': [
     'Envoy refused what came of a configuration that Seine took. It keeps what it had; everything else is sent.',
     "The message is Envoy's own, and names the object that the resource came from. See [debug a configuration](../tasks/debug-configuration.md#when-envoy-refuses).",
+  ],
+  'unreachable-endpoints': [
+    'Clients of other networks do not get some endpoints of a service: the gateway of a network passes on mutual TLS between sidecars only, by its server name.',
+    'Give the workloads sidecars, and the service an address of its own where it is headless. See [several networks](../tasks/networks.md).',
   ],
   'subset-in-use': [
     'A DestinationRule no longer has a subset that requests are routed to. Its last good version stays in force.',
