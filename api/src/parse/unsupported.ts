@@ -84,10 +84,6 @@ export const UNSUPPORTED_VALUES: Partial<Record<Kind, readonly (readonly [Patter
   ],
 }
 
-/** Why values are not supported, and what to write instead. */
-const VALUE_REASONS: Readonly<Record<string, string>> = {
-}
-
 const CONDITION =
   /^(source\.(ip|namespace|principal)|remote\.ip|destination\.(ip|port)|connection\.sni|request\.headers\[[^\]]+\])$/
 
@@ -130,7 +126,7 @@ function unsupportedValues(kind: Kind, spec: unknown): Unsupported[] {
   const found = (UNSUPPORTED_VALUES[kind] ?? []).flatMap(([pattern, value]) =>
     occurrences(spec, pattern, [])
       .filter(at => String(valueAt(spec, at)).toUpperCase() === value)
-      .map(at => ({ path: at, message: `${value} is not supported${VALUE_REASONS[value] ?? ' yet'}` })),
+      .map(at => ({ path: at, message: `${value} is not supported yet` })),
   )
   if (kind === 'Gateway') return [...found, ...unsupportedSockets(spec, path('servers.*.bind'))]
   if (kind === 'EnvoyFilter') return [...found, ...unsupportedPatches(spec as EnvoyFilterSpec)]
