@@ -38,10 +38,10 @@ import { serverTlsSocket } from '../listeners/server-tls.ts'
 import { gatewayConnectionFields } from '../listeners/tcp-routing.ts'
 import { weightedTargets } from '../listeners/weighted-targets.ts'
 import type { FilterChainContext, TrafficPlugin } from '../plugin.ts'
-import { provenanceField } from '../provenance-metadata.ts'
 import type { Proxy } from '../proxy.ts'
 import { proxySettingsOf } from '../proxy-settings.ts'
 import { isServedAt, MESH_ALPNS, type PassedOnPort, passedOnPorts } from './auto-passthrough.ts'
+import { type GatewayChain, GatewayChains } from './chains.ts'
 import { type GatewayContext, gatewayServices, routeTableName } from './routes.ts'
 import { type BoundServer, type GatewayPort, hostsAt } from './servers.ts'
 
@@ -64,31 +64,31 @@ export function gatewayListener(
   { bind, port, servers }: GatewayPort,
 ): EncodedResource | undefined {
   const name = `${bind[0]}_${port}`
-  const chains = new Chains()
+  const chains = new GatewayChains()
   for (const bound of servers) {
     if (bound.kind === 'http') {
       // They share the table, and so the chain.
-      if (bound === servers[0]) chains.add(bound, {}, requests(context, bound, port, servers.some(isGrpcWeb)))
+      if (bound === servers[0])
+        chains.add(bound, { match: {}, built: requests(context, bound, port, servers.some(isGrpcWeb)) })
       continue
     }
     if (bound.kind === 'https') {
-      const filters = requests(context, bound, port)
+      const built = requests(context, bound, port)
       for (const match of byServerName(bound.hosts.map(({ host }) => host)))
-        chains.add(bound, match, filters, [], tlsOf(context, bound))
+        chains.add(bound, { match, built, tls: tlsOf(context, bound) })
       continue
     }
     if (bound.kind === 'auto-passthrough') {
-      for (const one of passedOnChains(context, bound, port))
-        chains.add(bound, one.match, one.built, one.causes, {}, one.name)
+      for (const chain of passedOnChains(context, bound, port)) chains.add(bound, chain)
       continue
     }
-    for (const { match, targets, provenance } of connectionRoutes(context, bound)) {
-      const filters = connections(context, bound, port, targets)
+    for (const { match, ranges, targets, causes } of connectionRoutes(context, bound)) {
+      const built = connections(context, bound, port, targets)
       const tls = bound.kind === 'tls' ? tlsOf(context, bound) : {}
-      chains.add(bound, match, filters, provenance, tls)
+      chains.add(bound, { match, ranges, built, causes, tls })
     }
   }
-  if (chains.list.length === 0) return undefined
+  if (chains.isEmpty) return undefined
   const behindProxy = proxySettingsOf(context.indexed.snapshot, context.proxy).gatewayTopology?.proxyProtocol
   const takesTls = servers.some(({ kind }) => kind !== 'http' && kind !== 'tcp')
   return encode(
@@ -108,37 +108,10 @@ export function gatewayListener(
             listenerFiltersTimeout: duration(15_000),
           }
         : {}),
-      filterChains: chains.list,
+      filterChains: chains.build(),
     },
     [...servers.map(({ cause }) => cause), ...chains.provenance],
   )
-}
-
-/** Filter chains of which no two match the same, which Envoy refuses: the older Gateway's has it. */
-class Chains {
-  readonly list: ChainInit[] = []
-  readonly provenance: Provenance[] = []
-  readonly #taken = new Set<string>()
-
-  add(
-    { server, cause }: BoundServer,
-    match: MatchInit,
-    { filters, provenance }: BuiltFilters,
-    causes: readonly Provenance[] = [],
-    tls: Pick<ChainInit, 'transportSocket'> = {},
-    own = `${server.name || server.port.name}-${this.list.length}`,
-  ): void {
-    const names = match.serverNames ?? []
-    const rest = JSON.stringify(match.sourcePrefixRanges ?? []) + JSON.stringify(match.prefixRanges ?? [])
-    const keyOf = (name: string) => `${name} ${match.transportProtocol ?? ''} ${rest}`
-    const free = names.length === 0 ? [''] : names.filter(name => !this.#taken.has(keyOf(name)))
-    if (free.length === 0 || (names.length === 0 && this.#taken.has(keyOf('')))) return
-    for (const name of free) this.#taken.add(keyOf(name))
-    const filterChainMatch = names.length === 0 ? match : { ...match, serverNames: free }
-    const all = [cause, ...causes, ...provenance]
-    this.list.push({ name: own, filterChainMatch, filters, ...tls, ...provenanceField(all) })
-    this.provenance.push(...all)
-  }
 }
 
 function isGrpcWeb({ server }: BoundServer): boolean {
@@ -230,17 +203,10 @@ function tlsOf(
   return { transportSocket: serverTlsSocket(tls, alpn, indexed.snapshot.config.tlsDefaults, credentials) }
 }
 
-interface PassedOnChain {
-  readonly name: string
-  readonly match: MatchInit
-  readonly built: BuiltFilters
-  readonly causes: readonly Provenance[]
-}
-
 /** Chains of a gateway's services; services and rules do not change, and each is read once. */
 const passedOnByService = new WeakMap<
   Proxy,
-  WeakMap<MeshService, { inputs: unknown[]; chains: PassedOnChain[] }>
+  WeakMap<MeshService, { inputs: unknown[]; chains: GatewayChain[] }>
 >()
 
 /**
@@ -248,7 +214,7 @@ const passedOnByService = new WeakMap<
  * it is for. The caller's server name says which it is; its protocol names, that it is of the mesh. No policy judges
  * here, as in Istio, since nobody knows who calls.
  */
-function passedOnChains(context: GatewayListenerContext, bound: BoundServer, port: number): PassedOnChain[] {
+function passedOnChains(context: GatewayListenerContext, bound: BoundServer, port: number): GatewayChain[] {
   const { indexed, proxy, plugins, ruleFor } = context
   const { services, config } = indexed.snapshot
   const known = passedOnByService.get(proxy) ?? new WeakMap()
@@ -273,7 +239,7 @@ function passedOnChain(
   service: MeshService,
   { name, port: { number }, subset, causes }: PassedOnPort,
   port: number,
-): PassedOnChain {
+): GatewayChain {
   const { indexed, proxy, plugins, ruleFor } = context
   const { hostname, name: own, namespace } = service
   const to = { host: hostname, port: number, subset: subset?.name ?? '' }
@@ -300,10 +266,8 @@ function passedOnChain(
   return { name, match, built, causes }
 }
 
-interface ConnectionRoute {
-  readonly match: MatchInit
+interface ConnectionRoute extends Required<Pick<GatewayChain, 'match' | 'ranges' | 'causes'>> {
   readonly targets: TcpDestination
-  readonly provenance: readonly Provenance[]
 }
 
 /** Where connections to a server that does not read requests go, by the virtual services bound to it. */
@@ -334,9 +298,10 @@ function passthroughRoutes(
       const names = match.sniHosts.filter(name => hosts.some(host => host === name || hostCovers(host, name)))
       if (names.length === 0) return []
       return byServerName(names).map(one => ({
-        match: { ...one, ...addresses(match) },
+        match: one,
+        ranges: match.destinationSubnets ?? [],
         targets: targetsOf(context, bound, service, route),
-        provenance: [route.cause ?? causeOf(service, `spec.tls[${index}].match[${at}]`)],
+        causes: [route.cause ?? causeOf(service, `spec.tls[${index}].match[${at}]`)],
       }))
     }),
   )
@@ -357,9 +322,13 @@ function tcpRoutes(
       if (!applies(match, context, bound, service)) return []
       const path = route.match?.length ? `spec.tcp[${index}].match[${at}]` : `spec.tcp[${index}]`
       return named.map(one => ({
-        match: { ...one, ...addresses(match) },
+        match: {
+          ...one,
+          ...(match.sourceSubnet ? { sourcePrefixRanges: [cidrRange(match.sourceSubnet)] } : {}),
+        },
+        ranges: match.destinationSubnets ?? [],
         targets: targetsOf(context, bound, service, route),
-        provenance: [route.cause ?? causeOf(service, path)],
+        causes: [route.cause ?? causeOf(service, path)],
       }))
     })
   })
@@ -378,14 +347,6 @@ function applies(
     return match.gateways.some(name => gatewayName(name, metadata.namespace) === own)
   if (match.sourceNamespace !== undefined && match.sourceNamespace !== proxy.namespace) return false
   return selects(match.sourceLabels, proxy.labels)
-}
-
-function addresses({ destinationSubnets, ...match }: L4Match): MatchInit {
-  const from = 'sourceSubnet' in match ? match.sourceSubnet : undefined
-  return {
-    ...(destinationSubnets?.length ? { prefixRanges: destinationSubnets.map(cidrRange) } : {}),
-    ...(from === undefined ? {} : { sourcePrefixRanges: [cidrRange(from)] }),
-  }
 }
 
 function targetsOf(

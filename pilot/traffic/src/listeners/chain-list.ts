@@ -22,6 +22,8 @@ export interface MatchedChain {
   readonly ranges: readonly string[]
   readonly filters: BuiltFilters['filters']
   readonly causes: readonly Provenance[]
+  /** How TLS is ended, where it is. */
+  readonly tls?: Pick<ChainInit, 'transportSocket'>
   /** Whose it is: among the chains of one owner, the first that a connection fits has it. */
   readonly owner: string
 }
@@ -37,7 +39,7 @@ export class ChainList {
       if (this.#claim('', chain)) this.#chains.push(chain)
       return
     }
-    const free = ranges.filter(range => this.#claim(range, chain))
+    const free = ranges.filter(range => !this.#isHidden(range, chain) && this.#claim(range, chain))
     if (free.length > 0) this.#chains.push({ ...chain, ranges: free })
   }
 
@@ -48,8 +50,13 @@ export class ChainList {
    */
   build(): ChainInit[] {
     const ranges = [...new Set(this.#chains.flatMap(chain => chain.ranges))]
+    const owners = ranges.map(
+      range => [range, this.#chains.filter(one => one.ranges.includes(range))] as const,
+    )
     return this.#chains.flatMap((chain, index) => {
-      const more = ranges.filter(range => this.#belongsIn(range, chain, index))
+      const more = owners.flatMap(([range, there]) =>
+        this.#belongsIn(range, there, chain, index) ? [range] : [],
+      )
       return [
         toChain(chain),
         ...(more.length > 0 ? [toChain({ ...chain, name: `${chain.name}:within`, ranges: more })] : []),
@@ -57,14 +64,23 @@ export class ChainList {
     })
   }
 
-  #belongsIn(range: string, chain: MatchedChain, index: number): boolean {
+  /** Whether what the chain is for in a range has one that its owner has before it, and that is for a wider range. */
+  #isHidden(range: string, { owner, match }: MatchedChain): boolean {
+    return this.#chains.some(
+      before =>
+        before.owner === owner &&
+        isAlikeButForSources(before.match, match) &&
+        (before.ranges.length === 0 || before.ranges.some(wide => cidrCovers(wide, range))),
+    )
+  }
+
+  #belongsIn(range: string, there: readonly MatchedChain[], chain: MatchedChain, index: number): boolean {
     if (chain.ranges.includes(range)) return false
     if (chain.ranges.length > 0 && !chain.ranges.some(wide => cidrCovers(wide, range))) return false
-    const isTaken = this.#chains.some(
-      (other, at) =>
-        other.ranges.includes(range) &&
+    const isTaken = there.some(
+      other =>
         takesAllOf(other.match, chain.match) &&
-        (other.owner !== chain.owner || at < index),
+        (other.owner !== chain.owner || this.#chains.indexOf(other) < index),
     )
     return !isTaken && this.#claim(range, chain)
   }
@@ -77,9 +93,9 @@ export class ChainList {
   }
 }
 
-function toChain({ name, match, ranges, filters, causes }: MatchedChain): ChainInit {
+function toChain({ name, match, ranges, filters, causes, tls }: MatchedChain): ChainInit {
   const to = ranges.length === 0 ? {} : { prefixRanges: ranges.map(cidrRange) }
-  return { name, filterChainMatch: { ...match, ...to }, filters, ...provenanceField(causes) }
+  return { name, filterChainMatch: { ...match, ...to }, filters, ...tls, ...provenanceField(causes) }
 }
 
 /** Whether every connection that fits `narrow` fits `wide` too. */
@@ -92,6 +108,12 @@ function takesAllOf(wide: MatchInit, narrow: MatchInit): boolean {
     isSameOrAny(wide.applicationProtocols, narrow.applicationProtocols) &&
     isSameOrAny(wide.sourcePrefixRanges, narrow.sourcePrefixRanges)
   )
+}
+
+/** Whether connections are told apart alike, and those from all the sources of the one are among those of the other. */
+function isAlikeButForSources(wide: MatchInit, narrow: MatchInit): boolean {
+  const rest = ({ sourcePrefixRanges: _, ...match }: MatchInit) => JSON.stringify(match)
+  return rest(wide) === rest(narrow) && isSameOrAny(wide.sourcePrefixRanges, narrow.sourcePrefixRanges)
 }
 
 function isSameOrAny(wide: unknown, narrow: unknown): boolean {
