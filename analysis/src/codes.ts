@@ -202,6 +202,13 @@ export const codes = {
     explains:
       'On one port, servers for HTTP go together, and so do servers with TLS; other TCP has a port alone. The oldest Gateway has it.',
   },
+  'gateway-passes-on': {
+    level: 'Warning',
+    template:
+      'no route of it is followed at the Gateway {gateway}, whose servers pass TLS on by the names that sidecars give to services (AUTO_PASSTHROUGH): leave the gateway out, or add a server that routes are for',
+    explains:
+      'A server in mode `AUTO_PASSTHROUGH` is for connections of other [networks](../tasks/networks.md), and asks no VirtualService.',
+  },
   IST0146: {
     level: 'Warning',
     template: '{kind} {name} waits for an image that injection fills in, and no webhook selects its pods',

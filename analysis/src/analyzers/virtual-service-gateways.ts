@@ -1,4 +1,5 @@
 import { type Gateway, isClaimRoute, type KubernetesGateway, type VirtualService } from '@seine/api'
+import { serverKind } from '@seine/model'
 import { type Analyzer, WORKLOAD_KINDS } from '../analyzer.ts'
 import type { AnalysisContext } from '../context.ts'
 import { holds } from '../labels.ts'
@@ -17,7 +18,7 @@ function gatewayName(text: string, ownNamespace: string): { namespace: string; n
   return { namespace: namespace ?? ownNamespace, name }
 }
 
-/** Gateways that are not there (IST0101), that have none of the hosts (IST0132), and internal ones (IST0165). */
+/** Gateways that are not there (IST0101), that have none of the hosts (IST0132), internal ones (IST0165), and such that ask for no routes. */
 export const virtualServiceGateways: Analyzer = {
   name: 'virtual-service-gateways',
   inputs: ['VirtualService', 'Gateway'],
@@ -32,6 +33,10 @@ export const virtualServiceGateways: Analyzer = {
         }
         const { namespace, name } = gatewayName(text, service.metadata.namespace)
         const gateway = findGateway(context, namespace, name)
+        if (gateway?.istio && passesOn(gateway.istio)) {
+          report(service, 'gateway-passes-on', path, { gateway: `${namespace}/${name}` })
+          continue
+        }
         if (gateway && hasAnyHost(gateway, service)) continue
         const hosts = (service.spec.hosts ?? []).join(', ')
         if (!gateway && context.exists('Gateway', namespace, name)) continue
@@ -39,6 +44,11 @@ export const virtualServiceGateways: Analyzer = {
         report(service, 'IST0132', path, { hosts, gateway: `${namespace}/${name}` })
       }
   },
+}
+
+/** Whether all that a gateway does is to pass on what comes from other networks. */
+function passesOn({ spec }: Gateway): boolean {
+  return spec.servers.length > 0 && spec.servers.every(server => serverKind(server) === 'auto-passthrough')
 }
 
 type FoundGateway =

@@ -206,6 +206,31 @@ describe('a change of networks', () => {
   })
 })
 
+describe('a proxyless gRPC client', () => {
+  it('gets no endpoints of other networks, which is a problem, and is in another one as the settings have it', () => {
+    const metadata = { GENERATOR: 'grpc' }
+    const { generator, write, addresses } = mesh(sidecar('caller', { address: '10.4.0.1', metadata }))
+    expect(addresses(WEB)).toEqual([])
+    expect(generator.problems()).toEqual([
+      expect.objectContaining({
+        code: 'proxyless-unsupported',
+        message: expect.stringContaining('in other networks (east): gRPC offers no server name'),
+      }),
+    ])
+    const networks = { east: { endpoints: [{ fromCidr: '10.4.0.0/16' }] } }
+    write(
+      JSON.stringify({
+        apiVersion: 'v1',
+        kind: 'ConfigMap',
+        metadata: { name: 'istio', namespace: 'istio-system' },
+        data: { meshNetworks: JSON.stringify({ networks }) },
+      }),
+    )
+    expect(addresses(WEB)).toEqual(['10.2.0.1'])
+    expect(generator.problems().map(({ code }) => code)).not.toContain('proxyless-unsupported')
+  })
+})
+
 describe('a gateway between networks', () => {
   const nameOf = (host: string) => `outbound_.80_._.${host}.default.svc.cluster.local`
 

@@ -64,7 +64,7 @@ export class ProxylessClients {
       for (const name of names) known.add(name)
       changed.set(type, known)
     }
-    const mayMove = changes.sidecars.size + changes.workloads.size > 0
+    const mayMove = changes.sidecars.size + changes.workloads.size + changes.networks.size > 0
     for (const scope of mayMove ? this.#moveClients() : [])
       for (const [type, name] of scope.everyName()) add(type, [name])
     // Whether endpoints take the TLS of gRPC depends on what is asked of them.
