@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { type Client, type Metadata, Server, ServerCredentials } from '@grpc/grpc-js'
 import { ensureEnvoy } from '@seine/envoy-binary'
 import { type Clock, createMetrics, errorMessage, Gauge, type Logger, type Registry } from '@seine/kit'
+import { askApplication } from './app-probes.ts'
 import { bootstrap, socketPath } from './bootstrap.ts'
 import { type BootstrapPatch, BootstrapPatches, withPatches } from './bootstrap-patches.ts'
 import { CertificateKeeper } from './certificate-keeper.ts'
@@ -82,6 +83,7 @@ export class Agent {
       adminPort: settings.ports.admin,
       metrics,
       application: settings.applicationMetrics,
+      probe: path => askApplication(settings, path),
       logger,
       notReady: () => this.notReady(),
     })

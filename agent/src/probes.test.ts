@@ -94,6 +94,21 @@ describe('a probe over HTTP', () => {
   })
 })
 
+describe('a probe of a place', () => {
+  it('is asked from the address that it says, over HTTP, TCP and gRPC', async () => {
+    const from: (string | undefined)[] = []
+    const server = createTcpServer(socket => {
+      from.push(socket.remoteAddress)
+      socket.destroy()
+    })
+    const port = await portOf(server)
+    const place = { host: '127.0.0.1', from: '127.0.0.6' }
+    for (const probe of [{ httpGet: { port } }, { tcpSocket: { port } }, { grpc: { port } }])
+      await probeOnce(probe, NOTHING, place)
+    expect(from).toEqual(['127.0.0.6', '127.0.0.6', '127.0.0.6'])
+  })
+})
+
 describe('a probe over TCP', () => {
   it('takes a connection', async () => {
     const port = await portOf(createTcpServer())
@@ -167,5 +182,21 @@ describe('a probe over gRPC', () => {
   it('says why there is no answer', async () => {
     const port = await closedPort()
     expect(await probeOnce({ grpc: { port } }, NOTHING)).toMatch(/./)
+  })
+
+  it('says what the server says against it', async () => {
+    const server = new GrpcServer()
+    closers.push(() => server.forceShutdown())
+    const port = await new Promise<number>((resolve, reject) =>
+      server.bindAsync('127.0.0.1:0', ServerCredentials.createInsecure(), (failure, bound) =>
+        failure ? reject(failure) : resolve(bound),
+      ),
+    )
+    expect(await probeOnce({ grpc: { port } }, NOTHING)).toContain('does not implement the method')
+  })
+
+  it('waits no longer than it says', async () => {
+    const port = await portOf(createTcpServer(() => undefined))
+    expect(await probeOnce({ timeoutSeconds: 1, grpc: { port } }, NOTHING)).toBe('no answer within 1 s')
   })
 })

@@ -1,15 +1,22 @@
 import { execFile } from 'node:child_process'
-import { request as httpRequest } from 'node:http'
+import { request as httpRequest, type IncomingHttpHeaders } from 'node:http'
+import { connect as connectHttp2 } from 'node:http2'
 import { request as httpsRequest } from 'node:https'
 import { connect } from 'node:net'
-import { Client, credentials } from '@grpc/grpc-js'
 import type { ReadinessProbe } from '@seine/api'
 import { errorMessage } from '@seine/kit'
 
 /** Where the workload is asked, unless the probe says another place. */
-const LOCALHOST = 'localhost'
+const LOCALHOST: ProbePlace = { host: 'localhost' }
 const GRPC_METHOD = '/grpc.health.v1.Health/Check'
 const USER_AGENT = 'seine-probe'
+
+/** Where a workload is asked, and from where. */
+export interface ProbePlace {
+  readonly host: string
+  /** The address that calls come from, where it matters: the capture rules let some pass. */
+  readonly from?: string
+}
 
 /** What a machine's owner lets probes do. */
 export interface ProbePermissions {
@@ -25,13 +32,15 @@ export interface ProbePermissions {
 export async function probeOnce(
   probe: ReadinessProbe,
   { exec: mayExec }: ProbePermissions,
+  place = LOCALHOST,
 ): Promise<string | undefined> {
   const timeoutMs = (probe.timeoutSeconds || 1) * 1000
   const { httpGet, tcpSocket, exec, grpc } = probe
   try {
-    if (httpGet) return await askHttp(httpGet, timeoutMs)
-    if (tcpSocket) return await askTcp(tcpSocket.host || LOCALHOST, tcpSocket.port, timeoutMs)
-    if (grpc) return await askGrpc(grpc.port ?? 0, grpc.service ?? '', timeoutMs)
+    if (httpGet) return await askHttp(httpGet, place, timeoutMs)
+    if (tcpSocket)
+      return await askTcp({ ...place, host: tcpSocket.host || place.host }, tcpSocket.port, timeoutMs)
+    if (grpc) return await askGrpc(place, grpc.port ?? 0, grpc.service ?? '', timeoutMs)
     if (!exec) return 'the probe does not say what to ask'
     if (!mayExec)
       return 'the probe runs a program, which this machine does not allow: set ALLOW_EXEC_PROBES=true for its agent'
@@ -43,6 +52,7 @@ export async function probeOnce(
 
 function askHttp(
   { path, port, host, scheme, httpHeaders = [] }: NonNullable<ReadinessProbe['httpGet']>,
+  place: ProbePlace,
   timeoutMs: number,
 ): Promise<string | undefined> {
   const headers: Record<string, string[]> = { 'user-agent': [USER_AGENT] }
@@ -53,7 +63,8 @@ function askHttp(
   }
   const { host: named, ...others } = headers
   const options = {
-    host: host || LOCALHOST,
+    host: host || place.host,
+    ...(place.from === undefined ? {} : { localAddress: place.from }),
     port,
     path: path ? (path.startsWith('/') ? path : `/${path}`) : '/',
     headers: { ...others, ...(named ? { host: named[0] } : {}) },
@@ -75,9 +86,9 @@ function askHttp(
   })
 }
 
-function askTcp(host: string, port: number, timeoutMs: number): Promise<string | undefined> {
+function askTcp({ host, from }: ProbePlace, port: number, timeoutMs: number): Promise<string | undefined> {
   return new Promise((resolve, reject) => {
-    const socket = connect({ host, port })
+    const socket = connect({ host, port, ...(from === undefined ? {} : { localAddress: from }) })
     const timer = setTimeout(() => socket.destroy(timedOut(timeoutMs)), timeoutMs)
     socket.on('close', () => clearTimeout(timer))
     socket.on('error', reject)
@@ -102,26 +113,52 @@ function run([program = '', ...args]: readonly string[], timeoutMs: number): Pro
 /** The words of `grpc.health.v1.HealthCheckResponse.ServingStatus`. */
 const SERVING_STATUS = ['UNKNOWN', 'SERVING', 'NOT_SERVING', 'SERVICE_UNKNOWN'] as const
 
-/** The two messages of `grpc.health.v1` have one field each, with the number 1. */
-async function askGrpc(port: number, service: string, timeoutMs: number): Promise<string | undefined> {
-  const client = new Client(`${LOCALHOST}:${port}`, credentials.createInsecure())
-  try {
-    const status = await new Promise<number>((resolve, reject) =>
-      client.makeUnaryRequest(
-        GRPC_METHOD,
-        healthCheckRequest,
-        servingStatus,
-        service,
-        { deadline: Date.now() + timeoutMs },
-        (failure, answer) => (failure ? reject(new Error(failure.details)) : resolve(answer ?? 0)),
-      ),
-    )
-    const word = SERVING_STATUS[status] ?? String(status)
-    return word === 'SERVING' ? undefined : `the answer was ${word}`
-  } finally {
-    client.close()
-  }
+/** The two messages of `grpc.health.v1` have one field each, with the number 1. A message has its length before it. */
+function askGrpc(
+  { host, from }: ProbePlace,
+  port: number,
+  service: string,
+  timeoutMs: number,
+): Promise<string | undefined> {
+  const address = host.includes(':') ? `[${host}]` : host
+  const session = connectHttp2(`http://${address}:${port}`, {
+    createConnection: () => connect({ host, port, ...(from === undefined ? {} : { localAddress: from }) }),
+  })
+  const asked = new Promise<string | undefined>((resolve, reject) => {
+    const timer = setTimeout(() => session.destroy(timedOut(timeoutMs)), timeoutMs)
+    session.on('close', () => clearTimeout(timer))
+    session.on('error', reject)
+    const stream = session.request({
+      ':method': 'POST',
+      ':path': GRPC_METHOD,
+      'content-type': 'application/grpc',
+      'user-agent': USER_AGENT,
+      te: 'trailers',
+    })
+    const parts: Buffer[] = []
+    // An answer without a message has what trailers say among its headers.
+    let said: IncomingHttpHeaders = {}
+    stream.on('response', headers => (said = headers))
+    stream.on('trailers', trailers => (said = trailers))
+    stream.on('data', (part: Buffer) => parts.push(part))
+    stream.on('error', reject)
+    stream.on('end', () => {
+      if (said['grpc-status'] !== '0')
+        return reject(new Error(decodeURIComponent(String(said['grpc-message'] ?? 'the call failed'))))
+      const status = servingStatus(Buffer.concat(parts).subarray(GRPC_PREFIX))
+      const word = SERVING_STATUS[status] ?? String(status)
+      resolve(word === 'SERVING' ? undefined : `the answer was ${word}`)
+    })
+    const message = healthCheckRequest(service)
+    const prefix = Buffer.alloc(GRPC_PREFIX)
+    prefix.writeUInt32BE(message.length, 1)
+    stream.end(Buffer.concat([prefix, message]))
+  })
+  return asked.finally(() => session.destroy())
 }
+
+/** A byte that tells whether the message is compressed, and its length. */
+const GRPC_PREFIX = 5
 
 /** `HealthCheckRequest { string service = 1; }` in protobuf's encoding. */
 function healthCheckRequest(service: string): Buffer {

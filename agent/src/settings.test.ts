@@ -59,6 +59,7 @@ describe('readSettings', () => {
         envoyComponentLogLevel: undefined,
         bootstrap: {},
         proxyConfig: {},
+        appProbes: {},
         certificateTtlMs: 86_400_000,
         resolvConf: '/etc/resolv.conf',
         applicationMetrics: undefined,
@@ -88,6 +89,7 @@ describe('readSettings', () => {
 
   it.each([
     ['PROXY_CONFIG', '[]', 'PROXY_CONFIG must be a JSON object, not []'],
+    ['APP_PROBES', '{"/a":1}', 'APP_PROBES must be a JSON object of probes, not {"/a":1}'],
     ['BOOTSTRAP_SETTINGS', '{', 'BOOTSTRAP_SETTINGS must be JSON, not {'],
     ['BOOTSTRAP_SETTINGS', '{"more":1}', 'BOOTSTRAP_SETTINGS has no more'],
     ['BOOTSTRAP_SETTINGS', '{"stats":{"prefixes":[1]}}', 'BOOTSTRAP_SETTINGS stats.prefixes can not be read'],

@@ -2,6 +2,7 @@ import type { JsonObject } from '@bufbuild/protobuf'
 // By itself: the schemas of all kinds would be in the memory of every agent.
 import { registeredName } from '@seine/api/registered-name'
 import { err, ok, PROXY_VERSION, type Result } from '@seine/kit'
+import type { AppProbes } from './app-probes.ts'
 import { type BootstrapSettings, readBootstrapSettings } from './bootstrap-settings.ts'
 
 /** What the agent is told about its workload and the mesh, by the environment that the injector writes. */
@@ -59,6 +60,8 @@ export interface AgentSettings {
   readonly resolvConf: string
   /** Where the application serves metrics of its own, on loopback; undefined where it has none. */
   readonly applicationMetrics: URL | undefined
+  /** What the agent asks the application in place of a kubelet, by path. */
+  readonly appProbes: AppProbes
   /** What the application's own gRPC library is given, where that is its proxy; undefined where Envoy runs. */
   readonly proxyless: ProxylessSettings | undefined
   readonly ports: AgentPorts
@@ -144,6 +147,9 @@ export function readSettings(env: NodeJS.ProcessEnv): Result<AgentSettings, stri
     )
   const bootstrap = readBootstrapSettings(env['BOOTSTRAP_SETTINGS'] ?? '{}')
   if (!bootstrap.ok) problems.push(`BOOTSTRAP_SETTINGS ${bootstrap.error}`)
+  const appProbes = parseObject(env['APP_PROBES'] ?? '{}')
+  if (!appProbes || !Object.values(appProbes).every(one => typeof one === 'object' && one !== null))
+    problems.push(`APP_PROBES must be a JSON object of probes, not ${env['APP_PROBES']}`)
   const proxyConfig = parseObject(env['PROXY_CONFIG'] ?? '{}')
   if (!proxyConfig) problems.push(`PROXY_CONFIG must be a JSON object, not ${env['PROXY_CONFIG']}`)
   const settings: AgentSettings = {
@@ -176,6 +182,7 @@ export function readSettings(env: NodeJS.ProcessEnv): Result<AgentSettings, stri
     envoyComponentLogLevel: env['ENVOY_COMPONENT_LOG_LEVEL'] || undefined,
     bootstrap: bootstrap.ok ? bootstrap.value : {},
     proxyConfig: proxyConfig ?? {},
+    appProbes: (appProbes ?? {}) as AppProbes,
     certificateTtlMs: number('CERTIFICATE_TTL_MS', 24 * HOUR_MS),
     resolvConf: text('RESOLV_CONF', '/etc/resolv.conf'),
     applicationMetrics: url('APPLICATION_METRICS'),

@@ -3,6 +3,7 @@ import type { AddressInfo } from 'node:net'
 import { createMetrics, Gauge, silentLogger } from '@seine/kit'
 import { parsePrometheus, sumOf } from '@seine/testing'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { askApplication } from './app-probes.ts'
 import { StatusServer } from './status-server.ts'
 
 /** What the other processes of the pod answer to a scrape; by default not at all. */
@@ -11,10 +12,13 @@ let others: Server
 let status: StatusServer
 let ports: { metrics: number; health: number }
 let reason: string | undefined
+/** What the application is asked for in place of a kubelet. */
+let asked: string
 
 beforeEach(async () => {
   answers = {}
   reason = undefined
+  asked = '/metrics?all=1'
   others = createServer((request, response) => {
     const body = {
       '/stats/prometheus': answers.envoy,
@@ -35,6 +39,11 @@ beforeEach(async () => {
     metrics,
     application: new URL(`http://127.0.0.1:${port}/metrics?all=1`),
     logger: silentLogger,
+    probe: path =>
+      askApplication(
+        { appProbes: { '/app-health/web/readyz': { httpGet: { path: asked, port } } }, ip: '127.0.0.1' },
+        path,
+      ),
     notReady: async () => {
       if (reason === 'broken') throw new Error('it broke')
       return reason
@@ -52,6 +61,18 @@ async function get(port: number, path: string, method = 'GET'): Promise<[number,
   const answer = await fetch(`http://127.0.0.1:${port}${path}`, { method, headers: { connection: 'close' } })
   return [answer.status, await answer.text()]
 }
+
+describe('a probe of the application', () => {
+  it('is answered as the application answers, on the port of metrics only', async () => {
+    const path = '/app-health/web/readyz'
+    expect(await get(ports.metrics, path)).toEqual([500, 'the answer was 503'])
+    answers.application = 'well'
+    expect(await get(ports.metrics, path)).toEqual([200, 'ok'])
+    expect((await get(ports.health, path))[0]).toBe(404)
+    expect((await get(ports.metrics, '/app-health/web/livez'))[0]).toBe(404)
+    expect((await get(ports.metrics, '/toString'))[0]).toBe(404)
+  })
+})
 
 describe('readiness', () => {
   it('is served on both ports, with what it waits for', async () => {

@@ -20,9 +20,16 @@ export interface StatusOptions {
   readonly metrics: Registry
   /** Where the application serves metrics of its own, to be served along. */
   readonly application: URL | undefined
+  /** What the application can be asked, by path. @returns undefined where there is nothing of that path, else what the answer was. */
+  probe?(path: string): Promise<ProbeAnswer> | undefined
   readonly logger: Logger
   /** Why the sidecar is not ready, or undefined when it is. */
   notReady(): Promise<string | undefined>
+}
+
+/** What an application answered: why it is not well, or undefined when it is. */
+export interface ProbeAnswer {
+  readonly reason: string | undefined
 }
 
 /** Serves readiness on 15021 and, on 15020, readiness and Envoy's and the agent's metrics in one. */
@@ -82,7 +89,10 @@ export class StatusServer {
         await this.#metrics(searchParams.get('filter')),
         'text/plain; version=0.0.4',
       )
-    return reply(response, 404, 'not found')
+    const asked = withMetrics ? this.#options.probe?.(path) : undefined
+    if (!asked) return reply(response, 404, 'not found')
+    const { reason } = await asked
+    return reply(response, reason === undefined ? 200 : 500, reason ?? 'ok')
   }
 
   /**

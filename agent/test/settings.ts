@@ -32,6 +32,7 @@ export function testSettings(changes: Partial<AgentSettings> = {}): AgentSetting
     envoyComponentLogLevel: undefined,
     bootstrap: {},
     proxyConfig: {},
+    appProbes: {},
     certificateTtlMs: 3_600_000,
     resolvConf: '/nowhere/resolv.conf',
     applicationMetrics: undefined,

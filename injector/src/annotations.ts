@@ -21,6 +21,8 @@ export interface SidecarAnnotations {
    * `grpc-agent`, an application whose own gRPC library is its proxy.
    */
   readonly template: Template
+  /** Whether the agent asks the application what a kubelet would. */
+  readonly rewritesProbes: boolean
   /** What `proxy.istio.io/config` says. */
   readonly proxyConfig: OwnProxySettings
 }
@@ -73,8 +75,8 @@ export function readAnnotations(
   reader.oneOf(`${SIDECAR}/proxyImageType`, ['default'])
   reader.only(`${SIDECAR}/statsCompression`, 'false', 'the agent serves metrics as they are')
   reader.only(`${SIDECAR}/nativeSidecar`, 'false', 'sidecars are containers beside the others')
-  reader.only(`${SIDECAR}/rewriteAppHTTPProbers`, 'false', 'probes are not rewritten')
   reader.only('status.sidecar.istio.io/port', METRICS_PORT, 'the hub looks for metrics there')
+  const rewritesProbes = reader.oneOf(`${SIDECAR}/rewriteAppHTTPProbers`, ['true', 'false']) !== 'false'
   const container = readContainer(reader)
   const statistics = readStatistics(reader)
   const metrics = metricsOf(reader, mergesMetrics)
@@ -82,7 +84,7 @@ export function readAnnotations(
   const problems = [...reader.problems, ...reader.unread()]
   return problems.length > 0
     ? err(problems)
-    : ok({ capture, image, container, statistics, template, proxyConfig, ...metrics })
+    : ok({ capture, image, container, statistics, template, proxyConfig, rewritesProbes, ...metrics })
 }
 
 /** The older annotation for one of its settings gives way. */

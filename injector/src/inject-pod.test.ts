@@ -202,6 +202,27 @@ describe('injectPod', () => {
     ])
   })
 
+  it('leaves probes alone where the pod says so, and asks on loopback where the mesh calls applications there', () => {
+    const probe = { httpGet: { path: '/ready', port: 80 } }
+    const spec = { containers: [{ name: 'web', readinessProbe: probe }] }
+    const web = (one: InjectablePod, options = OPTIONS) => injected(one, options).pod.spec.containers[0]
+    expect(web(pod({}, spec))).toMatchObject({
+      readinessProbe: { httpGet: { path: '/app-health/web/readyz', port: 15020 } },
+    })
+    expect(web(pod({ annotations: { 'sidecar.istio.io/rewriteAppHTTPProbers': 'false' } }, spec))).toEqual({
+      name: 'web',
+      readinessProbe: probe,
+    })
+    expect(sidecarEnv(pod({}, spec))['APP_PROBES']).toBe(
+      '{"/app-health/web/readyz":{"httpGet":{"path":"/ready","port":80}}}',
+    )
+    const mesh = { ...defaultMeshConfig, inboundTrafficPolicy: { mode: 'LOCALHOST' as const } }
+    expect(sidecarEnv(pod({}, spec), { ...OPTIONS, mesh })['APP_PROBES']).toContain('"host":"127.0.0.1"')
+    // Injection of what was injected before asks no agent of itself.
+    const again = web(pod({}, { containers: [web(pod({}, spec))] }))
+    expect(again).toMatchObject({ readinessProbe: { httpGet: { path: '/app-health/web/readyz' } } })
+  })
+
   it('leaves metrics apart where the mesh does, unless the pod says otherwise', () => {
     const options = { ...OPTIONS, mesh: { ...defaultMeshConfig, enablePrometheusMerge: false } }
     const metrics = (more: Record<string, string> = {}) => {
@@ -400,7 +421,7 @@ describe('injectPod', () => {
       'IST0125',
       'must be false: sidecars are containers beside the others',
     ],
-    ['sidecar.istio.io/rewriteAppHTTPProbers', 'true', 'IST0125', 'must be false: probes are not rewritten'],
+    ['sidecar.istio.io/rewriteAppHTTPProbers', 'yes', 'IST0125', '"yes" is not true or false'],
     [
       'sidecar.istio.io/statsCompression',
       'true',

@@ -9,6 +9,7 @@ import {
 import { err, ok, type Problem, type Result } from '@seine/kit'
 import { canonicalService, NETWORK_LABEL } from '@seine/model'
 import { readAnnotations, type SidecarAnnotations } from './annotations.ts'
+import { type AppProbe, rewriteProbes } from './app-probes.ts'
 import { captureRules } from './capture-rules.ts'
 import { effectiveProxyConfig } from './proxy-config.ts'
 import { authoritiesOf, type ProxyStart, proxyEnvironment } from './proxy-environment.ts'
@@ -138,6 +139,9 @@ export function injectPod(pod: InjectablePod, options: InjectOptions): Result<In
     }),
     ...(announcesMetrics ? SCRAPE_THE_SIDECAR : {}),
   }
+  const host = mesh.inboundTrafficPolicy.mode === 'LOCALHOST' ? '127.0.0.1' : undefined
+  const rewrites = template === 'sidecar' && read.value.rewritesProbes
+  const applications = rewriteProbes(rewrites ? spec.containers : [], host)
   const proxy = proxyContainer({
     start: { config, statistics, levels: container.levels, authorities: authoritiesOf(mesh) },
     container,
@@ -148,6 +152,7 @@ export function injectPod(pod: InjectablePod, options: InjectOptions): Result<In
     options,
     image,
     applicationMetrics,
+    probes: applications.probes,
     proxyType: isGateway ? 'router' : 'sidecar',
   })
   const volumes = [...volumesOf(spec), ...VOLUMES, ...container.volumes]
@@ -167,6 +172,7 @@ export function injectPod(pod: InjectablePod, options: InjectOptions): Result<In
   }
   const captured = { ...capture, proxyUid: PROXY_UID, captureDns: options.captureDns }
   const rules = { ipv4: captureRules(captured, 'ipv4'), ipv6: captureRules(captured, 'ipv6') }
+  const own = rewrites ? applications.containers : spec.containers
   const injected = {
     metadata: { ...metadata, labels, annotations },
     spec: {
@@ -174,8 +180,8 @@ export function injectPod(pod: InjectablePod, options: InjectOptions): Result<In
       initContainers: [initContainer(rules, image ?? options.image), ...(spec.initContainers ?? [])],
       // Kubernetes starts the next container when what follows the start of one has ended.
       containers: config.start.holdApplicationUntilProxyStarts
-        ? [{ ...proxy, ...UNTIL_READY }, ...spec.containers]
-        : [...spec.containers, proxy],
+        ? [{ ...proxy, ...UNTIL_READY }, ...own]
+        : [...own, proxy],
       volumes,
     },
   } satisfies InjectablePod
@@ -286,13 +292,15 @@ interface Sidecar extends Pick<SidecarAnnotations, 'image' | 'container' | 'appl
   readonly start: ProxyStart
   /** Another control plane than the mesh's, for this pod's configuration. */
   readonly discoveryAddress: string | undefined
+  /** What the agent asks the application, by path. */
+  readonly probes: Readonly<Record<string, AppProbe>>
   readonly proxyType: 'sidecar' | 'router'
   readonly workload: string
   readonly options: InjectOptions
 }
 
 function proxyContainer(sidecar: Sidecar): Container {
-  const { start, container, labels, network, workload, options, image, applicationMetrics, proxyType } =
+  const { start, container, labels, network, workload, options, image, applicationMetrics, probes, proxyType } =
     sidecar
   const { resources, readiness, mounts } = container
   const written = (variables: Readonly<Record<string, string>>) =>
@@ -326,6 +334,7 @@ function proxyContainer(sidecar: Sidecar): Container {
         ? []
         : [{ name: 'APPLICATION_METRICS', value: applicationMetrics }]),
       ...written(proxyEnvironment(start)),
+      ...(Object.keys(probes).length > 0 ? written({ APP_PROBES: JSON.stringify(probes) }) : []),
     ],
     ports: [{ name: 'http-envoy-prom', containerPort: 15090 }],
     readinessProbe: {

@@ -66,6 +66,8 @@ const AGENT_ENVIRONMENT = {
   ENVOY_COMPONENT_LOG_LEVEL: '`<component>:<level>` of Envoy, with commas between',
   BOOTSTRAP_SETTINGS:
     "What Envoy's bootstrap has beside what it always has, JSON: `stats` (`prefixes`, `suffixes`, `regexps`, `buckets`, `flushMs`, `evictionMs`) and `runtime`",
+  APP_PROBES:
+    'What the agent asks the application in place of a kubelet, JSON: probes of Kubernetes by the path of the agent for each',
   PROXY_CONFIG:
     "What the workload says of its own proxy, JSON in the words of Istio's ProxyConfig: pilot reads it",
   CERTIFICATE_TTL_MS: 'The lifetime of certificates to ask for, ms; citadel may give less',
@@ -110,7 +112,7 @@ const METADATA = {
   'sidecar.istio.io/nativeSidecar':
     'Annotation of a pod: `false`, for sidecars are containers beside the others',
   'sidecar.istio.io/proxyImageType': 'Annotation of a pod: `default`, for there is one image',
-  'sidecar.istio.io/rewriteAppHTTPProbers': 'Annotation of a pod: `false`, for probes are not rewritten',
+  'sidecar.istio.io/rewriteAppHTTPProbers': "Annotation of a pod: `false` leaves its containers' probes to the kubelet; by default the agent asks in its place",
   'sidecar.istio.io/statsCompression':
     'Annotation of a pod: `false`, for the agent serves metrics as they are',
   'sidecar.istio.io/statsEvictionInterval':

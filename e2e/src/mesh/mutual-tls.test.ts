@@ -6,6 +6,7 @@ import {
   documents,
   eventually,
   freshId,
+  fromOutside,
   growthOf,
   type Outcome,
   PeerPort,
@@ -14,6 +15,8 @@ import {
   resource,
 } from '../harness/index.ts'
 
+/** Where the agent answers kubelets and scrapers. */
+const AGENT_PORT = 15020
 const REQUESTS = 'istio_requests_total'
 const CLIENT_ID = 'spiffe://cluster.local/ns/shop/sa/client'
 const ECHO_ID = 'spiffe://cluster.local/ns/shop/sa/echo'
@@ -79,6 +82,16 @@ describeMesh('mutual TLS', mesh => {
     const [byMesh] = await client().tcp('echo', 9000)
     expect(byMesh?.body).toMatch(/hello$/)
     accepted(await plaintext(mesh().pod('visitor')))
+  })
+
+  test('STRICT lets a kubelet’s probes through, which the agent asks in its place', async () => {
+    await mesh().apply('mtls', strict('default', 'shop'))
+    await eventually(async () => refused(await plaintext(echo())))
+    const probe = (path: string) =>
+      fromOutside({ ip: echo().ip, port: AGENT_PORT, host: 'kubelet', path: `/app-health/peer/${path}` })
+    expect(await probe('readyz')).toMatchObject({ status: 200, body: 'ok' })
+    expect(await probe('livez')).toMatchObject({ status: 200, body: 'ok' })
+    expect((await probe('startupz')).status).toBe(404)
   })
 
   test('STRICT for the whole mesh stands in the root namespace', async () => {
