@@ -95,6 +95,12 @@ const liveSettings = {
         .describe('The header `server` of answers'),
       attemptCount: off('`x-envoy-attempt-count` tells which try a request is'),
       envoyDebugHeaders: off('`x-envoy-upstream-service-time` and the like'),
+      preserveHttp1HeaderCase: z
+        .boolean()
+        .optional()
+        .describe(
+          'Names of headers keep the letters that they were written with, over HTTP/1.1: sidecars then go on in HTTP/2 only where something says UPGRADE',
+        ),
       xForwardedHost: on('`x-forwarded-host` holds what the host was before it was rewritten'),
       xForwardedPort: on('`x-forwarded-port` holds the port that was called'),
     })

@@ -42,7 +42,6 @@ export const UNSUPPORTED_SETTINGS: Readonly<Record<string, string>> = {
     fileFlushInterval: 'not supported: access logs go out at once',
     fileFlushMinSizeKb: 'not supported: access logs go out at once',
     connectionSettings: 'not supported yet: write a DestinationRule, or an EnvoyFilter',
-    'proxyHeaders.preserveHttp1HeaderCase': 'not supported yet',
     'proxyHeaders.metadataExchangeHeaders':
       'no headers are exchanged here: certificates tell who called, so leave it out',
   }),

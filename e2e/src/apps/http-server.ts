@@ -58,6 +58,7 @@ function echoOf(request: IncomingMessage, body: string): Echo {
     method: request.method ?? '',
     path: request.url ?? '',
     headers: plain(request.headers),
+    headerNames: request.rawHeaders.filter((_one, at) => at % 2 === 0),
     httpVersion: request.httpVersion,
     body,
     remoteAddress: request.socket.remoteAddress ?? '',

@@ -34,6 +34,8 @@ export interface Echo {
   readonly method: string
   readonly path: string
   readonly headers: Readonly<Record<string, string>>
+  /** The names of headers as they were written. */
+  readonly headerNames: readonly string[]
   readonly httpVersion: string
   readonly body: string
   /** Where the connection came from, as the program sees it. */

@@ -5,6 +5,7 @@ import {
   describeMesh,
   documents,
   type Echo,
+  freshId,
   fromOutside,
   meshConfig,
   peerAuthentication,
@@ -68,6 +69,39 @@ describeMesh('settings of the mesh', mesh => {
       [true, true],
       [false, false],
     ])
+  })
+
+  test('say whether names of headers keep their letters', async () => {
+    const names = async () => {
+      const { echo } = await mesh().pod('client').get('http://echo/', { 'X-Written-So': '1' })
+      return echo?.headerNames.filter(name => name.toLowerCase() === 'x-written-so')
+    }
+    expect(await names()).toEqual(['x-written-so'])
+    await mesh().apply(
+      'settings',
+      meshConfig({ defaultConfig: { proxyHeaders: { preserveHttp1HeaderCase: true } } }),
+    )
+    await eventually(async () => expect(await names()).toEqual(['X-Written-So']))
+  })
+
+  test('say where access logs go, and what they hold', async () => {
+    const written = async () =>
+      (await mesh().pod('client').log('seine-proxy')).filter(line => line.startsWith('by-provider'))
+    await mesh().apply(
+      'settings',
+      meshConfig({
+        extensionProviders: [
+          {
+            name: 'lines',
+            envoyFileAccessLog: { logFormat: { text: 'by-provider %REQ(:PATH)% %RESPONSE_CODE%' } },
+          },
+        ],
+        defaultProviders: { accessLogging: ['lines'] },
+      }),
+    )
+    const path = `/${freshId()}`
+    await mesh().pod('client').get(`http://echo${path}`)
+    await eventually(async () => expect(await written()).toContain(`by-provider ${path} 200`))
   })
 
   test('say where the application is called', async () => {

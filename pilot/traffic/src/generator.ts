@@ -204,7 +204,13 @@ export class TrafficGenerator {
       workload: workloadKey(proxy),
       scope: this.#scopeFor(proxy),
       inboundListeners: byName(gateway.listeners),
-      inboundClusters: byName(builtInClusters(durationMs(this.snapshot.config.connectTimeout), proxy)),
+      inboundClusters: byName(
+        builtInClusters(
+          durationMs(this.snapshot.config.connectTimeout),
+          proxy,
+          this.#keyOf(proxy).headers.keepsCase,
+        ),
+      ),
       outboundListeners: new Map(),
       standingClusters: undefined,
       gateway,

@@ -24,6 +24,7 @@ import type { ListenerTarget } from './listeners/targets.ts'
 import type { OutboundScope } from './outbound-scope.ts'
 import type { TrafficPlugin } from './plugin.ts'
 import type { Proxy } from './proxy.ts'
+import { proxySettingsOf, routeHeadersOf } from './proxy-settings.ts'
 import { routeConfigurationShell, routeConfigurationTable } from './routes/route-configuration.ts'
 import { sidecarOf } from './sidecar-of.ts'
 
@@ -70,12 +71,13 @@ export function inboundResources(
 ): { listeners: EncodedResource[]; clusters: EncodedResource[] } {
   const ports = inboundPorts(snapshot, proxy)
   const connectTimeout = durationMs(snapshot.config.connectTimeout)
+  const { keepsCase } = routeHeadersOf(proxySettingsOf(snapshot, proxy))
   return {
     listeners: inboundListeners({ snapshot, proxy, plugins, ports }),
     clusters: [
-      ...builtInClusters(connectTimeout, proxy),
+      ...builtInClusters(connectTimeout, proxy, keepsCase),
       ...unknownHostClusters(snapshot.config, proxy),
-      ...ports.map(port => inboundCluster(port, proxy, snapshot.config)),
+      ...ports.map(port => inboundCluster(port, proxy, snapshot.config, keepsCase)),
     ],
   }
 }

@@ -9,12 +9,14 @@ import type { MeshSnapshot } from '@seine/model'
 import { outboundClusterName } from './names.ts'
 import type { Proxy } from './proxy.ts'
 
-/** What of a client's settings its routes depend on. */
+/** What of a client's settings its routes and clusters depend on. */
 export interface RouteHeaders {
   /** Requests do not say which try they are. */
   readonly hidesAttempts: boolean
   /** What the host was before it was rewritten is written into `x-forwarded-host`. */
   readonly keepsHost: boolean
+  /** Names of headers keep the letters that they were written with, over HTTP/1.1. */
+  readonly keepsCase: boolean
 }
 
 /** What holds for a proxy: its own settings, and the mesh's as they are now. */
@@ -25,11 +27,12 @@ export function proxySettingsOf(
   return Object.keys(own).length === 0 ? config.defaultConfig : mergedSettings(config.defaultConfig, own)
 }
 
-/** What of a proxy's settings its routes depend on. */
+/** What of a proxy's settings its routes and clusters depend on. */
 export function routeHeadersOf({ proxyHeaders }: ProxySettings): RouteHeaders {
   return {
     hidesAttempts: proxyHeaders?.attemptCount?.disabled ?? false,
     keepsHost: proxyHeaders?.xForwardedHost?.enabled ?? false,
+    keepsCase: proxyHeaders?.preserveHttp1HeaderCase ?? false,
   }
 }
 

@@ -17,7 +17,7 @@ export interface ScopeKey {
   readonly passesOn: boolean
   /** The addresses that the client has: what it could not reach by them is left out. */
   readonly families: AddressFamilies
-  /** What its settings say of headers that routes write. */
+  /** What its settings say of headers. */
   readonly headers: RouteHeaders
   /** The network that the client is in; empty where that is not known. */
   readonly network: string

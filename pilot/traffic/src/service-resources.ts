@@ -34,6 +34,7 @@ export function serviceResources(cache: ResourceCache, inputs: ServiceInputs): S
   const { key, snapshot, service, endpoints, rule } = inputs
   const { config } = snapshot
   const { families, locality, sourceLabels: labels, network } = key
+  const { keepsCase } = key.headers
   const backendTls = key.gateway ? snapshot.backendTls.get(service.hostname) : undefined
   const client = { locality, labels, network }
   const place = isPlaceDependent(service, rule, config) && JSON.stringify(client)
@@ -52,9 +53,11 @@ export function serviceResources(cache: ResourceCache, inputs: ServiceInputs): S
         service.externalName && snapshot.services.get(service.externalName),
         backendTls,
         families,
+        keepsCase,
         service.resolution !== 'static' && ways,
       ],
-      () => outboundClusters({ snapshot, service, endpoints, rule, backendTls, client, families, view }),
+      () =>
+        outboundClusters({ snapshot, service, endpoints, rule, backendTls, client, families, view, keepsCase }),
     ),
     endpoints: cache.endpoints(
       endpoints,

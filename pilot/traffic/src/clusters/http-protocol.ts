@@ -1,6 +1,8 @@
 import type { Any, Duration } from '@bufbuild/protobuf/wkt'
 import type { ClientTlsSettings } from '@seine/api'
 import { any, duration } from '@seine/envoy'
+import type { Http1ProtocolOptionsSchema } from '@seine/envoy/envoy/config/core/v3/protocol'
+import { PreserveCaseFormatterConfigSchema } from '@seine/envoy/envoy/extensions/http/header_formatters/preserve_case/v3/preserve_case'
 import type { HttpProtocolOptionsSchema as Schema } from '@seine/envoy/envoy/extensions/upstreams/http/v3/http_protocol_options'
 import { HttpProtocolOptionsSchema } from '@seine/envoy/envoy/extensions/upstreams/http/v3/http_protocol_options'
 import type { Init } from '../init.ts'
@@ -41,12 +43,21 @@ export interface HttpSettings {
   readonly failures?: readonly number[] | undefined
   /** The server's name in TLS is that of the request; its certificate may be checked for that. */
   readonly nameFromRequest?: NameFromRequest | undefined
+  /** Names of headers keep the letters that they were written with, over HTTP/1.1. */
+  readonly keepsCase?: boolean
 }
 
 /** The extension options that fix a cluster's HTTP version. WebSockets cross HTTP/2 by extended CONNECT. */
 export function httpProtocolOptions(
   version: HttpVersion,
-  { maxConcurrentStreams, common = {}, keepAlive, failures, nameFromRequest }: HttpSettings = {},
+  {
+    maxConcurrentStreams,
+    common = {},
+    keepAlive,
+    failures,
+    nameFromRequest,
+    keepsCase = false,
+  }: HttpSettings = {},
 ): Record<string, Any> {
   const http2 = {
     allowConnect: true,
@@ -62,7 +73,7 @@ export function httpProtocolOptions(
   }
   const options: Options = {
     commonHttpProtocolOptions: common,
-    upstreamProtocolOptions: specifier(version, http2),
+    upstreamProtocolOptions: specifier(version, keepsCase ? { headerKeyFormat: KEPT_CASE } : {}, http2),
     ...(failures?.length ? { outlierDetection: { errorMatcher: statusMatcher(failures) } } : {}),
     ...(nameFromRequest
       ? { upstreamHttpProtocolOptions: { autoSni: true, autoSanValidation: nameFromRequest === 'checked' } }
@@ -100,22 +111,35 @@ function statusMatcher(statuses: readonly number[]): Matcher {
 
 type Specifier = NonNullable<Options['upstreamProtocolOptions']>
 
+type Http1 = Init<typeof Http1ProtocolOptionsSchema>
+
+/** Has a connection's codec keep the letters of the names of headers. */
+export const KEPT_CASE: NonNullable<Http1['headerKeyFormat']> = {
+  headerFormat: {
+    case: 'statefulFormatter',
+    value: { name: 'preserve_case', typedConfig: any(PreserveCaseFormatterConfigSchema, {}) },
+  },
+}
+
 interface Http2 {
   readonly allowConnect: boolean
   readonly maxConcurrentStreams?: number
   readonly connectionKeepalive?: { readonly interval: Duration; readonly timeout: Duration }
 }
 
-function specifier(version: HttpVersion, http2: Http2): Specifier {
+function specifier(version: HttpVersion, http1: Http1, http2: Http2): Specifier {
   if (version === 'as-client')
     return {
       case: 'useDownstreamProtocolConfig',
-      value: { httpProtocolOptions: {}, http2ProtocolOptions: http2 },
+      value: { httpProtocolOptions: http1, http2ProtocolOptions: http2 },
     }
   if (version === 'http2')
     return {
       case: 'explicitHttpConfig',
       value: { protocolConfig: { case: 'http2ProtocolOptions', value: http2 } },
     }
-  return { case: 'explicitHttpConfig', value: { protocolConfig: { case: 'httpProtocolOptions', value: {} } } }
+  return {
+    case: 'explicitHttpConfig',
+    value: { protocolConfig: { case: 'httpProtocolOptions', value: http1 } },
+  }
 }

@@ -46,6 +46,7 @@ export function inboundCluster(
   { port, protocol, provenance, settings }: InboundPort,
   proxy: Pick<Proxy, 'addresses'>,
   { connectTimeout, inboundTrafficPolicy }: Pick<MeshConfig, 'connectTimeout' | 'inboundTrafficPolicy'>,
+  keepsCase: boolean,
 ): EncodedResource {
   const name = inboundClusterName(port)
   const causes = [provenance, ...settings.provenance]
@@ -62,7 +63,7 @@ export function inboundCluster(
       ...(endpoint ? fixedEndpoint(name, endpoint, proxy) : { ...ORIGINAL_DST, ...fromOwnSource(proxy) }),
       // Probes of the mesh are for connections to elsewhere.
       ...connectionPoolFields(settings.connectionPool, { connectTimeout }),
-      ...protocolOptions(protocol, settings.connectionPool),
+      ...protocolOptions(protocol, settings.connectionPool, keepsCase),
       ...provenanceField(causes),
     },
     causes,
@@ -108,20 +109,21 @@ function hostOf(
   return addresses.find(address => address.includes(':') === ipv6) ?? addresses[0] ?? loopback
 }
 
-function protocolOptions(protocol: Protocol, pool: ConnectionPoolSettings | undefined) {
+function protocolOptions(protocol: Protocol, pool: ConnectionPoolSettings | undefined, keepsCase: boolean) {
   if (!isHttp(protocol)) return {}
   const http2 = isHttp2(protocol) || pool?.http?.h2UpgradePolicy === 'UPGRADE'
   const version =
     protocol === 'auto' || pool?.http?.useClientProtocol ? 'as-client' : http2 ? 'http2' : 'http1'
-  return { typedExtensionProtocolOptions: httpProtocolOptions(version, httpSettings(pool)) }
+  return { typedExtensionProtocolOptions: httpProtocolOptions(version, { ...httpSettings(pool), keepsCase }) }
 }
 
 /** The clusters that every sidecar has: to the original destination, into the workload, and to nowhere. */
 export function builtInClusters(
   connectTimeoutMs: number,
   proxy: Pick<Proxy, 'addresses'>,
+  keepsCase: boolean,
 ): EncodedResource[] {
-  const typedExtensionProtocolOptions = httpProtocolOptions('as-client')
+  const typedExtensionProtocolOptions = httpProtocolOptions('as-client', { keepsCase })
   const connectTimeout = duration(connectTimeoutMs)
   return [
     encode(

@@ -73,6 +73,8 @@ export interface OutboundClusterInputs {
   readonly view: NetworkView
   /** What the Gateway API asks of gateways that connect to the service. */
   readonly backendTls?: readonly BackendTls[] | undefined
+  /** Names of headers keep the letters that they were written with, over HTTP/1.1. */
+  readonly keepsCase: boolean
 }
 
 /**
@@ -225,7 +227,8 @@ function speaksHttp2(inputs: OutboundClusterInputs, port: ServicePort, policy: E
   const own = policy.connectionPool?.http?.h2UpgradePolicy ?? 'DEFAULT'
   const upgrade = own === 'DEFAULT' ? inputs.snapshot.config.h2UpgradePolicy : own
   if (upgrade === 'UPGRADE') return true
-  if (upgrade === 'DO_NOT_UPGRADE') return false
+  // HTTP/2 has small letters only.
+  if (upgrade === 'DO_NOT_UPGRADE' || inputs.keepsCase) return false
   return usesMeshTls(meshTls(inputs), policy) && inputs.endpoints.meshed === 'all'
 }
 
@@ -274,7 +277,7 @@ function serverName(service: MeshService, policy: EffectivePolicy): string | und
 }
 
 function protocolFields(
-  { service }: OutboundClusterInputs,
+  { service, keepsCase }: OutboundClusterInputs,
   policy: EffectivePolicy,
   version: HttpVersion,
 ): ClusterInit {
@@ -283,6 +286,7 @@ function protocolFields(
   const settings = {
     ...httpSettings(policy.connectionPool, policy.outlierDetection),
     nameFromRequest: isByRequest ? nameFromRequest(tls, listedNames(service, policy)) : undefined,
+    keepsCase,
   }
   return { typedExtensionProtocolOptions: httpProtocolOptions(version, settings) }
 }

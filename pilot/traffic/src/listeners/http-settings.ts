@@ -5,6 +5,7 @@ import {
   type HttpConnectionManagerSchema,
   HttpConnectionManager_ServerHeaderTransformation as ServerHeader,
 } from '@seine/envoy/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager'
+import { KEPT_CASE } from '../clusters/http-protocol.ts'
 import type { Init } from '../init.ts'
 import type { FilterChainContext } from '../plugin.ts'
 
@@ -16,7 +17,7 @@ export function headerFields(
   { proxyHeaders, gatewayTopology }: ProxySettings,
 ): HcmInit {
   const isGateway = direction === 'gateway'
-  const { server, requestId, xForwardedPort } = proxyHeaders ?? {}
+  const { server, requestId, xForwardedPort, preserveHttp1HeaderCase } = proxyHeaders ?? {}
   const trusted = isGateway ? gatewayTopology?.numTrustedProxies : undefined
   return {
     generateRequestId: !requestId?.disabled,
@@ -24,6 +25,7 @@ export function headerFields(
     useRemoteAddress: isGateway,
     ...(trusted === undefined ? {} : { xffNumTrustedHops: trusted }),
     appendXForwardedPort: xForwardedPort?.enabled ?? false,
+    ...(preserveHttp1HeaderCase ? { httpProtocolOptions: { headerKeyFormat: KEPT_CASE } } : {}),
     ...(server?.disabled
       ? { serverHeaderTransformation: ServerHeader.PASS_THROUGH }
       : { serverName: server?.value || 'istio-envoy' }),
