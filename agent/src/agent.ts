@@ -189,6 +189,7 @@ export class Agent {
       concurrency: settings.concurrency,
       adminPort: settings.ports.admin,
       drainMs: settings.drainMs,
+      idleAfterMs: settings.exitOnZeroConnections ? settings.minimumDrainMs : undefined,
       listenerDrainS: settings.listenerDrainS,
       logLevel: settings.envoyLogLevel,
       componentLogLevel: settings.envoyComponentLogLevel,

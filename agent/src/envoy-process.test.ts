@@ -13,15 +13,20 @@ let metrics: Registry
 let envoy: EnvoyProcess
 let admin: Server
 let adminCalls: string[]
+/** How many connections there are, and what is done with those at the end. */
+let connections: number
+let idleAfterMs: number | undefined
 
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'seine-envoy-process-'))
   clock = new FakeClock(1_000_000)
   metrics = createMetrics()
   adminCalls = []
+  connections = 0
+  idleAfterMs = undefined
   admin = createServer((request, response) => {
     adminCalls.push(`${request.method} ${request.url}`)
-    response.writeHead(200).end()
+    response.writeHead(200).end(`server.total_connections: ${connections}\n`)
   })
   await new Promise<void>(resolve => admin.listen(0, '127.0.0.1', resolve))
 })
@@ -49,6 +54,7 @@ function processOf(path: string): EnvoyProcess {
     concurrency: 2,
     adminPort: (admin.address() as AddressInfo).port,
     drainMs: 5000,
+    idleAfterMs,
     listenerDrainS: 7,
     logLevel: 'debug',
     componentLogLevel: 'http:trace',
@@ -175,6 +181,27 @@ describe('stop', () => {
     clock.advance(1)
     await stopped
     expect(await readFile(join(folder, 'end'), 'utf8')).toBe('term\n')
+  })
+
+  it('is let to end its connections for as long as they take where it is told so', async () => {
+    idleAfterMs = 5000
+    envoy = await program(FOR_EVER, `trap 'echo term > ${folder}/end; exit 0' TERM`)
+    envoy.start()
+    await started(1)
+    connections = 1
+    const stopped = envoy.stop()
+    const waits = (ms: number) =>
+      vi.waitFor(() => expect(clock.pending).toEqual([ms]), { interval: 2, timeout: 20_000 })
+    await waits(5000)
+    clock.advance(5000)
+    for (let times = 0; times < 3; times++) {
+      await waits(1000)
+      if (times === 2) connections = 0
+      clock.advance(1000)
+    }
+    await stopped
+    expect(await readFile(join(folder, 'end'), 'utf8')).toBe('term\n')
+    expect(adminCalls.filter(call => call.includes('total_connections'))).toHaveLength(4)
   })
 
   it('does not wait for the drain time when the program is gone before', async () => {

@@ -9,6 +9,7 @@ const LONGEST_PAUSE_MS = 10_000
 const STEADY_MS = 30_000
 const KEPT_LINES = 5
 const KILL_AFTER_MS = 3000
+const IDLE_POLL_MS = 1000
 const VALIDATION_MS = 30_000
 /** How to start Envoy. */
 export interface EnvoyOptions {
@@ -18,6 +19,8 @@ export interface EnvoyOptions {
   readonly concurrency: number
   readonly adminPort: number
   readonly drainMs: number
+  /** How long connections may go on at least when it stops, to be ended by themselves; undefined to end them after `drainMs`. */
+  readonly idleAfterMs: number | undefined
   /** How long connections of replaced listeners may go on. */
   readonly listenerDrainS: number
   /** In Envoy's words. */
@@ -99,9 +102,16 @@ export class EnvoyProcess {
     return answer?.status === 200
   }
 
-  /** Stops taking new connections, lets those there are go on for up to the drain time, then ends Envoy. */
+  /** Whether there are connections. What can't be told is taken for none: nobody waits for an Envoy that does not answer. */
+  async #isBusy(): Promise<boolean> {
+    const query = '/stats?filter=%5Eserver%5C.total_connections%24'
+    const answer = await adminCall(this.#options.adminPort, 'GET', query).catch(() => undefined)
+    return Number(/total_connections: (\d+)/.exec(answer?.body ?? '')?.[1] ?? 0) > 0
+  }
+
+  /** Stops taking new connections, lets those there are go on for up to the drain time, or until there are none, then ends Envoy. */
   async stop(): Promise<void> {
-    const { adminPort, drainMs, clock, logger } = this.#options
+    const { adminPort, drainMs, idleAfterMs, clock, logger } = this.#options
     this.#stopping = true
     this.#cancel?.()
     const child = this.#child
@@ -110,7 +120,12 @@ export class EnvoyProcess {
     await adminCall(adminPort, 'POST', '/drain_listeners?graceful').catch(failure =>
       logger.warn({ err: failure }, 'envoy was not told to drain'),
     )
-    await Promise.race([closed, new Promise<void>(resolve => clock.after(drainMs, resolve))])
+    const pause = (ms: number) =>
+      Promise.race([closed, new Promise<void>(resolve => clock.after(ms, resolve))])
+    await pause(idleAfterMs ?? drainMs)
+    if (idleAfterMs !== undefined)
+      while (child.exitCode === null && child.signalCode === null && (await this.#isBusy()))
+        await pause(IDLE_POLL_MS)
     child.kill('SIGTERM')
     const cancel = clock.after(KILL_AFTER_MS, () => child.kill('SIGKILL'))
     await closed

@@ -49,6 +49,9 @@ describe('readSettings', () => {
         tokenFile: '/token',
         rootCertFile: '/root-cert.pem',
         trustedRoots: '',
+        meshId: 'cluster.local',
+        exitOnZeroConnections: false,
+        minimumDrainMs: 5000,
         runDir: '/run/seine',
         envoyPath: undefined,
         concurrency: 2,
@@ -72,6 +75,9 @@ describe('readSettings', () => {
     const read = readSettings({
       ...ENVIRONMENT,
       LISTENER_DRAIN_S: '7',
+      MESH_ID: 'shop',
+      EXIT_ON_ZERO_ACTIVE_CONNECTIONS: 'true',
+      MINIMUM_DRAIN_DURATION: '1m1.5s',
       ENVOY_LOG_LEVEL: 'debug',
       ENVOY_COMPONENT_LOG_LEVEL: 'http:trace',
       BOOTSTRAP_SETTINGS: '{"stats":{"prefixes":["a"],"flushMs":1000},"runtime":{"b":"true"}}',
@@ -80,15 +86,19 @@ describe('readSettings', () => {
     if (!read.ok) throw new Error(read.error)
     expect(read.value).toMatchObject({
       listenerDrainS: 7,
+      exitOnZeroConnections: true,
+      minimumDrainMs: 61_500,
       envoyLogLevel: 'debug',
       envoyComponentLogLevel: 'http:trace',
       bootstrap: { stats: { prefixes: ['a'], flushMs: 1000 }, runtime: { b: 'true' } },
     })
+    expect(nodeMetadata(read.value)['MESH_ID']).toBe('shop')
     expect(nodeMetadata(read.value)['PROXY_CONFIG']).toEqual({ tracing: { sampling: 1 } })
   })
 
   it.each([
     ['PROXY_CONFIG', '[]', 'PROXY_CONFIG must be a JSON object, not []'],
+    ['MINIMUM_DRAIN_DURATION', 'long', 'MINIMUM_DRAIN_DURATION must be a duration such as 5s, not long'],
     ['APP_PROBES', '{"/a":1}', 'APP_PROBES must be a JSON object of probes, not {"/a":1}'],
     ['BOOTSTRAP_SETTINGS', '{', 'BOOTSTRAP_SETTINGS must be JSON, not {'],
     ['BOOTSTRAP_SETTINGS', '{"more":1}', 'BOOTSTRAP_SETTINGS has no more'],

@@ -25,6 +25,8 @@ export interface AgentSettings {
   readonly allowExecProbes: boolean
   readonly clusterId: string
   readonly trustDomain: string
+  /** What the mesh is called; the trust domain unless it is said. */
+  readonly meshId: string
   /** `host:port` of citadel. */
   readonly caAddress: string
   /** `host:port` of pilot's discovery. */
@@ -43,6 +45,10 @@ export interface AgentSettings {
   /** More of the node's metadata, by the environment's `ISTIO_META_<name>`. */
   readonly metadata: Readonly<Record<string, string>>
   readonly drainMs: number
+  /** Whether requests that go on may do so for as long as they take when the sidecar stops. */
+  readonly exitOnZeroConnections: boolean
+  /** How long is waited then before connections are counted. */
+  readonly minimumDrainMs: number
   /**
    * How long connections of a replaced filter chain live on; Istio's unless it is said. They are told to go away with
    * their next response: until a connection ends, the policy holds that it was opened under.
@@ -150,6 +156,11 @@ export function readSettings(env: NodeJS.ProcessEnv): Result<AgentSettings, stri
   const appProbes = parseObject(env['APP_PROBES'] ?? '{}')
   if (!appProbes || !Object.values(appProbes).every(one => typeof one === 'object' && one !== null))
     problems.push(`APP_PROBES must be a JSON object of probes, not ${env['APP_PROBES']}`)
+  const minimumDrain = durationIn(env['MINIMUM_DRAIN_DURATION'] || '5s')
+  if (minimumDrain === undefined)
+    problems.push(
+      `MINIMUM_DRAIN_DURATION must be a duration such as 5s, not ${env['MINIMUM_DRAIN_DURATION']}`,
+    )
   const proxyConfig = parseObject(env['PROXY_CONFIG'] ?? '{}')
   if (!proxyConfig) problems.push(`PROXY_CONFIG must be a JSON object, not ${env['PROXY_CONFIG']}`)
   const settings: AgentSettings = {
@@ -166,6 +177,9 @@ export function readSettings(env: NodeJS.ProcessEnv): Result<AgentSettings, stri
     allowExecProbes: allowExecProbes === 'true',
     clusterId: text('CLUSTER_ID', 'Kubernetes'),
     trustDomain: text('TRUST_DOMAIN', 'cluster.local'),
+    meshId: text('MESH_ID', text('TRUST_DOMAIN', 'cluster.local')),
+    exitOnZeroConnections: env['EXIT_ON_ZERO_ACTIVE_CONNECTIONS'] === 'true',
+    minimumDrainMs: minimumDrain ?? 0,
     caAddress: hostPort('CA_ADDR'),
     xdsAddress: hostPort('XDS_ADDR'),
     otlpAddress: hostPort('OTLP_ADDR', '127.0.0.1:4317'),
@@ -240,6 +254,17 @@ function parseObject(text: string): JsonObject | undefined {
   }
 }
 
+const UNIT_MS: Readonly<Record<string, number>> = { h: 3_600_000, m: 60_000, s: 1000, ms: 1 }
+
+/** A duration in Go's notation, in ms. */
+function durationIn(text: string): number | undefined {
+  if (!/^(\d+(\.\d+)?(h|ms|m|s))+$/.test(text)) return undefined
+  return [...text.matchAll(/(\d+(?:\.\d+)?)(h|ms|m|s)/g)].reduce(
+    (total, [, amount, unit = '']) => total + Number(amount) * (UNIT_MS[unit] ?? 0),
+    0,
+  )
+}
+
 /** Whether the workload has an IPv6 address. */
 export function hasIpv6({ ips }: Pick<AgentSettings, 'ips'>): boolean {
   return ips.some(address => address.includes(':'))
@@ -260,7 +285,7 @@ export function nodeMetadata(settings: AgentSettings): JsonObject {
     SERVICE_ACCOUNT: settings.serviceAccount,
     INSTANCE_IPS: settings.ips.join(','),
     CLUSTER_ID: settings.clusterId,
-    MESH_ID: settings.trustDomain,
+    MESH_ID: settings.meshId,
     ISTIO_VERSION: PROXY_VERSION,
     ...(settings.proxyless
       ? { GENERATOR: 'grpc' }

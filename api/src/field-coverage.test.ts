@@ -349,14 +349,8 @@ describe.each(GATEWAY_API_KINDS)(`%s of ${GATEWAY_API}`, kind => {
 /** Settings that say what happens anyway: they have one value, or none. */
 const FIXED = new Set([
   ...['proxyListenPort', 'proxyInboundListenPort', 'ingressControllerMode', 'enableEnvoyAccessLogService'],
-  ...[
-    'verifyCertificateAtClient',
-    'disableEnvoyListenerLog',
-    'certificates',
-    'configSources',
-    'serviceSettings',
-  ],
-  ...['defaultConfig.meshId', 'defaultProviders.metrics.*'],
+  ...['verifyCertificateAtClient', 'disableEnvoyListenerLog', 'certificates', 'configSources'],
+  ...['defaultProviders.metrics.*', 'serviceSettings.*.settings.clusterLocal', 'serviceSettings.*.hosts.*'],
   ...[
     'proxyAdminPort',
     'statusPort',

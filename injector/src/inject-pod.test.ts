@@ -202,6 +202,14 @@ describe('injectPod', () => {
     ])
   })
 
+  it('leaves look-ups of names alone where the environment of the proxy says so', () => {
+    const rules = (value: string) =>
+      injected(annotated({ 'proxy.istio.io/config': `proxyMetadata: {ISTIO_META_DNS_CAPTURE: "${value}"}` }))
+        .rules?.ipv4
+    expect(rules('true')).toContain('--dport 53')
+    expect(rules('false')).not.toContain('--dport 53')
+  })
+
   it('leaves probes alone where the pod says so, and asks on loopback where the mesh calls applications there', () => {
     const probe = { httpGet: { path: '/ready', port: 80 } }
     const spec = { containers: [{ name: 'web', readinessProbe: probe }] }

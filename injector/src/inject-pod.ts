@@ -62,6 +62,8 @@ export interface InjectedPod {
 /** Namespaces of Kubernetes itself: what runs there is needed for pods to run at all. */
 const SYSTEM_NAMESPACES = ['kube-system', 'kube-public', 'kube-node-lease', 'local-path-storage']
 const INJECT = 'sidecar.istio.io/inject'
+/** The variable by which Istio has look-ups of names go to the agent; here they do unless it says `false`. */
+const DNS_CAPTURE = 'ISTIO_META_DNS_CAPTURE'
 
 /**
  * Why a pod is left without a sidecar, or undefined when it gets one. As in Istio, either of the pod and its
@@ -170,7 +172,8 @@ export function injectPod(pod: InjectablePod, options: InjectOptions): Result<In
       rules: undefined,
     })
   }
-  const captured = { ...capture, proxyUid: PROXY_UID, captureDns: options.captureDns }
+  const captureDns = options.captureDns && config.environment[DNS_CAPTURE] !== 'false'
+  const captured = { ...capture, proxyUid: PROXY_UID, captureDns }
   const rules = { ipv4: captureRules(captured, 'ipv4'), ipv6: captureRules(captured, 'ipv6') }
   const own = rewrites ? applications.containers : spec.containers
   const injected = {

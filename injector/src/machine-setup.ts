@@ -35,7 +35,12 @@ export function machineSetup(
   const excludeInboundPorts = [...capture.excludeInboundPorts, SSH_PORT]
   const config = effectiveProxyConfig(metadata, proxyConfig, proxyConfigs, mesh)
   return ok({
-    rules: captureRules({ ...capture, excludeInboundPorts, proxyUid, captureDns: true }),
+    rules: captureRules({
+      ...capture,
+      excludeInboundPorts,
+      proxyUid,
+      captureDns: config.environment['ISTIO_META_DNS_CAPTURE'] !== 'false',
+    }),
     environment: {
       ...config.environment,
       ...proxyEnvironment({ config, statistics, levels: container.levels, authorities: authoritiesOf(mesh) }),

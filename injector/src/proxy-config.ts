@@ -21,8 +21,9 @@ const START = [
   'proxyStatsMatcher',
   'runtimeValues',
   'caCertificatesPem',
+  'meshId',
 ] as const
-const LIVE = ['tracing', 'tracingServiceName', 'gatewayTopology', 'proxyHeaders'] as const
+const LIVE = ['tracing', 'tracingServiceName', 'gatewayTopology', 'proxyHeaders', 'meshId'] as const
 
 /**
  * What holds for a pod, as Istio merges it: what is said by the mesh's settings (`defaultConfig`), of the mesh (a

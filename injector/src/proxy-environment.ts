@@ -20,7 +20,7 @@ export function proxyEnvironment({
   authorities,
 }: ProxyStart): Record<string, string> {
   const { concurrency, start, live } = config
-  const { drainDuration, terminationDrainDuration, caCertificatesPem = [] } = start
+  const { drainDuration, terminationDrainDuration, caCertificatesPem = [], meshId } = start
   const trusted = [...authorities, ...caCertificatesPem].map(pem => pem.trim()).join('\n')
   const bootstrap = bootstrapSettings(start, statistics)
   return {
@@ -31,6 +31,7 @@ export function proxyEnvironment({
     ...variable('ENVOY_COMPONENT_LOG_LEVEL', levels.components),
     ...variable('SEINE_LOG_LEVEL', levels.agent),
     ...variable('TRUSTED_ROOTS', trusted || undefined),
+    ...variable('MESH_ID', meshId),
     ...(Object.keys(bootstrap).length > 0 ? { BOOTSTRAP_SETTINGS: JSON.stringify(bootstrap) } : {}),
     ...(Object.keys(live).length > 0 ? { PROXY_CONFIG: JSON.stringify(live) } : {}),
   }

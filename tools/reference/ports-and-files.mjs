@@ -61,6 +61,10 @@ const AGENT_ENVIRONMENT = {
   SEINE_ENVOY: 'The Envoy binary; else the agent looks for one, or installs it',
   ENVOY_CONCURRENCY: "Envoy's worker threads; 0 for one for each core",
   DRAIN_MS: 'How long requests may go on when the sidecar stops, ms',
+  EXIT_ON_ZERO_ACTIVE_CONNECTIONS:
+    '`true` lets connections go on when the sidecar stops until they have ended, in place of `DRAIN_MS`: for `proxyMetadata`, as in Istio',
+  MINIMUM_DRAIN_DURATION: 'How long is waited then before connections are counted',
+  MESH_ID: 'What the mesh is called; the trust domain unless it is said',
   LISTENER_DRAIN_S: 'How long connections of replaced listeners may go on, s',
   ENVOY_LOG_LEVEL: 'How much Envoy logs, in its words',
   ENVOY_COMPONENT_LOG_LEVEL: '`<component>:<level>` of Envoy, with commas between',
@@ -112,7 +116,8 @@ const METADATA = {
   'sidecar.istio.io/nativeSidecar':
     'Annotation of a pod: `false`, for sidecars are containers beside the others',
   'sidecar.istio.io/proxyImageType': 'Annotation of a pod: `default`, for there is one image',
-  'sidecar.istio.io/rewriteAppHTTPProbers': "Annotation of a pod: `false` leaves its containers' probes to the kubelet; by default the agent asks in its place",
+  'sidecar.istio.io/rewriteAppHTTPProbers':
+    "Annotation of a pod: `false` leaves its containers' probes to the kubelet; by default the agent asks in its place",
   'sidecar.istio.io/statsCompression':
     'Annotation of a pod: `false`, for the agent serves metrics as they are',
   'sidecar.istio.io/statsEvictionInterval':

@@ -182,13 +182,20 @@ export const meshConfigSchema = z
     disableEnvoyListenerLog: fixed(true, 'listeners have no access log of their own'),
     certificates: empty('deprecated, and only of Kubernetes'),
     configSources: empty('configuration comes from folders: see seined --config'),
-    serviceSettings: empty('there is one cluster, so every service is local to it'),
+    serviceSettings: z
+      .array(
+        z.strictObject({
+          settings: z
+            .strictObject({
+              clusterLocal: fixed(true, 'there is one cluster, so every service is local to it'),
+            })
+            .optional(),
+          hosts: z.array(z.string()).optional(),
+        }),
+      )
+      .optional()
+      .describe('Which services are of one cluster alone. There is one cluster'),
     defaultConfig: proxySettings.prefault({}).describe('What holds for all proxies'),
-  })
-  .superRefine(({ trustDomain, defaultConfig: { meshId } }, context) => {
-    if (meshId === undefined || meshId === trustDomain) return
-    const message = `must be the trust domain, ${trustDomain}, by which the mesh is called`
-    context.addIssue({ code: 'custom', path: ['defaultConfig', 'meshId'], message })
   })
   .superRefine(({ extensionProviders: defined = [], defaultProviders: used }, context) => {
     for (const [purpose, { is, reason }] of Object.entries(PURPOSES))

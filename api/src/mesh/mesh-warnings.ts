@@ -1,3 +1,4 @@
+import { imageTypeProblem } from '../networking/proxy-config.ts'
 import { formatPath } from '../parse/field-path.ts'
 import type { MeshConfig } from './mesh-config.ts'
 
@@ -13,8 +14,10 @@ export function meshConfigWarnings(config: MeshConfig): readonly { path: string;
           message: `nothing uses the provider ${name}: it has no effect until defaultProviders names it`,
         },
   )
+  const imageType = imageTypeProblem(defaultConfig.image?.imageType)
   return [
     ...unused,
+    ...(imageType === undefined ? [] : [{ path: 'defaultConfig.image.imageType', message: imageType }]),
     ...(defaultConfig.discoveryAddress === undefined
       ? []
       : [

@@ -1,6 +1,7 @@
 import { err, ok, type Result } from '@seine/kit'
 import { z } from 'zod'
 import { countField } from '../fields.ts'
+import { imageTypeProblem } from '../networking/proxy-config.ts'
 import { formatPath } from '../parse/field-path.ts'
 import { describeIssue } from '../parse/issues.ts'
 import { startSettings } from './start-settings.ts'
@@ -106,6 +107,13 @@ const liveSettings = {
     })
     .optional()
     .describe('Headers that proxies write'),
+  meshId: z
+    .string()
+    .min(1)
+    .optional()
+    .describe(
+      'What the mesh is called in spans and in what nodes say of themselves; the trust domain unless it is said',
+    ),
   tracingServiceName: z
     .enum(['APP_LABEL_AND_NAMESPACE', 'CANONICAL_NAME_ONLY', 'CANONICAL_NAME_AND_NAMESPACE'])
     .optional()
@@ -128,15 +136,19 @@ export const proxySettings = z.strictObject({
     .describe('What is traced, and what spans hold'),
   ...liveSettings,
   ...startSettings,
-  meshId: z.string().optional().describe('The trust domain, by which the mesh is called'),
 })
 
 /** What a pod can say of its own proxy: the same, and nothing that it leaves out. */
-export const ownProxySettings = z.strictObject({
-  tracing: z.strictObject(tracing).optional(),
-  ...liveSettings,
-  ...startSettings,
-})
+export const ownProxySettings = z
+  .strictObject({
+    tracing: z.strictObject(tracing).optional(),
+    ...liveSettings,
+    ...startSettings,
+  })
+  .superRefine(({ image }, context) => {
+    const message = imageTypeProblem(image?.imageType)
+    if (message) context.addIssue({ code: 'custom', path: ['image', 'imageType'], message })
+  })
 
 export type ProxySettings = z.infer<typeof proxySettings>
 export type OwnProxySettings = z.infer<typeof ownProxySettings>

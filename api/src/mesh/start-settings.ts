@@ -1,11 +1,6 @@
 import { z } from 'zod'
 import { positiveDuration, secondsDuration } from '../fields.ts'
-import {
-  concurrencyField,
-  environmentField,
-  imageField,
-  imageTypeProblem,
-} from '../networking/proxy-config.ts'
+import { concurrencyField, environmentField, imageField } from '../networking/proxy-config.ts'
 import { re2Problem } from '../re2.ts'
 import { certificatesField } from './certificates-field.ts'
 import { fixed } from './fixed-setting.ts'
@@ -31,12 +26,10 @@ export const startSettings = {
   concurrency: concurrencyField.optional(),
   proxyMetadata: environmentField.optional(),
   image: imageField
-    .superRefine(({ imageType }, context) => {
-      const message = imageTypeProblem(imageType)
-      if (message) context.addIssue({ code: 'custom', path: ['imageType'], message })
-    })
     .optional()
-    .describe('Which image a proxy has'),
+    .describe(
+      'Which image a proxy has: there is one. Of another type for the whole mesh only a warning comes',
+    ),
   drainDuration: secondsDuration
     .optional()
     .describe('How long connections of replaced listeners may go on; 45 s unless it is said'),

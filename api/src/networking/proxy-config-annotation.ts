@@ -7,7 +7,6 @@ import { describeIssue } from '../parse/issues.ts'
 
 /** What only the mesh as a whole can be told. */
 const OF_THE_MESH: Readonly<Record<string, string>> = {
-  meshId: 'the mesh is called by its trust domain: leave it out',
   'tracing.zipkin': 'spans go over OTLP: leave it out',
 }
 

@@ -158,6 +158,9 @@ describe('the settings of the mesh', () => {
     defaultConfig:
       discoveryAddress: istiod.istio-system.svc:15012
       proxyMetadata: {}
+      image:
+        imageType: distroless
+      meshId: mesh1
       tracing:
         zipkin:
           address: zipkin.istio-system:9411
@@ -192,6 +195,7 @@ describe('the settings of the mesh', () => {
       'extensionProviders[1]',
       'extensionProviders[2]',
       'extensionProviders[3]',
+      'defaultConfig.image.imageType',
       'defaultConfig.discoveryAddress',
       'defaultConfig.tracing.zipkin',
     ])
@@ -208,11 +212,10 @@ describe('the settings of the mesh', () => {
       disableEnvoyListenerLog: true
       certificates: []
       configSources: []
-      serviceSettings: []
+      serviceSettings: [{settings: {clusterLocal: true}, hosts: [kubernetes.default.svc.cluster.local]}]
       defaultProviders: {metrics: [prometheus], accessLogging: [envoy]}
       trustDomain: example.org
       defaultConfig:
-        meshId: example.org
         proxyAdminPort: 15000
         statusPort: 15020
         controlPlaneAuthPolicy: MUTUAL_TLS
@@ -226,7 +229,10 @@ describe('the settings of the mesh', () => {
 
   it.each([
     ['proxyListenPort: 15002', 'proxyListenPort: must be 15001: the capture rules lead there'],
-    ['serviceSettings: [{}]', 'serviceSettings: there is one cluster, so every service is local to it'],
+    [
+      'serviceSettings: [{settings: {clusterLocal: false}, hosts: [a]}]',
+      'serviceSettings[0].settings.clusterLocal: must be true: there is one cluster, so every service is local to it',
+    ],
     ['caCertificates: [{pem: x}]', 'caCertificates[0].pem: must be certificates in PEM'],
     [
       'discoverySelectors: [{matchExpressions: [{key: a, operator: In}]}]',
@@ -241,16 +247,8 @@ describe('the settings of the mesh', () => {
       'defaultConfig.interceptionMode: must be REDIRECT: connections are captured by REDIRECT only',
     ],
     [
-      'defaultConfig: {meshId: mine}',
-      'defaultConfig.meshId: must be the trust domain, cluster.local, by which the mesh is called',
-    ],
-    [
       'defaultConfig: {sds: {k8sSaJwtPath: /x}}',
       'defaultConfig.sds.k8sSaJwtPath: the injector decides where files lie: leave it out',
-    ],
-    [
-      'defaultConfig: {image: {imageType: debug}}',
-      'defaultConfig.image.imageType: there is no image of the type debug: the annotation sidecar.istio.io/proxyImage of pods names another',
     ],
     [
       'defaultProviders: {metrics: [stackdriver]}',

@@ -94,7 +94,7 @@ export const tracingPlugin: TrafficPlugin = {
   name: 'tracing',
   tracing: ({ snapshot, proxy, protocol }: FilterChainContext) => {
     if (!snapshot.config.enableTracing || protocol !== 'http') return undefined
-    const { tracing: settings, tracingServiceName } = proxySettingsOf(snapshot, proxy)
+    const { tracing: settings, tracingServiceName, meshId } = proxySettingsOf(snapshot, proxy)
     const provider = tracingProvider(snapshot.config)
     const config = any(OpenTelemetryConfigSchema, {
       ...(provider ? exporter(provider) : TO_MIXER),
@@ -115,7 +115,7 @@ export const tracingPlugin: TrafficPlugin = {
                 literal('istio.canonical_revision', proxy.version),
                 literal('istio.namespace', proxy.namespace),
                 literal('istio.workload', proxy.workloadName),
-                literal('istio.mesh_id', snapshot.config.trustDomain),
+                literal('istio.mesh_id', meshId ?? snapshot.config.trustDomain),
               ]
             : []),
           ...Object.entries(settings.customTags ?? {})

@@ -76,7 +76,7 @@ export function inboundResources(
     listeners: inboundListeners({ snapshot, proxy, plugins, ports }),
     clusters: [
       ...builtInClusters(connectTimeout, proxy, keepsCase),
-      ...unknownHostClusters(snapshot.config, proxy),
+      ...unknownHostClusters(snapshot.config, proxy, keepsCase),
       ...ports.map(port => inboundCluster(port, proxy, snapshot.config, keepsCase)),
     ],
   }

@@ -15,6 +15,7 @@ import { originatedTlsSocket } from './transport-security.ts'
 export function unknownHostClusters(
   { connectTimeout, outboundTrafficPolicy: { mode, tls }, tlsDefaults }: MeshConfig,
   { addresses }: Pick<Proxy, 'addresses'>,
+  keepsCase: boolean,
 ): EncodedResource[] {
   if (mode !== 'ALLOW_ANY_DYNAMIC_DNS') return []
   const secured = tls && originatesTls(tls) ? tls : undefined
@@ -27,6 +28,7 @@ export function unknownHostClusters(
     ...unlimited(),
     typedExtensionProtocolOptions: httpProtocolOptions('as-client', {
       nameFromRequest: secured && nameFromRequest(secured, sans),
+      keepsCase,
     }),
     ...(secured
       ? {
