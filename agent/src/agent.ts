@@ -191,6 +191,8 @@ export class Agent {
       drainMs: settings.drainMs,
       idleAfterMs: settings.exitOnZeroConnections ? settings.minimumDrainMs : undefined,
       listenerDrainS: settings.listenerDrainS,
+      logFlushMs: settings.logFlushMs,
+      logFlushKib: settings.logFlushKib,
       logLevel: settings.envoyLogLevel,
       componentLogLevel: settings.envoyComponentLogLevel,
       clock,

@@ -56,6 +56,8 @@ function processOf(path: string): EnvoyProcess {
     drainMs: 5000,
     idleAfterMs,
     listenerDrainS: 7,
+    logFlushMs: 500,
+    logFlushKib: 16,
     logLevel: 'debug',
     componentLogLevel: 'http:trace',
     clock,
@@ -108,6 +110,7 @@ describe('a program', () => {
     expect(await words()).toContain(
       '--concurrency 2 --disable-hot-restart --drain-time-s 7 --drain-strategy immediate',
     )
+    expect(await words()).toContain('--file-flush-interval-msec 500 --file-flush-min-size-kb 16 ')
     expect(await words()).toContain('-l debug --component-log-level http:trace')
     // Its end is told as an error, which is to be this test's.
     await crash()

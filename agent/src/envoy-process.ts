@@ -23,6 +23,9 @@ export interface EnvoyOptions {
   readonly idleAfterMs: number | undefined
   /** How long connections of replaced listeners may go on. */
   readonly listenerDrainS: number
+  /** How often access logs are written out, and how much of them is collected at most until then. */
+  readonly logFlushMs: number
+  readonly logFlushKib: number
   /** In Envoy's words. */
   readonly logLevel: string
   readonly componentLogLevel: string | undefined
@@ -51,8 +54,18 @@ export class EnvoyProcess {
   }
 
   start(): void {
-    const { path, bootstrapFile, concurrency, listenerDrainS, logLevel, componentLogLevel, clock, logger } =
-      this.#options
+    const {
+      path,
+      bootstrapFile,
+      concurrency,
+      listenerDrainS,
+      logFlushMs,
+      logFlushKib,
+      logLevel,
+      componentLogLevel,
+      clock,
+      logger,
+    } = this.#options
     const startedAt = clock.now()
     // Access logs are Envoy's stdout; its own log is stderr. Both pass through here: see the access log's note on pipes.
     const child = spawn(
@@ -66,6 +79,10 @@ export class EnvoyProcess {
         String(listenerDrainS),
         '--drain-strategy',
         'immediate',
+        '--file-flush-interval-msec',
+        String(logFlushMs),
+        '--file-flush-min-size-kb',
+        String(logFlushKib),
         '-l',
         logLevel,
         ...(componentLogLevel === undefined ? [] : ['--component-log-level', componentLogLevel]),

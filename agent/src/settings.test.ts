@@ -58,6 +58,8 @@ describe('readSettings', () => {
         metadata: {},
         drainMs: 5000,
         listenerDrainS: 45,
+        logFlushMs: 1000,
+        logFlushKib: 64,
         envoyLogLevel: 'warning',
         envoyComponentLogLevel: undefined,
         bootstrap: {},

@@ -54,6 +54,9 @@ export interface AgentSettings {
    * their next response: until a connection ends, the policy holds that it was opened under.
    */
   readonly listenerDrainS: number
+  /** How often access logs are written out, and how much of them is collected at most until then. */
+  readonly logFlushMs: number
+  readonly logFlushKib: number
   /** How much Envoy logs, in its words. */
   readonly envoyLogLevel: string
   /** `<component>:<level>`, separated by commas; undefined for none. */
@@ -192,6 +195,8 @@ export function readSettings(env: NodeJS.ProcessEnv): Result<AgentSettings, stri
     metadata: metadataIn(env),
     drainMs: number('DRAIN_MS', 5000),
     listenerDrainS: number('LISTENER_DRAIN_S', 45),
+    logFlushMs: number('LOG_FLUSH_MS', 1000),
+    logFlushKib: number('LOG_FLUSH_KIB', 64),
     envoyLogLevel: text('ENVOY_LOG_LEVEL', 'warning'),
     envoyComponentLogLevel: env['ENVOY_COMPONENT_LOG_LEVEL'] || undefined,
     bootstrap: bootstrap.ok ? bootstrap.value : {},

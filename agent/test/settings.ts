@@ -31,6 +31,8 @@ export function testSettings(changes: Partial<AgentSettings> = {}): AgentSetting
     exitOnZeroConnections: false,
     minimumDrainMs: 5000,
     listenerDrainS: 45,
+    logFlushMs: 1000,
+    logFlushKib: 64,
     envoyLogLevel: 'warning',
     envoyComponentLogLevel: undefined,
     bootstrap: {},

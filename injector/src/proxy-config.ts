@@ -22,6 +22,8 @@ const START = [
   'runtimeValues',
   'caCertificatesPem',
   'meshId',
+  'fileFlushInterval',
+  'fileFlushMinSizeKb',
 ] as const
 const LIVE = ['tracing', 'tracingServiceName', 'gatewayTopology', 'proxyHeaders', 'meshId'] as const
 

@@ -21,12 +21,15 @@ export function proxyEnvironment({
 }: ProxyStart): Record<string, string> {
   const { concurrency, start, live } = config
   const { drainDuration, terminationDrainDuration, caCertificatesPem = [], meshId } = start
+  const { fileFlushInterval, fileFlushMinSizeKb } = start
   const trusted = [...authorities, ...caCertificatesPem].map(pem => pem.trim()).join('\n')
   const bootstrap = bootstrapSettings(start, statistics)
   return {
     ...variable('ENVOY_CONCURRENCY', concurrency),
     ...variable('DRAIN_MS', terminationDrainDuration && durationMs(terminationDrainDuration)),
     ...variable('LISTENER_DRAIN_S', drainDuration && Math.ceil(durationMs(drainDuration) / 1000)),
+    ...variable('LOG_FLUSH_MS', fileFlushInterval && durationMs(fileFlushInterval)),
+    ...variable('LOG_FLUSH_KIB', fileFlushMinSizeKb),
     ...variable('ENVOY_LOG_LEVEL', levels.envoy),
     ...variable('ENVOY_COMPONENT_LOG_LEVEL', levels.components),
     ...variable('SEINE_LOG_LEVEL', levels.agent),

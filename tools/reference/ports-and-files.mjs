@@ -64,6 +64,8 @@ const AGENT_ENVIRONMENT = {
   EXIT_ON_ZERO_ACTIVE_CONNECTIONS:
     '`true` lets connections go on when the sidecar stops until they have ended, in place of `DRAIN_MS`: for `proxyMetadata`, as in Istio',
   MINIMUM_DRAIN_DURATION: 'How long is waited then before connections are counted',
+  LOG_FLUSH_MS: 'How often access logs are written out, ms',
+  LOG_FLUSH_KIB: 'How much of them is collected at most until then, KiB',
   MESH_ID: 'What the mesh is called; the trust domain unless it is said',
   LISTENER_DRAIN_S: 'How long connections of replaced listeners may go on, s',
   ENVOY_LOG_LEVEL: 'How much Envoy logs, in its words',

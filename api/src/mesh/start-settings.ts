@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { positiveDuration, secondsDuration } from '../fields.ts'
+import { countField, positiveDuration, secondsDuration } from '../fields.ts'
 import { concurrencyField, environmentField, imageField } from '../networking/proxy-config.ts'
 import { re2Problem } from '../re2.ts'
 import { certificatesField } from './certificates-field.ts'
@@ -33,6 +33,13 @@ export const startSettings = {
   drainDuration: secondsDuration
     .optional()
     .describe('How long connections of replaced listeners may go on; 45 s unless it is said'),
+  fileFlushInterval: positiveDuration
+    .optional()
+    .describe('How often access logs are written out; 1 s unless it is said'),
+  fileFlushMinSizeKb: countField
+    .min(1)
+    .optional()
+    .describe('How much of them is collected at most until then, in KiB; 64 unless it is said'),
   terminationDrainDuration: positiveDuration
     .optional()
     .describe('How long requests may take to end when a pod stops; 5 s unless it is said'),

@@ -39,8 +39,6 @@ export const UNSUPPORTED_SETTINGS: Readonly<Record<string, string>> = {
     extraStatTags: 'tags are not taken from the names of statistics here: leave it out',
     readinessProbe: 'for machines, whose WorkloadGroup has it here; of a pod its own probe counts',
     privateKeyProvider: 'not supported: keys are in the memory of Envoy',
-    fileFlushInterval: 'not supported: access logs go out at once',
-    fileFlushMinSizeKb: 'not supported: access logs go out at once',
     connectionSettings: 'not supported yet: write a DestinationRule, or an EnvoyFilter',
     'proxyHeaders.metadataExchangeHeaders':
       'no headers are exchanged here: certificates tell who called, so leave it out',
