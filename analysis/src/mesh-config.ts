@@ -10,8 +10,18 @@ export interface AnalyzedMeshConfig {
   readonly logsByDefault: boolean
   /** Names of tracing providers of a kind that is no longer there. */
   readonly lightstepProviders: readonly string[]
+  /** The services that providers send to which count by default. */
+  readonly calledServices: readonly CalledService[]
   /** The registries that networks take endpoints from, by where they are written. */
   readonly networkRegistries: readonly NetworkRegistry[]
+}
+
+/** A service that proxies call by themselves. */
+export interface CalledService {
+  readonly resource: ConfigMap
+  readonly provider: string
+  readonly host: string
+  readonly port: number
 }
 
 /** One `fromRegistry` of the mesh's networks. */
@@ -24,7 +34,10 @@ export interface NetworkRegistry {
 /** Reads the ConfigMaps that hold settings of the whole mesh: `istio` or `seine`, and those of revisions. */
 export function readMeshConfig(maps: readonly ConfigMap[]): AnalyzedMeshConfig {
   const holders = maps.filter(({ metadata }) => /^(istio|seine)(-[a-z0-9-]+)?$/.test(metadata.name))
-  const mesh = holders.map(({ spec }) => readYaml(spec.data?.['mesh'])).find(value => value !== undefined)
+  const written = holders
+    .map(resource => ({ resource, mesh: readYaml(resource.spec.data?.['mesh']) }))
+    .find(({ mesh }) => mesh !== undefined)
+  const mesh = written?.mesh
   const metadata = at(mesh, 'defaultConfig', 'proxyMetadata')
   const isOn = (name: string) => String(at(metadata, name)) === 'true'
   return {
@@ -36,8 +49,29 @@ export function readMeshConfig(maps: readonly ConfigMap[]): AnalyzedMeshConfig {
     lightstepProviders: listOf(at(mesh, 'extensionProviders')).flatMap(provider =>
       at(provider, 'lightstep') === undefined ? [] : (textOf(at(provider, 'name')) ?? []),
     ),
+    calledServices: written ? calledServices(written.resource, mesh) : [],
     networkRegistries: holders.flatMap(registriesOf),
   }
+}
+
+/** What the default providers of spans and access logs send to. */
+function calledServices(resource: ConfigMap, mesh: unknown): CalledService[] {
+  const providers = listOf(at(mesh, 'extensionProviders'))
+  const calls = [
+    ['tracing', 'opentelemetry'],
+    ['accessLogging', 'envoyOtelAls'],
+  ] as const
+  return calls.flatMap(([purpose, kind]) =>
+    listOf(at(mesh, 'defaultProviders', purpose)).flatMap(name => {
+      const found = at(
+        providers.find(provider => at(provider, 'name') === name),
+        kind,
+      )
+      const [service, port] = [textOf(at(found, 'service')), at(found, 'port')]
+      if (service === undefined || typeof port !== 'number') return []
+      return [{ resource, provider: String(name), host: service.slice(service.indexOf('/') + 1), port }]
+    }),
+  )
 }
 
 function registriesOf(resource: ConfigMap): NetworkRegistry[] {

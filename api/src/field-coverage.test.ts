@@ -373,7 +373,7 @@ const OF_STARTS = [
 
 /** Definitions that nothing can refer to here yet, or not with these fields: a warning, or an error where they are used. */
 const UNUSED_DEFINITIONS =
-  /^extensionProviders\.\*\.((?!envoyFileAccessLog|opentelemetry|name)\w+|opentelemetry\.(resourceDetectors|serviceAttributeEnrichment|dynatraceSampler)\b.*|opentelemetry\..*envName)(\.|$)/
+  /^extensionProviders\.\*\.((?!envoyFileAccessLog|envoyOtelAls|opentelemetry|name)\w+|opentelemetry\.(resourceDetectors|serviceAttributeEnrichment|dynatraceSampler)\b.*|opentelemetry\..*envName)(\.|$)/
 
 /** Fields that settings have in common with rules, and that are refused in settings. */
 const OF_RULES = new Set(['outboundTrafficPolicy.tls.credentialName'])

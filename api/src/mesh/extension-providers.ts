@@ -140,9 +140,12 @@ const kinds = {
   envoyTcpAls: z.strictObject({ ...at, logName: z.string().optional(), filterStateObjectsToLog: texts }),
   envoyOtelAls: z.strictObject({
     ...at,
-    logName: z.string().optional(),
+    logName: z.string().optional().describe('What they are called; `otel_envoy_accesslog` unless it is said'),
     logFormat: z
-      .strictObject({ text: z.string().optional(), labels: z.record(z.string(), z.unknown()).optional() })
+      .strictObject({
+        text: z.string().optional().describe("The body, in Envoy's format; Istio's line unless it is said"),
+        labels: z.record(z.string(), z.string()).optional().describe('Attributes, in the same'),
+      })
       .optional(),
   }),
   sds: z.strictObject({ name: z.string().min(1), ...at }),
@@ -181,7 +184,7 @@ export const defaultProviders = z.strictObject({
     .array(z.string())
     .optional()
     .describe(
-      'Providers with `envoyFileAccessLog`, in place of `accessLogFile`; `envoy` is one that writes to standard output in the format of the mesh',
+      'Providers with `envoyFileAccessLog` or `envoyOtelAls`, in place of `accessLogFile`; `envoy` is one that writes to standard output in the format of the mesh',
     ),
   tracing: z
     .array(z.string())

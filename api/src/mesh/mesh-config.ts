@@ -35,12 +35,13 @@ const exportTo = (what: string) =>
 
 /** Which kind of provider can do what by default here, and why no other. */
 const PURPOSES = {
-  metrics: { is: 'prometheus', reason: 'metrics are for Prometheus only' },
+  metrics: { are: ['prometheus'], reason: 'metrics are for Prometheus only' },
   accessLogging: {
-    is: 'envoyFileAccessLog',
-    reason: 'access logs go to a file or to standard output only: name a provider with envoyFileAccessLog',
+    are: ['envoyFileAccessLog', 'envoyOtelAls'],
+    reason:
+      'access logs go to a file, to standard output or over OTLP: name a provider with envoyFileAccessLog or envoyOtelAls',
   },
-  tracing: { is: 'opentelemetry', reason: 'spans go over OTLP only: name a provider with opentelemetry' },
+  tracing: { are: ['opentelemetry'], reason: 'spans go over OTLP only: name a provider with opentelemetry' },
 } as const
 
 /** What applies to the mesh as a whole: the `mesh` entry of the ConfigMap `istio` (or `seine`) in the root namespace. */
@@ -198,11 +199,12 @@ export const meshConfigSchema = z
     defaultConfig: proxySettings.prefault({}).describe('What holds for all proxies'),
   })
   .superRefine(({ extensionProviders: defined = [], defaultProviders: used }, context) => {
-    for (const [purpose, { is, reason }] of Object.entries(PURPOSES))
+    for (const [purpose, { are, reason }] of Object.entries(PURPOSES))
       for (const [index, name] of (used[purpose as keyof typeof used] ?? []).entries()) {
         const provider = providerNamed(name, defined)
-        const limit = provider && is in provider ? unsupportedIn(provider) : undefined
-        if (provider && is in provider && !limit) continue
+        const fits = provider !== undefined && are.some(kind => kind in provider)
+        const limit = fits ? unsupportedIn(provider) : undefined
+        if (fits && !limit) continue
         const message = limit ?? (provider ? reason : `there is no provider ${name}`)
         context.addIssue({ code: 'custom', path: ['defaultProviders', purpose, index], message })
       }

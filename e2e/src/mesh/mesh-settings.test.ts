@@ -12,6 +12,9 @@ import {
   shopFromOutside,
 } from '../harness/index.ts'
 
+/** A service of the mesh that takes gRPC, in the place of a collector. */
+const ECHO = { service: 'echo.shop.svc.cluster.local', port: 50051 }
+
 describeMesh('settings of the mesh', mesh => {
   test('say what becomes of paths and headers, in proxies that run', async () => {
     const call = () => mesh().pod('client').get('http://echo//a//b')
@@ -156,20 +159,25 @@ describeMesh('settings of the mesh', mesh => {
     await eventually(async () => expect(await status()).toBe(200))
   })
 
-  test('say where spans go', async () => {
-    const collector = (name: string) => ({
-      extensionProviders: [{ name, opentelemetry: { service: 'echo.shop.svc.cluster.local', port: 50051 } }],
-      defaultProviders: { tracing: [name] },
-    })
+  test.each([
+    ['spans', 'front', { opentelemetry: ECHO }, 'tracing'],
+    ['access logs', 'visitor', { envoyOtelAls: ECHO }, 'accessLogging'],
+  ])('say which service of the mesh gets %s', async (_what, workload, provider, purpose) => {
     const called = async () =>
       /^outbound\|50051\|\|echo\.shop\.svc\.cluster\.local::.*::rq_total::[1-9]/m.test(
-        await mesh().pod('front').admin('/clusters'),
+        await mesh().pod(workload).admin('/clusters'),
       )
     expect(await called()).toBe(false)
-    await mesh().apply('settings', meshConfig(collector('echo')))
-    await mesh().pod('front').get('http://echo.shop/')
+    await mesh().apply(
+      'settings',
+      meshConfig({
+        extensionProviders: [{ name: 'echo', ...provider }],
+        defaultProviders: { [purpose]: ['echo'] },
+      }),
+    )
+    await mesh().pod(workload).get('http://echo.shop/')
     await eventually(async () => {
-      if (!(await called())) throw new Error('the collector was not called')
+      if (!(await called())) throw new Error('it was not called')
     })
   })
 

@@ -1,10 +1,18 @@
 import type { JsonObject } from '@bufbuild/protobuf'
-import { type MeshConfig, providerNamed } from '@seine/api'
+import type { Any } from '@bufbuild/protobuf/wkt'
+import { type ExtensionProvider, type MeshConfig, providerNamed } from '@seine/api'
 import { any } from '@seine/envoy'
 import { AccessLogType } from '@seine/envoy/envoy/data/accesslog/v3/accesslog'
 import { FileAccessLogSchema } from '@seine/envoy/envoy/extensions/access_loggers/file/v3/file'
+import { OpenTelemetryAccessLogConfigSchema } from '@seine/envoy/envoy/extensions/access_loggers/open_telemetry/v3/logs_service'
 import { StdoutAccessLogSchema } from '@seine/envoy/envoy/extensions/access_loggers/stream/v3/stream'
-import type { AccessLogInit, FilterChainContext, TrafficPlugin } from '@seine/pilot-traffic'
+import {
+  type AccessLogInit,
+  type FilterChainContext,
+  providerCluster,
+  providerHost,
+  type TrafficPlugin,
+} from '@seine/pilot-traffic'
 
 /** Istio's default fields, and who called whom. */
 const FIELDS: JsonObject = {
@@ -65,28 +73,82 @@ const AT_END: NonNullable<AccessLogInit['filter']> = {
   filterSpecifier: { case: 'logTypeFilter', value: { types: [AccessLogType.TcpConnectionEnd] } },
 }
 
-/** Where lines go, and what they hold. */
-interface Log {
-  readonly path: string
-  readonly format: { readonly text: string } | { readonly fields: JsonObject }
-  readonly omitEmptyValues: boolean
+type Logger = Pick<AccessLogInit, 'name' | 'configType'>
+
+/** A logger that writes lines to a file or to standard output. */
+function fileLogger(
+  path: string,
+  format: { readonly text: string } | { readonly fields: JsonObject },
+  omitEmptyValues = false,
+): Logger {
+  const logFormat = {
+    case: 'logFormat' as const,
+    value: {
+      format:
+        'fields' in format
+          ? { case: 'jsonFormat' as const, value: format.fields }
+          : {
+              case: 'textFormatSource' as const,
+              value: { specifier: { case: 'inlineString' as const, value: format.text } },
+            },
+      omitEmptyValues,
+    },
+  }
+  // Envoy writes its own stdout directly: opening /dev/stdout again fails for its user when the agent holds the pipe.
+  return path === STDOUT
+    ? logger('envoy.access_loggers.stdout', any(StdoutAccessLogSchema, { accessLogFormat: logFormat }))
+    : logger('envoy.access_loggers.file', any(FileAccessLogSchema, { path, accessLogFormat: logFormat }))
+}
+
+/** A logger that sends records over OTLP to a service of the mesh. */
+function otlpLogger(provider: NonNullable<ExtensionProvider['envoyOtelAls']>, byAddress: boolean): Logger {
+  const { logName, logFormat } = provider
+  const text = (value: string) => ({ value: { case: 'stringValue' as const, value } })
+  const labels = Object.entries(logFormat?.labels ?? {}).sort(([a], [b]) => (a < b ? -1 : 1))
+  const config = any(OpenTelemetryAccessLogConfigSchema, {
+    logName: logName || 'otel_envoy_accesslog',
+    grpcService: {
+      targetSpecifier: {
+        case: 'envoyGrpc',
+        value: { clusterName: providerCluster(provider), authority: providerHost(provider) },
+      },
+    },
+    disableBuiltinLabels: true,
+    body: text(lineOf(logFormat?.text ?? '', byAddress).trimEnd()),
+    ...(labels.length > 0
+      ? {
+          attributes: {
+            values: labels.map(([key, value]) => ({
+              key,
+              value: text(byAddress ? byStatistics(value) : value),
+            })),
+          },
+        }
+      : {}),
+  })
+  return logger('envoy.access_loggers.open_telemetry', config)
+}
+
+function logger(name: string, config: Any): Logger {
+  return { name, configType: { case: 'typedConfig', value: config } }
 }
 
 /** The logs that the mesh's settings ask for: of the providers that count by default, else the one at `accessLogFile`. */
-function logsOf(config: MeshConfig, byAddress: boolean): Log[] {
+function loggersOf(config: MeshConfig, byAddress: boolean): Logger[] {
   const { accessLogFile, accessLogEncoding, accessLogFormat, defaultProviders } = config
-  const ofMesh = (path: string): Log => ({
-    path,
-    format:
+  const ofMesh = (path: string) =>
+    fileLogger(
+      path,
       accessLogEncoding === 'JSON'
         ? { fields: fieldsOf(accessLogFormat, byAddress) }
         : { text: lineOf(accessLogFormat, byAddress) },
-    omitEmptyValues: false,
-  })
+    )
   const named = defaultProviders.accessLogging ?? []
   if (named.length === 0) return accessLogFile === '' ? [] : [ofMesh(accessLogFile)]
   return named.flatMap(name => {
-    const file = providerNamed(name, config.extensionProviders ?? [])?.envoyFileAccessLog
+    const provider = providerNamed(name, config.extensionProviders ?? [])
+    if (provider?.envoyOtelAls) return [otlpLogger(provider.envoyOtelAls, byAddress)]
+    const file = provider?.envoyFileAccessLog
     if (!file) return []
     const { logFormat, omitEmptyValues = false } = file
     const path = file.path || STDOUT
@@ -94,7 +156,7 @@ function logsOf(config: MeshConfig, byAddress: boolean): Log[] {
     const format = logFormat?.labels
       ? { fields: fieldsOf(JSON.stringify(logFormat.labels), byAddress) }
       : { text: lineOf(logFormat?.text ?? '', byAddress) }
-    return [{ path, format, omitEmptyValues }]
+    return [fileLogger(path, format, omitEmptyValues)]
   })
 }
 
@@ -104,27 +166,8 @@ const STDOUT = '/dev/stdout'
 export const accessLogPlugin: TrafficPlugin = {
   name: 'access-log',
   accessLogs: ({ snapshot, protocol, serviceOfCluster = false }: FilterChainContext) =>
-    logsOf(snapshot.config, serviceOfCluster).map(({ path, format, omitEmptyValues }) => {
-      const logFormat = {
-        case: 'logFormat' as const,
-        value: {
-          format:
-            'fields' in format
-              ? { case: 'jsonFormat' as const, value: format.fields }
-              : {
-                  case: 'textFormatSource' as const,
-                  value: { specifier: { case: 'inlineString' as const, value: format.text } },
-                },
-          omitEmptyValues,
-        },
-      }
-      // Envoy writes its own stdout directly: opening /dev/stdout again fails for its user when the agent holds the pipe.
-      const config =
-        path === STDOUT
-          ? any(StdoutAccessLogSchema, { accessLogFormat: logFormat })
-          : any(FileAccessLogSchema, { path, accessLogFormat: logFormat })
-      const name = path === STDOUT ? 'envoy.access_loggers.stdout' : 'envoy.access_loggers.file'
-      const value = { name, configType: { case: 'typedConfig' as const, value: config } }
-      return { value: protocol === 'tcp' ? { ...value, filter: AT_END } : value, provenance: [] }
-    }),
+    loggersOf(snapshot.config, serviceOfCluster).map(value => ({
+      value: protocol === 'tcp' ? { ...value, filter: AT_END } : value,
+      provenance: [],
+    })),
 }

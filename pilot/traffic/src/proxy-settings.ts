@@ -54,6 +54,8 @@ export function providerCluster(provider: { readonly service: string; readonly p
 
 /** The clusters that all proxies need for what the mesh's default providers get. */
 export function providerClusters(config: MeshConfig): readonly string[] {
-  const spans = tracingProvider(config)
-  return spans ? [providerCluster(spans)] : []
+  const logs = (config.defaultProviders.accessLogging ?? []).map(
+    name => providerNamed(name, config.extensionProviders ?? [])?.envoyOtelAls,
+  )
+  return [tracingProvider(config), ...logs].flatMap(provider => (provider ? [providerCluster(provider)] : []))
 }
