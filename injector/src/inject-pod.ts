@@ -303,8 +303,18 @@ interface Sidecar extends Pick<SidecarAnnotations, 'image' | 'container' | 'appl
 }
 
 function proxyContainer(sidecar: Sidecar): Container {
-  const { start, container, labels, network, workload, options, image, applicationMetrics, probes, proxyType } =
-    sidecar
+  const {
+    start,
+    container,
+    labels,
+    network,
+    workload,
+    options,
+    image,
+    applicationMetrics,
+    probes,
+    proxyType,
+  } = sidecar
   const { resources, readiness, mounts } = container
   const written = (variables: Readonly<Record<string, string>>) =>
     Object.entries(variables).map(([name, value]) => ({ name, value }))

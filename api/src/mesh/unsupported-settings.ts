@@ -1,5 +1,5 @@
 /**
- * Settings of Istio's MeshConfig that nothing here does, by their paths, and why not, or what to write instead. Those
+ * Settings of Istio's MeshConfig that nothing here does, by their paths (`[]` for an item of a list), and why not, or what to write instead. Those
  * that are in neither the schema nor this list are no settings of Istio's either.
  */
 export const UNSUPPORTED_SETTINGS: Readonly<Record<string, string>> = {
@@ -17,7 +17,7 @@ export const UNSUPPORTED_SETTINGS: Readonly<Record<string, string>> = {
   defaultTrafficPolicy: 'not supported yet: write a DestinationRule for *.local in the root namespace',
   serviceEntryVisibility: 'not supported: write exportTo into ServiceEntries, or defaultServiceExportTo here',
   'defaultConfig.sds.k8sSaJwtPath': 'the injector decides where files lie: leave it out',
-  ...under('caCertificates[0]', {
+  ...under('caCertificates[]', {
     spiffeBundleUrl: 'not supported: write the certificates, as pem',
     certSigners: 'only of Kubernetes: leave it out',
     trustDomains: 'what is trusted is trusted for all: leave it out',

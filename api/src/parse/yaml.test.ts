@@ -120,6 +120,9 @@ it.each([
   expect(durationMs(text)).toBe(ms)
 })
 
+/** The form of a certificate, as YAML has it between double quotes. */
+const AUTHORITY = '-----BEGIN CERTIFICATE-----\\nYQ==\\n-----END CERTIFICATE-----'
+
 describe('the settings of the mesh', () => {
   it('that are an alias of nothing are a problem, and no exception', () => {
     const parsed = parseMeshConfig('*.example.com')
@@ -234,6 +237,10 @@ describe('the settings of the mesh', () => {
       'serviceSettings[0].settings.clusterLocal: must be true: there is one cluster, so every service is local to it',
     ],
     ['caCertificates: [{pem: x}]', 'caCertificates[0].pem: must be certificates in PEM'],
+    [
+      `caCertificates: [{pem: "${AUTHORITY}"}, {pem: "${AUTHORITY}", trustDomains: [a]}]`,
+      'caCertificates[1].trustDomains: what is trusted is trusted for all: leave it out',
+    ],
     [
       'discoverySelectors: [{matchExpressions: [{key: a, operator: In}]}]',
       'discoverySelectors[0].matchExpressions[0].values: go with the operators In and NotIn, which need them',

@@ -222,7 +222,7 @@ function settingsProblems(
   if (issue.code !== 'unrecognized_keys') return [problem(formatPath(issue.path), describeIssue(issue))]
   return issue.keys.map(key => {
     const path = formatPath([...issue.path, key])
-    const reason = reasons[path]
+    const reason = reasons[path.replace(/\[\d+\]/g, '[]')]
     if (reason) return problem(path, reason)
     const near = suggest(key, fieldsAt(schema, issue.path))
     return problem(path, `there is no setting of this name${near ? `: did you mean ${near}?` : ''}`)

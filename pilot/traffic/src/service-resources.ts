@@ -57,7 +57,17 @@ export function serviceResources(cache: ResourceCache, inputs: ServiceInputs): S
         service.resolution !== 'static' && ways,
       ],
       () =>
-        outboundClusters({ snapshot, service, endpoints, rule, backendTls, client, families, view, keepsCase }),
+        outboundClusters({
+          snapshot,
+          service,
+          endpoints,
+          rule,
+          backendTls,
+          client,
+          families,
+          view,
+          keepsCase,
+        }),
     ),
     endpoints: cache.endpoints(
       endpoints,
