@@ -1,4 +1,4 @@
-import { isCidr } from '@seine/api'
+import { isCidr, parseProxyConfigAnnotation } from '@seine/api'
 
 /** What is known of an annotation of Istio's. */
 export interface AnnotationDefinition {
@@ -42,6 +42,15 @@ function ranges(value: string): string | undefined {
   return wrong === undefined ? undefined : `"${wrong}" is no range of addresses such as 10.0.0.0/8`
 }
 
+/** The proxy's own settings, in YAML. */
+function proxyConfig(value: string): string | undefined {
+  const read = parseProxyConfigAnnotation(value)
+  return read.ok ? undefined : read.error[0]
+}
+
+const DURATION = (value: string) =>
+  /^(\d+(\.\d+)?(h|m|s|ms))+$/.test(value) ? undefined : 'must be a duration such as 5s'
+
 const orAll = (problem: (value: string) => string | undefined) => (value: string) =>
   value === '*' ? undefined : problem(value)
 
@@ -55,7 +64,7 @@ export const annotations: Readonly<Record<string, AnnotationDefinition>> = {
   'networking.istio.io/exportTo': { on: ['Service'] },
   'sidecar.istio.io/inject': { ...POD, deprecated: 'use the label of the same name' },
   'sidecar.istio.io/status': POD,
-  'sidecar.istio.io/rewriteAppHTTPProbers': POD,
+  'sidecar.istio.io/rewriteAppHTTPProbers': { ...POD, problem: BOOLEAN },
   'sidecar.istio.io/discoveryAddress': { ...POD, deprecated: '' },
   'sidecar.istio.io/proxyImage': POD,
   'sidecar.istio.io/proxyImageType': POD,
@@ -73,8 +82,8 @@ export const annotations: Readonly<Record<string, AnnotationDefinition>> = {
   'sidecar.istio.io/statsInclusionSuffixes': { ...POD, deprecated: '' },
   'sidecar.istio.io/statsInclusionRegexps': { ...POD, deprecated: '' },
   'sidecar.istio.io/statsHistogramBuckets': POD,
-  'sidecar.istio.io/statsFlushInterval': POD,
-  'sidecar.istio.io/statsEvictionInterval': POD,
+  'sidecar.istio.io/statsFlushInterval': { ...POD, problem: DURATION },
+  'sidecar.istio.io/statsEvictionInterval': { ...POD, problem: DURATION },
   'sidecar.istio.io/statsHistogramBins': POD,
   'sidecar.istio.io/statsCompression': { ...POD, deprecated: '' },
   'sidecar.istio.io/userVolume': POD,
@@ -83,7 +92,7 @@ export const annotations: Readonly<Record<string, AnnotationDefinition>> = {
   'sidecar.istio.io/logLevel': POD,
   'sidecar.istio.io/componentLogLevel': POD,
   'sidecar.istio.io/agentLogLevel': POD,
-  'sidecar.istio.io/nativeSidecar': POD,
+  'sidecar.istio.io/nativeSidecar': { ...POD, problem: BOOLEAN },
   'sidecar.istio.io/extraStatTags': { ...POD, deprecated: '' },
   'readiness.status.sidecar.istio.io/initialDelaySeconds': { ...POD, problem: COUNT },
   'readiness.status.sidecar.istio.io/periodSeconds': { ...POD, problem: COUNT },
@@ -105,7 +114,7 @@ export const annotations: Readonly<Record<string, AnnotationDefinition>> = {
   'istio.io/reroute-virtual-interfaces': { ...POD, problem: INTERFACES },
   'kubernetes.io/ingress.class': { on: ['Ingress'] },
   'galley.istio.io/analyze-suppress': { on: ['Any'] },
-  'proxy.istio.io/config': POD,
+  'proxy.istio.io/config': { ...POD, problem: proxyConfig },
   'proxy.istio.io/overrides': POD,
   'inject.istio.io/templates': POD,
   'istio.io/dry-run': { on: ['AuthorizationPolicy'] },

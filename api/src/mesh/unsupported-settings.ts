@@ -1,6 +1,6 @@
 /**
- * Settings of Istio's MeshConfig that nothing here does, by their paths (`[]` for an item of a list), and why not, or what to write instead. Those
- * that are in neither the schema nor this list are no settings of Istio's either.
+ * Settings of Istio's MeshConfig that nothing here does, by their paths (`[]` for an item of a list), and why not, or
+ * what to write instead. Those that are in neither the schema nor this list are no settings of Istio's either.
  */
 export const UNSUPPORTED_SETTINGS: Readonly<Record<string, string>> = {
   hboneIdleTimeout: 'there is no HBONE here: sidecars speak mutual TLS to each other',
