@@ -38,6 +38,14 @@ export async function listenHttp(options: HttpOptions): Promise<Closable & { rea
   }
 }
 
+/** What pilot knows, by path. */
+const OF_PILOT: Readonly<Record<string, (pilot: Pilot) => unknown>> = {
+  '/debug/syncz': pilot => pilot.proxies(),
+  '/debug/problems': pilot => pilot.problems,
+  '/debug/findings': pilot => pilot.findings,
+  '/debug/registered': pilot => pilot.registered,
+}
+
 async function answer(
   { metrics, ready, pilot }: HttpOptions,
   request: IncomingMessage,
@@ -47,29 +55,22 @@ async function answer(
   const path = request.url ?? '/'
   const url = URL.canParse(path, BASE) ? new URL(path, BASE) : undefined
   if (request.method !== 'GET') return send(response, 405, 'text/plain', 'only GET')
+  const known = OF_PILOT[url?.pathname ?? '']
+  if (known)
+    return pilot
+      ? sendJson(response, known(pilot))
+      : send(response, 404, 'text/plain', 'pilot runs elsewhere')
   switch (url?.pathname) {
     case '/metrics':
       return send(response, 200, metrics.contentType, await metrics.metrics())
     case '/readyz':
       return send(response, ready() ? 200 : 503, 'text/plain', ready() ? 'ready' : 'starting')
-    case '/debug/syncz':
-      return pilot
-        ? sendJson(response, pilot.proxies())
-        : send(response, 404, 'text/plain', 'pilot runs elsewhere')
     case '/debug/config': {
       const found = pilot?.configurationOf(url?.searchParams.get('proxyID') ?? '')
       return found
         ? sendJson(response, found)
         : send(response, 404, 'text/plain', 'no such proxy is connected')
     }
-    case '/debug/problems':
-      return pilot
-        ? sendJson(response, pilot.problems)
-        : send(response, 404, 'text/plain', 'pilot runs elsewhere')
-    case '/debug/findings':
-      return pilot
-        ? sendJson(response, pilot.findings)
-        : send(response, 404, 'text/plain', 'pilot runs elsewhere')
     default:
       return send(response, 404, 'text/plain', 'not found')
   }

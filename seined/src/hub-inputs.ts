@@ -22,12 +22,16 @@ export function localInputs(pilot: Pilot, { configFolders }: SeinedSettings): Hu
   }
 }
 
-/** What the hub reads when pilot runs elsewhere: configuration from its own source, proxies from pilot's HTTP port. */
-export function remoteInputs(
-  model: MeshModel,
-  pilotUrl: string,
-  { configFolders }: SeinedSettings,
-): HubInputs {
+/** What a pilot elsewhere answers at its HTTP port. */
+export interface RemotePilot {
+  /** Rejects with what the hub's callers are told when it does not answer. */
+  get(path: string): Promise<unknown>
+  /** Undefined where there is nothing of that name. */
+  find(path: string): Promise<unknown>
+}
+
+/** A pilot elsewhere, by the URL of its HTTP port. */
+export function remotePilot(pilotUrl: string): RemotePilot {
   const ask = async (path: string): Promise<Response> => {
     const signal = AbortSignal.timeout(CALL_TIMEOUT_MS)
     return fetch(new URL(path, pilotUrl), { signal }).catch((failure: unknown) => {
@@ -39,20 +43,31 @@ export function remoteInputs(
     const said = (await answer.text()).slice(0, MAX_QUOTED)
     throw new PilotAway(`pilot at ${pilotUrl} answered ${answer.status} for ${path}: ${said}`)
   }
-  const get = async (path: string) => read(path, await ask(path))
   return {
-    snapshot: () => model.snapshot,
-    resources: () => model.resources.values(),
-    problems: async () => (await get('/debug/problems')) as readonly Problem[],
-    findings: async () => (await get('/debug/findings')) as readonly Problem[],
-    proxies: async () => (await get('/debug/syncz')) as readonly HubProxy[],
-    proxyConfig: async id => {
-      const path = `/debug/config?proxyID=${encodeURIComponent(id)}`
+    get: async path => read(path, await ask(path)),
+    find: async path => {
       const answer = await ask(path)
-      if (answer.status !== 404) return (await read(path, answer)) as HubProxyConfig
+      if (answer.status !== 404) return read(path, answer)
       await answer.body?.cancel()
       return undefined
     },
+  }
+}
+
+/** What the hub reads when pilot runs elsewhere: configuration from its own source, proxies from pilot's HTTP port. */
+export function remoteInputs(
+  model: MeshModel,
+  pilot: RemotePilot,
+  { configFolders }: SeinedSettings,
+): HubInputs {
+  return {
+    snapshot: () => model.snapshot,
+    resources: () => model.resources.values(),
+    problems: async () => (await pilot.get('/debug/problems')) as readonly Problem[],
+    findings: async () => (await pilot.get('/debug/findings')) as readonly Problem[],
+    proxies: async () => (await pilot.get('/debug/syncz')) as readonly HubProxy[],
+    proxyConfig: async id =>
+      (await pilot.find(`/debug/config?proxyID=${encodeURIComponent(id)}`)) as HubProxyConfig | undefined,
     version: VERSION,
     envoyVersion: ENVOY_RELEASE,
     configFolders,

@@ -1,4 +1,4 @@
-import { type Kind, keyOf, type MeshResource } from '@seine/api'
+import { type Kind, keyOf, type MeshResource, type WorkloadEntry } from '@seine/api'
 import { type Provenance, TypeUrl } from '@seine/envoy'
 import {
   type Clock,
@@ -31,7 +31,13 @@ import {
 } from '@seine/pilot-traffic'
 import { BackgroundAnalysis } from './background-analysis.ts'
 import { ProxySources } from './proxy-sources.ts'
-import { PROBE_NAME, PROBE_TYPE, type Registration, Registrations } from './registrations.ts'
+import {
+  PROBE_NAME,
+  PROBE_TYPE,
+  type Registration,
+  type RegistrationOptions,
+  Registrations,
+} from './registrations.ts'
 import { SwitchedView } from './switched-view.ts'
 
 /** A resource that a proxy gets, for people. */
@@ -55,6 +61,8 @@ export interface PilotOptions {
   readonly logger: Logger
   readonly clock: Clock
   readonly metrics: Registry
+  /** Workloads that were registered before it started, and where to write down those that are now. */
+  readonly registrations?: Pick<RegistrationOptions, 'stored' | 'save'>
 }
 
 interface Connected {
@@ -88,6 +96,8 @@ export class Pilot implements Closable {
   readonly #analysis: BackgroundAnalysis
   readonly #registrations: Registrations
   readonly #proxies = new Map<string, Connected>()
+  /** The ids of those that have registered. */
+  readonly #registered = new Set<string>()
   #sourceProblems: readonly Problem[] = []
   /** Patches that have no effect, or that are left out, at the last look. */
   #patchProblems: readonly Problem[] = []
@@ -100,6 +110,7 @@ export class Pilot implements Closable {
       clock: options.clock,
       logger: options.logger,
       onChange: change => this.#take(change),
+      ...options.registrations,
     })
     const source: ConfigSource = { open: node => this.#open(node) }
     this.discovery = new DiscoveryServer({
@@ -127,6 +138,7 @@ export class Pilot implements Closable {
   }
 
   async close(): Promise<void> {
+    this.#registrations.close()
     await this.#analysis.close()
   }
 
@@ -137,6 +149,11 @@ export class Pilot implements Closable {
   /** All resources as their sources gave them. */
   get resources(): Iterable<MeshResource> {
     return this.#model.resources.values()
+  }
+
+  /** The entries of the workloads that have registered. */
+  get registered(): readonly WorkloadEntry[] {
+    return this.#registrations.entries
   }
 
   /** What is wrong with the configuration: in files, and between resources. */
@@ -232,7 +249,9 @@ export class Pilot implements Closable {
       if (registration) this.#registrations.leave(registration)
       if (connected.views.size > 0) return
       connected.source.forget(connected.proxy)
-      if (this.#proxies.get(proxy.id) === connected) this.#proxies.delete(proxy.id)
+      if (this.#proxies.get(proxy.id) !== connected) return
+      this.#proxies.delete(proxy.id)
+      this.#registered.delete(proxy.id)
     }
     if (!registration) return ok({ proxyId: proxy.id, view, close })
     return ok({
@@ -263,6 +282,8 @@ export class Pilot implements Closable {
     const source = this.#sources.of(proxy)
     const connected = { described, proxy, registration, source, views: new Set<SwitchedView>() }
     this.#proxies.set(described.id, connected)
+    if (registration) this.#registered.add(described.id)
+    else this.#registered.delete(described.id)
     // Whether a patch has an effect depends on who is there.
     if (this.#model.snapshot.envoyFilters.size > 0) this.#analysis.changed([])
     return connected
@@ -280,8 +301,9 @@ export class Pilot implements Closable {
    */
   #moveProxies(moved: boolean): void {
     const changed = new Set<string>()
-    for (const [id, connected] of this.#proxies) {
-      if (!moved && !connected.registration) continue
+    for (const id of moved ? this.#proxies.keys() : this.#registered) {
+      const connected = this.#proxies.get(id)
+      if (!connected) continue
       const proxy = this.#asItIs(connected.described, connected.registration)
       const isSame = JSON.stringify(proxy) === JSON.stringify(connected.proxy)
       const next = this.#sources.of(proxy)

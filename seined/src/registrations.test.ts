@@ -4,7 +4,8 @@ import { MeshModel, type ResourceChange } from '@seine/model'
 import type { Proxy } from '@seine/pilot-traffic'
 import { objectYaml, type ProxyOptions, resourcesOf, sidecar } from '@seine/testing/unit'
 import { beforeEach, describe, expect, it } from 'vitest'
-import { GRACE_MS, PROBE_NAME, Registrations } from './registrations.ts'
+import type { StoredRegistration } from './registration-store.ts'
+import { GRACE_MS, PROBE_NAME, RESTORED_GRACE_MS, Registrations } from './registrations.ts'
 
 const GROUP = objectYaml('networking.istio.io/v1', 'WorkloadGroup', 'vms', {
   metadata: { labels: { app: 'web', version: 'v1' }, annotations: { owner: 'shop' } },
@@ -217,5 +218,73 @@ describe('workloads that register by a group', () => {
     applied(GROUP)
     expect(endpoints()).toEqual(['10.9.0.1:8080'])
     expect(registrations.probeOf(one)).toBeUndefined()
+  })
+
+  describe('and a new start of pilot', () => {
+    let saved: readonly StoredRegistration[]
+
+    function start(stored: readonly StoredRegistration[]): void {
+      registrations.close()
+      model = new MeshModel()
+      registrations = new Registrations({
+        clock,
+        logger: silentLogger,
+        onChange: change => void model.apply(change),
+        stored,
+        save: all => {
+          saved = all
+        },
+      })
+    }
+
+    beforeEach(() => {
+      saved = []
+      start([])
+      applied(GROUP, SERVICE)
+    })
+
+    it('are there with their group, before any of them has come back', () => {
+      joined(machine('10.9.0.1', { labels: { version: 'v2' } }))
+      start(saved)
+      expect(entries()).toEqual([])
+      applied(GROUP, SERVICE)
+      expect(endpoints()).toEqual(['10.9.0.1:8080'])
+      expect(entries()[0]?.spec.labels).toMatchObject({ version: 'v2' })
+    })
+
+    it('keep what is known of their health', () => {
+      applied(WITH_PROBE)
+      registrations.report(joined(machine('10.9.0.1')), undefined)
+      const sick = joined(machine('10.9.0.2'))
+      registrations.report(sick, 'no answer')
+      start(saved)
+      applied(WITH_PROBE, SERVICE)
+      expect(endpoints()).toEqual(['10.9.0.1:8080'])
+      expect(entries()[1]?.status).toMatchObject({ conditions: [{ status: 'False', message: 'no answer' }] })
+    })
+
+    it('go when they do not come back, and stay when they do', () => {
+      joined(machine('10.9.0.1'))
+      joined(machine('10.9.0.2'))
+      start(saved)
+      applied(GROUP, SERVICE)
+      clock.advance(RESTORED_GRACE_MS - 1)
+      const back = joined(machine('10.9.0.1'))
+      clock.advance(1)
+      expect(endpoints()).toEqual(['10.9.0.1:8080'])
+      expect(saved.map(({ workload }) => workload.address)).toEqual(['10.9.0.1'])
+      registrations.leave(back)
+      clock.advance(GRACE_MS)
+      expect(endpoints()).toEqual([])
+      expect(saved).toEqual([])
+    })
+
+    it('stay written down when pilot stops and their streams end with it', () => {
+      const one = joined(machine('10.9.0.1'))
+      registrations.leave(one)
+      registrations.close()
+      clock.advance(GRACE_MS)
+      expect(saved.map(({ workload }) => workload.address)).toEqual(['10.9.0.1'])
+    })
   })
 })

@@ -17,9 +17,12 @@ import {
   registeredEntry,
 } from '@seine/model'
 import { hashBytes, type Proxy } from '@seine/pilot-traffic'
+import type { StoredRegistration } from './registration-store.ts'
 
 /** How long the entry of a workload stays when its last stream has ended: Istio's. */
 export const GRACE_MS = 10_000
+/** How long the entry of one that was registered before a start of pilot stays for its agent to come back. */
+export const RESTORED_GRACE_MS = 30_000
 
 /**
  * The type of the probe that the agent of a registered workload is to carry out: one resource, its bytes JSON, the
@@ -51,12 +54,18 @@ export interface RegistrationOptions {
   readonly logger: Logger
   /** Told of entries that come, change and go; called while a workload comes, reports or has gone. */
   readonly onChange: (change: ResourceChange) => void
+  /** Those that were there before pilot started. */
+  readonly stored?: readonly StoredRegistration[]
+  /** Told of all there are now, whenever they are others. */
+  readonly save?: (all: readonly StoredRegistration[]) => void
 }
 
 /**
  * The workloads that have registered by a WorkloadGroup, as a source of WorkloadEntries. An entry is what its group
  * says now: it follows a change of that, goes with it, and is there again when the group is. It stays while the
- * workload has a stream, and for {@link GRACE_MS} after the last one.
+ * workload has a stream, and for {@link GRACE_MS} after the last one. Those that outlive a start of pilot are there with
+ * their groups, so that no proxy is told that their endpoints are gone, for {@link RESTORED_GRACE_MS} or as long as they
+ * have come back.
  */
 export class Registrations {
   readonly #options: RegistrationOptions
@@ -68,6 +77,21 @@ export class Registrations {
 
   constructor(options: RegistrationOptions) {
     this.#options = options
+    for (const { workload, health } of options.stored ?? []) {
+      const state = newState(workload, health)
+      this.#states.set(state.key, state)
+      this.#removeAfter(RESTORED_GRACE_MS, state)
+    }
+  }
+
+  /** Stops waiting for workloads to come back: those that are registered now stay written down. */
+  close(): void {
+    for (const state of this.#states.values()) state.cancelRemoval?.()
+  }
+
+  /** The entries that are in the mesh. */
+  get entries(): readonly WorkloadEntry[] {
+    return [...this.#states.values()].flatMap(({ entry }) => entry ?? [])
   }
 
   /** @returns the change of a source, with what it means for entries. */
@@ -104,40 +128,38 @@ export class Registrations {
     const address = canonicalIp(proxy.addresses[0] ?? '')
     if (address === undefined) return err(`to register takes an IP address, not "${proxy.addresses[0]}"`)
     const workload = { group: name, namespace, address, network, labels }
-    const entryName = registeredName(name, address, network)
-    const key = keyOf({ kind: 'WorkloadEntry', namespace, name: entryName })
-    const known = this.#states.get(key)
-    const state: State = known
-      ? Object.assign(known, { workload })
-      : {
-          key,
-          workload,
-          streams: 0,
-          health: undefined,
-          entry: undefined,
-          probe: undefined,
-          cancelRemoval: undefined,
-        }
-    this.#states.set(key, state)
+    const known = this.#states.get(keyOfWorkload(workload))
+    const state: State = known ? Object.assign(known, { workload }) : newState(workload, undefined)
+    this.#states.set(state.key, state)
     // Without a probe nobody says that a workload which has stopped, and started again, is well.
     if (state.streams === 0 && !group.spec.probe) state.health = undefined
     state.cancelRemoval?.()
     state.cancelRemoval = undefined
     state.streams++
-    if (!known) this.#options.logger.info({ workload: key, group: at }, 'a workload has registered')
+    if (!known) this.#options.logger.info({ workload: state.key, group: at }, 'a workload has registered')
     this.#tell(this.#refresh([state]))
+    this.#save()
     return ok(state)
   }
 
   /** A stream of a workload ended. */
   leave({ key }: Registration): void {
     const state = this.#states.get(key)
-    if (!state || --state.streams > 0) return
-    state.cancelRemoval = this.#options.clock.after(GRACE_MS, () => {
+    if (state && --state.streams === 0) this.#removeAfter(GRACE_MS, state)
+  }
+
+  #removeAfter(ms: number, state: State): void {
+    const { key } = state
+    state.cancelRemoval = this.#options.clock.after(ms, () => {
       this.#states.delete(key)
       this.#options.logger.info({ workload: key }, 'a workload that had registered is gone')
       if (state.entry) this.#tell({ upserts: [], deletes: [refOf(state.entry)] })
+      this.#save()
     })
+  }
+
+  #save(): void {
+    this.#options.save?.([...this.#states.values()].map(({ workload, health }) => ({ workload, health })))
   }
 
   /** Takes what an agent has found out of its workload: why it can't take requests, or undefined when it can. */
@@ -150,6 +172,7 @@ export class Registrations {
     logger.info({ workload: key, ...health }, 'the health of a workload has changed')
     state.health = { ...health, since: clock.now() }
     this.#tell(this.#refresh([state]))
+    this.#save()
   }
 
   /** What a workload is called, and the labels that it has, as its entry; its own labels where it has none. */
@@ -203,6 +226,22 @@ export class Registrations {
   #tell(change: ResourceChange): void {
     if (change.upserts.length + change.deletes.length > 0) this.#options.onChange(change)
   }
+}
+
+function newState(workload: RegisteringWorkload, health: Health | undefined): State {
+  return {
+    key: keyOfWorkload(workload),
+    workload,
+    streams: 0,
+    health,
+    entry: undefined,
+    probe: undefined,
+    cancelRemoval: undefined,
+  }
+}
+
+function keyOfWorkload({ group, namespace, address, network }: RegisteringWorkload): string {
+  return keyOf({ kind: 'WorkloadEntry', namespace, name: registeredName(group, address, network) })
 }
 
 function groupKey(namespace: string, name: string): string {

@@ -13,7 +13,7 @@ import { HEALTH_TYPE } from '@seine/pilot-discovery'
 import { eventually } from '@seine/testing'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { freePorts, seinedWith, TestPlace } from '../test/control-plane.ts'
-import { remoteInputs } from './hub-inputs.ts'
+import { remoteInputs, remotePilot } from './hub-inputs.ts'
 import { PROBE_TYPE } from './registrations.ts'
 import type { Seined } from './seined.ts'
 import type { SeinedPorts } from './settings.ts'
@@ -90,6 +90,25 @@ function sidecar(target: string, as = credentials.createInsecure(), token?: stri
   send({ typeUrl: TypeUrl.cluster, node: { id: NODE, metadata: { SERVICE_ACCOUNT: 'web' } } })
   return { clusters, ended }
 }
+
+/** A group by which machines register, and a service of them. */
+const group = (probe: string) => `apiVersion: networking.istio.io/v1
+kind: WorkloadGroup
+metadata: {name: vms, namespace: default}
+spec:
+  metadata: {labels: {app: web}}
+  template: {serviceAccount: web}${probe}
+---
+apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: {name: web, namespace: default}
+spec:
+  hosts: [web.example]
+  resolution: STATIC
+  location: MESH_INTERNAL
+  ports: [{number: 80, name: http, protocol: HTTP}]
+  workloadSelector: {labels: {app: web}}
+`
 
 /** An agent's own stream, of a machine that registers by the group `vms`. */
 class AgentOfMachine {
@@ -196,23 +215,6 @@ describe('the control plane', () => {
   })
 
   it('takes in a workload that registers by a group, and its health', async () => {
-    const group = (probe: string) => `apiVersion: networking.istio.io/v1
-kind: WorkloadGroup
-metadata: {name: vms, namespace: default}
-spec:
-  metadata: {labels: {app: web}}
-  template: {serviceAccount: web}${probe}
----
-apiVersion: networking.istio.io/v1
-kind: ServiceEntry
-metadata: {name: web, namespace: default}
-spec:
-  hosts: [web.example]
-  resolution: STATIC
-  location: MESH_INTERNAL
-  ports: [{number: 80, name: http, protocol: HTTP}]
-  workloadSelector: {labels: {app: web}}
-`
     await writeFile(join(place.config, 'vms.yaml'), group('\n  probe: {tcpSocket: {port: 8080}}'))
     await start()
     const root = await readFile(join(place.folder, 'state', 'citadel', 'root-cert.pem'))
@@ -247,6 +249,28 @@ spec:
     const stranger = new AgentOfMachine(`127.0.0.1:${ports.tls}`, credentials.createSsl(root), other, 'other')
     closers.push(() => stranger.close())
     expect((await stranger.ended).details).toContain('is for workloads of the service account web')
+  })
+
+  it('knows the workloads that have registered when it starts anew, before they are back; a hub apart sees them', async () => {
+    await writeFile(join(place.config, 'vms.yaml'), group(''))
+    const first = await start()
+    const root = await readFile(join(place.folder, 'state', 'citadel', 'root-cert.pem'))
+    const metadata = new Metadata()
+    metadata.set('authorization', `Bearer ${place.token('default:web')}`)
+    const agent = new AgentOfMachine(`127.0.0.1:${ports.tls}`, credentials.createSsl(root), metadata)
+    const entries = async (port: number) => {
+      const all = JSON.parse((await get('/api/v1/registered', port))[1]) as { spec: { address: string } }[]
+      return all.map(({ spec }) => spec.address)
+    }
+    await eventually(async () => expect(await entries(ports.hub)).toEqual(['10.0.0.8']))
+    agent.close()
+    await first.close()
+    running.pop()
+    await start()
+    expect(await entries(ports.hub)).toEqual(['10.0.0.8'])
+    const apart = await freePorts()
+    await start({ components: ['hub'], pilotUrl: `http://127.0.0.1:${ports.http}` }, apart)
+    expect(await entries(apart.hub)).toEqual(['10.0.0.8'])
   })
 
   it('analyses what it has at all times, and tells what it found', async () => {
@@ -333,7 +357,7 @@ describe('components apart', () => {
     await eventually(() => expect(clusters).toContain(REVIEWS), { everyMs: 10 })
 
     const pilotUrl = `http://127.0.0.1:${ports.http}`
-    const inputs = remoteInputs(new MeshModel(), pilotUrl, place.settings(ports))
+    const inputs = remoteInputs(new MeshModel(), remotePilot(pilotUrl), place.settings(ports))
     expect((await inputs.proxies()).map(({ id }) => id)).toEqual([NODE])
     expect(await inputs.problems()).toEqual([])
     const config = await inputs.proxyConfig(NODE)
@@ -358,11 +382,15 @@ describe('components apart', () => {
   })
 
   it('say who does not answer, or what is not there', async () => {
-    const away = remoteInputs(new MeshModel(), 'http://127.0.0.1:1', place.settings(ports))
+    const away = remoteInputs(new MeshModel(), remotePilot('http://127.0.0.1:1'), place.settings(ports))
     await expect(away.proxies()).rejects.toThrow(/^pilot does not answer at http:\/\/127\.0\.0\.1:1: /)
     // The HTTP port of a process in which pilot does not run.
     await start({ components: ['mixer'] })
-    const other = remoteInputs(new MeshModel(), `http://127.0.0.1:${ports.http}`, place.settings(ports))
+    const other = remoteInputs(
+      new MeshModel(),
+      remotePilot(`http://127.0.0.1:${ports.http}`),
+      place.settings(ports),
+    )
     await expect(other.proxies()).rejects.toThrow('answered 404 for /debug/syncz: pilot runs elsewhere')
     await expect(other.problems()).rejects.toThrow('answered 404 for /debug/problems: pilot runs elsewhere')
   })

@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Server } from '@grpc/grpc-js'
+import type { WorkloadEntry } from '@seine/api'
 import {
   authenticateBearer,
   CertificateRefused,
@@ -25,9 +26,11 @@ import type { Authenticate } from '@seine/pilot-discovery'
 import { FileSource } from '@seine/source-files'
 import { grpcServer, listenGrpc } from './grpc.ts'
 import { listenHttp } from './http.ts'
-import { localInputs, remoteInputs } from './hub-inputs.ts'
+import { localInputs, remoteInputs, remotePilot } from './hub-inputs.ts'
 import { listenFailure } from './listen-failure.ts'
 import { Pilot } from './pilot.ts'
+import { RegistrationStore, type StoredRegistration } from './registration-store.ts'
+import { RemoteEntries } from './remote-entries.ts'
 import { type ServerCertificate, ServerIdentity } from './server-identity.ts'
 import { SERVER_NAMES, type SeinedSettings } from './settings.ts'
 import { spansTo } from './span-sender.ts'
@@ -60,9 +63,7 @@ export class Seined implements Closable {
   async start(): Promise<void> {
     const { settings } = this.#options
     const runs = (component: SeinedSettings['components'][number]) => settings.components.includes(component)
-    const pilot = runs('pilot')
-      ? new Pilot({ logger: this.#options.logger, clock: this.#options.clock, metrics: this.#metrics })
-      : undefined
+    const pilot = runs('pilot') ? await this.#pilot() : undefined
     this.#parts.push(
       await listenHttp({
         port: settings.ports.http,
@@ -88,6 +89,15 @@ export class Seined implements Closable {
     this.#ready = false
     this.#closed = true
     await closeAll(this.#parts)
+  }
+
+  async #pilot(): Promise<Pilot> {
+    const { settings, logger, clock } = this.#options
+    const store = new RegistrationStore({ folder: join(settings.stateFolder, 'pilot'), clock, logger })
+    this.#parts.push(store)
+    const stored = await store.read()
+    const registrations = { stored, save: (all: readonly StoredRegistration[]) => store.save(all) }
+    return new Pilot({ logger, clock, metrics: this.#metrics, registrations })
   }
 
   /** Configuration is read before anyone is served: a proxy that connects early must not be told that there is none. */
@@ -217,7 +227,12 @@ export class Seined implements Closable {
     )
     this.#parts.push(source)
     await source.start()
-    return remoteInputs(model, settings.pilotUrl, settings)
+    const pilot = remotePilot(settings.pilotUrl)
+    const read = async () => (await pilot.get('/debug/registered')) as readonly WorkloadEntry[]
+    const entries = new RemoteEntries({ model, read, clock, logger })
+    this.#parts.push(entries)
+    await entries.start()
+    return remoteInputs(model, pilot, settings)
   }
 }
 

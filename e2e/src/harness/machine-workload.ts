@@ -88,6 +88,15 @@ export class MachineWorkload {
     await this.#agent?.stop()
   }
 
+  /** Keeps its agent from doing anything until {@link resumeAgent}; its Envoy and its application go on. */
+  pauseAgent(): void {
+    process.kill(this.#agent?.pid ?? Number.NaN, 'SIGSTOP')
+  }
+
+  resumeAgent(): void {
+    process.kill(this.#agent?.pid ?? Number.NaN, 'SIGCONT')
+  }
+
   /** Makes its application feel otherwise than before. */
   turnHealth(): void {
     process.kill(this.#app?.pid ?? Number.NaN, 'SIGUSR2')
