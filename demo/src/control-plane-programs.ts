@@ -62,7 +62,7 @@ export function controlPlanePrograms(choice: ControlPlaneChoice): readonly Contr
   const commands = {
     citadel: [...state, ...bind, '--tls-port', String(CITADEL_TLS_PORT), ...ttl],
     pilot: [
-      ...[...folders, ...bind, '--tls-port', String(PILOT_TLS_PORT)],
+      ...[...folders, ...state, ...bind, '--tls-port', String(PILOT_TLS_PORT)],
       ...['--citadel', `${GATEWAY}:${CITADEL_TLS_PORT}`, '--root-cert', join(citadel, 'root-cert.pem')],
       ...['--token-file', controlPlaneTokenFile(stateFolder)],
       ...['--token-issuers', join(citadel, 'token-issuers.json')],

@@ -1,5 +1,6 @@
 import { errorMessage } from '@seine/kit'
 import type { FastifyError, FastifyReply } from 'fastify'
+import type { ApiObject } from './api-types.ts'
 import { apiRegistered, apiStatuses } from './config-refs.ts'
 import type { Hub } from './hub.ts'
 import type { HubSpan } from './hub-inputs.ts'
@@ -53,6 +54,7 @@ export function addRoutes(hub: Hub): void {
   })
   app.get('/api/v1/problems', () => hub.problems())
   app.get('/api/v1/statuses', () => apiStatuses(inputs.resources(), inputs.snapshot()))
+  app.get('/api/v1/objects', async (): Promise<readonly ApiObject[]> => inputs.objects())
   app.get('/api/v1/registered', () => apiRegistered(inputs.resources()))
   app.get('/api/v1/resources', async () => resourceSummaries(await hub.resourceInputs()))
   const resource = async (reply: FastifyReply, key: string) =>

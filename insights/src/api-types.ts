@@ -303,6 +303,25 @@ export interface ApiRegistered {
   readonly status?: unknown
 }
 
+/**
+ * `GET /objects`, one row: an object that the mesh goes by, in the form of files. The mesh keeps the last good version of what
+ * is broken, or refers to what is not there, in force. Secrets have their names and no values. A version for some proxies has its
+ * annotation `seine.dev/canary`.
+ */
+export interface ApiObject {
+  /** Where what was written last stands, or stood. */
+  readonly file?: string
+  readonly line?: number
+  /** Pilot made it for a workload that has registered: no file holds it. */
+  readonly registered?: true
+  /** As it is in force; absent where no version has been good yet. */
+  readonly inForce?: unknown
+  /** As it was written last, where something else is in force, or nothing. */
+  readonly written?: unknown
+  /** Why what the files say is not what is in force; empty where it is. */
+  readonly reasons: readonly string[]
+}
+
 /** `GET /traces?limit=50`, one row. Durations are ms. */
 export interface TraceSummary {
   readonly id: string

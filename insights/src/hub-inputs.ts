@@ -32,6 +32,21 @@ export interface HubProxyConfig {
   readonly endpoints: readonly HubResource[]
 }
 
+/** An object of the mesh, as pilot reports it: the forms are those of files, Secrets without what they keep secret. */
+export interface HubObject {
+  /** The place of what was written last, or of what is in force where that is gone. */
+  readonly file?: string
+  readonly line?: number
+  /** Pilot made it for a workload that has registered. */
+  readonly registered?: true
+  /** As it is in force; absent where no version has been good yet. */
+  readonly inForce?: unknown
+  /** As it was written last, where something else is in force, or nothing. */
+  readonly written?: unknown
+  /** Why what the files say is not what is in force. */
+  readonly reasons: readonly string[]
+}
+
 /** What the hub reads of the mesh. The control plane gives it; the hub never reaches back. */
 export interface HubInputs {
   snapshot(): MeshSnapshot
@@ -40,6 +55,8 @@ export interface HubInputs {
   /** What analysis found that is not among the problems. */
   findings(): Promise<readonly Problem[]>
   proxies(): Promise<readonly HubProxy[]>
+  /** Every object, in force and as written. */
+  objects(): Promise<readonly HubObject[]>
   proxyConfig(id: string): Promise<HubProxyConfig | undefined>
   readonly version: string
   readonly envoyVersion: string

@@ -65,6 +65,7 @@ beforeEach(async () => {
     problems: async () => problems,
     findings: async () => findings,
     proxies: async () => proxies,
+    objects: async () => [{ inForce: { kind: 'Service' }, reasons: [] }],
     proxyConfig: async id => (proxies.some(proxy => proxy.id === id) ? config : undefined),
     version: '1.2.3',
     envoyVersion: '1.40.0',

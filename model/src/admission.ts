@@ -77,6 +77,14 @@ export class Admission {
     }
   }
 
+  /** The version of an object that is in force, if it is another than the one that was written last. */
+  kept({ kind, metadata }: VirtualService | DestinationRule): Kept | undefined {
+    const key = `${metadata.namespace}/${metadata.name}`
+    const written = kind === 'VirtualService' ? this.#services.get(key) : this.#rules.get(key)
+    const inForce = kind === 'VirtualService' ? this.#inForce.get(key) : this.#rulesInForce.at(key)
+    return inForce === written ? undefined : { version: inForce }
+  }
+
   /** The object says the same at another place: its problems name the new one. */
   moved(resource: MeshResource): void {
     const key = nameOf(resource)
@@ -86,20 +94,24 @@ export class Admission {
     } else if (resource.kind === 'DestinationRule' && this.#waiting.has(key)) this.write(resource)
   }
 
-  /** Puts into force what can be. Services of the update are as they will be. */
-  admit(update: Update): void {
+  /**
+   * Puts into force what can be. Services of the update are as they will be.
+   *
+   * @param isAdmitted what was written is in force already, elsewhere: it is not judged
+   */
+  admit(update: Update, isAdmitted = false): void {
     const { changes } = update
     if (this.#dirtyRules.size + this.#dirtyServices.size + changes.services.size === 0) return
-    const replaced = this.#admitRules(update)
-    this.#admitServices(update, replaced)
-    this.#keepUsedSubsets(update, replaced)
+    const replaced = this.#admitRules(update, isAdmitted)
+    this.#admitServices(update, replaced, isAdmitted)
+    if (!isAdmitted) this.#keepUsedSubsets(update, replaced)
     this.#refreshConflicts(update)
     this.#dirtyServices.clear()
     this.#dirtyRules.clear()
   }
 
   /** @returns what was in force before, by key, of the rules that were replaced or removed. */
-  #admitRules(update: Update): Map<string, DestinationRule> {
+  #admitRules(update: Update, isAdmitted: boolean): Map<string, DestinationRule> {
     const before = update.current('destinationRules')
     const replaced = new Map<string, DestinationRule>()
     const tried = new Set([...this.#dirtyRules, ...this.#waiting.keys()])
@@ -113,7 +125,7 @@ export class Admission {
       const old = before.get(key)
       const written = this.#rules.get(key)
       if (old === written) continue
-      const other = written && rival(written, this.#rulesInForce.of(hostOf(written)))
+      const other = isAdmitted ? undefined : written && rival(written, this.#rulesInForce.of(hostOf(written)))
       if (written && other) this.#waiting.set(key, rivalry(written, other))
       if (old) replaced.set(key, old)
       this.#enforce(update, key, other ? undefined : written)
@@ -126,7 +138,7 @@ export class Admission {
     return left && right ? byAge(left, right) : Number(left === undefined) - Number(right === undefined)
   }
 
-  #admitServices(update: Update, replaced: ReadonlyMap<string, DestinationRule>): void {
+  #admitServices(update: Update, replaced: ReadonlyMap<string, DestinationRule>, isAdmitted: boolean): void {
     for (const key of this.#concerned(update, replaced)) {
       const written = this.#services.get(key)
       if (!written) {
@@ -137,10 +149,12 @@ export class Admission {
         if (update.current('virtualServices').has(key)) update.delete('virtualServices', key)
         continue
       }
-      const problems = brokenReferences(written, {
-        services: update.current('services'),
-        destinationRules: this.#rulesInForce,
-      })
+      const problems = isAdmitted
+        ? []
+        : brokenReferences(written, {
+            services: update.current('services'),
+            destinationRules: this.#rulesInForce,
+          })
       if (problems.length > 0) this.#broken.set(key, problems)
       else this.#broken.delete(key)
       if (problems.length > 0 || this.#inForce.get(key) === written) continue
@@ -225,6 +239,11 @@ export class Admission {
     const keys = new Set([...this.#contested].flatMap(claim => [...this.#claims.of(claim)]))
     this.#conflicts = conflictsOf([...keys].flatMap(key => services.get(key) ?? []))
   }
+}
+
+/** What is in force in the place of what was written last; undefined where no version has been good yet. */
+export interface Kept {
+  readonly version: VirtualService | DestinationRule | undefined
 }
 
 /** The hosts that a virtual service decides for, each with its namespace. */

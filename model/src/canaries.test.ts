@@ -39,7 +39,7 @@ function mesh() {
     apply: (texts: string[], removed: string[] = []) => {
       const change = { upserts: parsed(...texts), deletes: parsed(...removed).map(refOf) }
       model.apply(change)
-      return canaries.apply(change, model.resources)
+      return canaries.apply(change, model)
     },
     timeouts: () => ({
       all: timeoutIn(model.snapshot.virtualServices),

@@ -46,6 +46,11 @@ export class CanaryGroup {
     return [...this.#versions.values()]
   }
 
+  /** Takes over what is in force for all: last good versions hold for these workloads as well. */
+  begin(inForce: readonly MeshResource[]): void {
+    this.#model.apply({ upserts: inForce, deletes: [] }, true)
+  }
+
   has(key: string): boolean {
     return this.#versions.has(key)
   }
@@ -99,8 +104,9 @@ export class Canaries {
     return [...this.#groups.values()]
   }
 
-  /** Takes a change in. @param resources all objects after it, by key */
-  apply(change: ResourceChange, resources: ReadonlyMap<string, MeshResource>): CanaryUpdate {
+  /** Takes a change in. @param model what all get, after it */
+  apply(change: ResourceChange, model: Pick<MeshModel, 'resources' | 'objects'>): CanaryUpdate {
+    const { resources } = model
     const put = change.upserts.filter(isCanary)
     const gone = new Set(change.deletes.filter(({ canary }) => canary).map(ref => plainKey(keyOf(ref))))
     const updates = new Map<CanaryGroup, ModelUpdate>()
@@ -132,6 +138,9 @@ export class Canaries {
     for (const [name, versions] of wanted) {
       if (name === '') continue
       const group = new CanaryGroup(name.split(','))
+      group.begin(
+        [...model.objects()].flatMap(({ inForce }) => (inForce && !isCanary(inForce) ? inForce : [])),
+      )
       this.#groups.set(name, group)
       updates.set(group, group.apply(all, { put: versions, removed: [] }, resources))
       moved = true

@@ -36,6 +36,14 @@ export interface ResourceChange {
   readonly deletes: readonly ResourceRef[]
 }
 
+/** An object, as it was written last and as it is in force; either may be missing. */
+export interface ModelObject {
+  /** Undefined for one that was removed and stays in force as it is still needed. */
+  readonly written: MeshResource | undefined
+  /** Undefined for one of which no version has been good yet. */
+  readonly inForce: MeshResource | undefined
+}
+
 /** A snapshot and what makes it differ from the one before. */
 export interface ModelUpdate {
   readonly snapshot: MeshSnapshot
@@ -73,8 +81,34 @@ export class MeshModel {
     return this.#resources
   }
 
-  /** Takes a change in and returns the snapshot after it; the same snapshot when nothing of the mesh changed. */
-  apply(change: ResourceChange): ModelUpdate {
+  /** Every object, as it was written last and as it is in force. */
+  *objects(): Iterable<ModelObject> {
+    for (const written of this.#resources.values()) yield { written, inForce: this.#inForce(written) }
+    // A rule with a subset that is still routed to outlives its removal.
+    for (const inForce of this.#snapshot.destinationRules.values())
+      if (!this.#resources.has(keyOf(refOf(inForce)))) yield { written: undefined, inForce }
+  }
+
+  #inForce(written: MeshResource): MeshResource | undefined {
+    switch (written.kind) {
+      case 'VirtualService':
+      case 'DestinationRule': {
+        const kept = isCanary(written) ? undefined : this.#admission.kept(written)
+        return kept ? kept.version : written
+      }
+      case 'ConfigMap':
+        return this.#settings.inForce(written)
+      default:
+        return written
+    }
+  }
+
+  /**
+   * Takes a change in and returns the snapshot after it; the same snapshot when nothing of the mesh changed.
+   *
+   * @param isAdmitted what is written is in force already, in the mesh that it was read from: it is not judged
+   */
+  apply(change: ResourceChange, isAdmitted = false): ModelUpdate {
     const update = new Update(this.#snapshot)
     for (const ref of change.deletes) this.#remove(ref, update)
     for (const resource of change.upserts) this.#upsert(resource, update)
@@ -89,7 +123,7 @@ export class MeshModel {
     this.#refreshEndpoints(update)
     this.#refreshUnreachable(update)
     this.#refreshGatewayApi(update)
-    this.#admission.admit(update)
+    this.#admission.admit(update, isAdmitted)
     const problems = this.#problems()
     if (
       isEmpty(update.changes) &&

@@ -26,6 +26,8 @@ export class MeshSettings {
   readonly #written = new Map<string, ConfigMap>()
   #config: MeshConfig = defaultMeshConfig
   #networks: WrittenNetworks = { networks: noMeshNetworks, ref: undefined }
+  /** The ConfigMap that each entry in force was read from, as it was then. */
+  readonly #sources = new Map<Entry, ConfigMap | undefined>()
   #problems: readonly Problem[] = []
 
   /** The settings in force. */
@@ -36,6 +38,27 @@ export class MeshSettings {
   /** The networks in force; the same object as long as they are the same. */
   get networks(): WrittenNetworks {
     return this.#networks
+  }
+
+  /** A ConfigMap with those of its entries that are in force: itself where that is so of all, or it has none. */
+  inForce(resource: ConfigMap): ConfigMap {
+    const key = keyOf(refOf(resource))
+    if (!this.#written.has(key)) return resource
+    const textInForce = (entry: Entry) => {
+      const source = this.#sources.get(entry)
+      return source && keyOf(refOf(source)) === key ? source.spec.data?.[entry] : undefined
+    }
+    const others = ENTRIES.filter(
+      entry => holds(resource, entry) && textInForce(entry) !== resource.spec.data?.[entry],
+    )
+    if (others.length === 0) return resource
+    const data = { ...resource.spec.data }
+    for (const entry of others) {
+      const text = textInForce(entry)
+      if (text === undefined) delete data[entry]
+      else data[entry] = text
+    }
+    return { ...resource, spec: { ...resource.spec, data } }
   }
 
   /** What is wrong with what was written. */
@@ -68,6 +91,7 @@ export class MeshSettings {
     const config = mesh ? parseEntry(mesh, 'mesh') : undefined
     if (config && !config.ok) problems.push(...config.error)
     else {
+      this.#sources.set('mesh', mesh)
       if (mesh && config) problems.push(...warningsOf(mesh, config.value))
       this.#config = sameOrNew(this.#config, config?.value ?? defaultMeshConfig)
     }
@@ -75,6 +99,7 @@ export class MeshSettings {
     const networks = holder ? parseEntry(holder, 'meshNetworks') : undefined
     if (networks && !networks.ok) problems.push(...networks.error)
     else {
+      this.#sources.set('meshNetworks', holder)
       const ref = holder && refOf(holder)
       this.#networks = sameOrNew(this.#networks, { networks: networks?.value ?? noMeshNetworks, ref })
     }

@@ -20,6 +20,12 @@ export class RulesByHost {
     if (host.startsWith('*')) this.#wildcards.add(host)
   }
 
+  /** The rule of a key. */
+  at(key: string): DestinationRule | undefined {
+    const host = this.#hostOf.get(key)
+    return host === undefined ? undefined : this.#byHost.get(host)?.get(key)
+  }
+
   /** The rules for the very host. */
   of(host: string): Iterable<DestinationRule> {
     return this.#byHost.get(host)?.values() ?? []

@@ -3,7 +3,7 @@ import type { EncodedResource, Provenance } from '@seine/envoy'
 import { TypeUrl } from '@seine/envoy'
 import type { Problem } from '@seine/kit'
 import { mixerPlugins } from '@seine/mixer-plugins'
-import { hasProxy, MeshModel, type MeshSnapshot } from '@seine/model'
+import { hasProxy, type MeshSnapshot } from '@seine/model'
 import {
   BOOTSTRAP_PATCHES_TYPE,
   type RenderedResources,
@@ -12,6 +12,7 @@ import {
 } from '@seine/pilot-traffic'
 import { asDeployed } from './as-deployed.ts'
 import { proxyOf } from './proxies.ts'
+import type { World } from './world.ts'
 
 /** One resource that a proxy would get anew, get changed, or lose. */
 export interface ResourceChange {
@@ -54,28 +55,32 @@ const TYPES = [
 ] as const
 
 /**
- * Compares what every proxy of the mesh gets now with what it would get.
+ * Compares what every proxy of the mesh gets now with what it would get. The world is changed.
  *
- * @param running `before` is all that a running mesh has; else what a platform would add to it is assumed
+ * @param isWhole the world is all that a running mesh has; else what a platform would add to it is assumed
  */
-export function diffMesh(
-  before: readonly MeshResource[],
-  applied: readonly MeshResource[],
-  running: boolean,
-): MeshDiff {
-  const deployed = (all: readonly MeshResource[]) => (running ? [...all] : asDeployed(all))
+export function diffMesh(world: World, applied: readonly MeshResource[], isWhole: boolean): MeshDiff {
   const replaced = new Set(applied.map(resource => keyOf(refOf(resource))))
-  const after = [...before.filter(resource => !replaced.has(keyOf(refOf(resource)))), ...applied]
-  const model = new MeshModel()
-  const old = model.apply({ upserts: deployed(before), deletes: [] }).snapshot
-  const next = model.apply({ upserts: deployed(after), deletes: [] }).snapshot
+  const rest = (all: readonly MeshResource[]) => all.filter(one => !replaced.has(keyOf(refOf(one))))
+  const { view } = world
+  const old = new Map(
+    [...view.snapshot.workloads].map(([key, workload]) => [key, view.snapshotFor(workload)]),
+  )
+  const before = view.snapshot
+  // What is held back may come into force by what is applied.
+  const after = [...rest(world.held), ...applied]
+  view.apply(isWhole ? after : asDeployed([...rest(world.resources), ...applied]))
+  const next = view.snapshot
   const groups = new Map<string, { proxies: string[]; changes: readonly ResourceChange[] }>()
   const unchanged: string[] = []
   for (const workload of next.workloads.values()) {
     if (!hasProxy(workload)) continue
     const name = `${workload.workloadName}.${workload.namespace}`
     const proxy = proxyOf(workload)
-    const [rendered, wouldBe] = [old, next].map(snapshot => renderProxy(snapshot, proxy, mixerPlugins))
+    const was = old.get(`${workload.namespace}/${workload.name}`) ?? before
+    const [rendered, wouldBe] = [was, view.snapshotFor(workload)].map(snapshot =>
+      renderProxy(snapshot, proxy, mixerPlugins),
+    )
     const changes = compare(rendered, wouldBe)
     if (changes.length === 0) {
       unchanged.push(name)
@@ -89,7 +94,7 @@ export function diffMesh(
   return {
     groups: [...groups.values()].map(({ proxies, changes }) => ({ proxies: proxies.sort(), changes })),
     unchanged: unchanged.sort(),
-    problems: newProblems(old, next),
+    problems: newProblems(before, next),
   }
 }
 

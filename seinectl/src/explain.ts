@@ -1,8 +1,6 @@
-import type { MeshResource } from '@seine/api'
-import { keyOf } from '@seine/api'
-import { err, formatPosition, ok, type Problem, type ResourceRef, type Result } from '@seine/kit'
+import { err, ok, type Problem, type Result } from '@seine/kit'
 import { mixerPlugins } from '@seine/mixer-plugins'
-import { hostAliases, MeshModel, type MeshService, type MeshSnapshot, selects, visibleIn } from '@seine/model'
+import { hostAliases, type MeshService, type MeshSnapshot, selects, visibleIn } from '@seine/model'
 import {
   type AddressFamilies,
   familiesOf,
@@ -22,9 +20,9 @@ import {
   readConfiguration,
   type Traffic,
 } from '@seine/pilot-traffic/explain'
-import { type LoadOptions, loadFiles } from '@seine/source-files'
-import { asDeployed } from './as-deployed.ts'
+import type { MeshView } from './mesh-view.ts'
 import { proxyOf } from './proxies.ts'
+import type { World } from './world.ts'
 
 /** A request that someone asks about. */
 export interface Question {
@@ -36,10 +34,6 @@ export interface Question {
   readonly headers: Readonly<Record<string, string>>
   /** Also what the receiving sidecars decide. */
   readonly inbound: boolean
-  /** The files are all that a running mesh reads; else what a platform would add to them is assumed. */
-  readonly running: boolean
-  /** Entries of workloads that have registered with that mesh, which are in no file. */
-  readonly registered?: readonly MeshResource[]
 }
 
 /** An address of nobody, for whoever comes to a gateway from outside. */
@@ -63,25 +57,15 @@ export interface Answer {
   }
   readonly parts: readonly Part[]
   readonly problems: readonly Problem[]
-  /** The `file:line` where an object, or a field of it, stands. */
-  positionOf(ref: ResourceRef, path: string | undefined): string | undefined
 }
 
-/** Answers from files, without a running mesh: they are translated as for the sidecars, and the result is followed. */
-export async function explain(
-  files: readonly string[],
-  question: Question,
-  options: LoadOptions = {},
-): Promise<Result<Answer, string>> {
+/** Answers from what is known of a mesh: it is translated as for the sidecars, and the result is followed. */
+export function explain({ view, problems }: World, question: Question): Result<Answer, string> {
   const target = parseUrl(question)
   if (!target.ok) return target
-  const { resources, problems } = await loadFiles(files, options)
-  const { snapshot } = new MeshModel().apply({
-    upserts: question.running ? [...(question.registered ?? []), ...resources] : asDeployed(resources),
-    deletes: [],
-  })
-  const caller = callerOf(question.from, snapshot)
+  const caller = callerOf(question.from, view.snapshot)
   if (!caller.ok) return caller
+  const snapshot = view.snapshotFor(caller.value)
   const { traffic, host, port } = target.value
   const isGateway = caller.value.type === 'router'
   const address = isGateway ? (caller.value.addresses[0] ?? '') : lookUp(host, caller.value, snapshot)
@@ -96,16 +80,11 @@ export async function explain(
     : explainOutbound(configuration, { traffic, address, port, source: caller.value.addresses[0] ?? '' })
   const direction = isGateway ? 'gateway' : 'outbound'
   const parts: Part[] = [{ direction, workload: nameOf(caller.value), explanation: outbound }]
-  if (question.inbound) parts.push(...inboundParts(snapshot, caller.value, traffic, outbound))
-  const byKey = new Map(resources.map(resource => [keyOf(refOfResource(resource)), resource]))
+  if (question.inbound) parts.push(...inboundParts(view, caller.value, traffic, outbound))
   return ok({
     request: { method: question.method, url: question.url, address, port },
     parts,
-    problems: [...problems, ...snapshot.problems, ...rendered.problems],
-    positionOf: (ref, path) => {
-      const origin = byKey.get(keyOf(ref))?.origin
-      return origin && formatPosition(path ? origin.locate(path) : { file: origin.file, line: origin.line })
-    },
+    problems: [...problems, ...rendered.problems],
   })
 }
 
@@ -189,36 +168,32 @@ function addressOf(service: MeshService, snapshot: MeshSnapshot, families: Addre
 }
 
 /** What those decide to whom a request goes: sidecars, and gateways of networks with the sidecars behind them. */
-function inboundParts(
-  snapshot: MeshSnapshot,
-  caller: Proxy,
-  traffic: Traffic,
-  { verdict }: Explanation,
-): Part[] {
+function inboundParts(view: MeshView, caller: Proxy, traffic: Traffic, { verdict }: Explanation): Part[] {
   if (verdict.outcome !== 'forwarded') return []
   const parts = new Map<string, Part>()
   for (const { cluster, endpoints } of verdict.targets)
     for (const { address, port, gateway } of endpoints) {
       const found = gateway
-        ? partsBehindGateway(snapshot, caller, traffic, { cluster, address, port })
-        : inboundPart(snapshot, caller, traffic, address, port)
+        ? partsBehindGateway(view, caller, traffic, { cluster, address, port })
+        : inboundPart(view, caller, traffic, address, port)
       for (const part of found) if (!parts.has(part.workload)) parts.set(part.workload, part)
     }
   return [...parts.values()]
 }
 
 function inboundPart(
-  snapshot: MeshSnapshot,
+  view: MeshView,
   caller: Proxy,
   traffic: Traffic,
   address: string,
   port: number,
 ): Part[] {
+  const { snapshot } = view
   const workload = [...snapshot.workloads.values()].find(({ addresses }) => addresses.includes(address))
   if (!workload?.meshed) return []
   const proxy = proxyOf(workload)
   const identity = `spiffe://${snapshot.config.trustDomain}/ns/${caller.namespace}/sa/${caller.serviceAccount}`
-  const explanation = explainInbound(configurationOf(snapshot, proxy), {
+  const explanation = explainInbound(configurationOf(view.snapshotFor(proxy), proxy), {
     traffic,
     address,
     port,
@@ -229,11 +204,12 @@ function inboundPart(
 
 /** Where the workload of a gateway is known, what it does with a connection of a cluster, and who gets that. */
 function partsBehindGateway(
-  snapshot: MeshSnapshot,
+  view: MeshView,
   caller: Proxy,
   traffic: Traffic,
   { cluster, address, port }: { readonly cluster: string; readonly address: string; readonly port: number },
 ): Part[] {
+  const { snapshot } = view
   const service = [...snapshot.services.values()].find(
     ({ edge, ports }) =>
       edge?.addresses.some(one => one.address === address) && ports.some(({ number }) => number === port),
@@ -246,7 +222,7 @@ function partsBehindGateway(
     )
   if (!workload) return []
   const proxy = proxyOf(workload)
-  const explanation = explainAtGateway(configurationOf(snapshot, proxy), {
+  const explanation = explainAtGateway(configurationOf(view.snapshotFor(proxy), proxy), {
     traffic: { kind: 'tcp', serverName: serverNameOf(cluster) },
     port: targetPorts(snapshot, proxy).get(port)?.[0] ?? port,
     source: caller.addresses[0] ?? OUTSIDE,
@@ -254,13 +230,9 @@ function partsBehindGateway(
   const own: Part = { direction: 'between', workload: nameOf(proxy), explanation }
   if (explanation.verdict.outcome !== 'forwarded') return [own]
   const behind = explanation.verdict.targets.flatMap(({ endpoints }) => endpoints)
-  return [own, ...behind.flatMap(one => inboundPart(snapshot, caller, traffic, one.address, one.port))]
+  return [own, ...behind.flatMap(one => inboundPart(view, caller, traffic, one.address, one.port))]
 }
 
 function nameOf({ workloadName, namespace }: Proxy): string {
   return `${workloadName}.${namespace}`
-}
-
-function refOfResource({ kind, metadata }: MeshResource): ResourceRef {
-  return { kind, namespace: metadata.namespace, name: metadata.name }
 }

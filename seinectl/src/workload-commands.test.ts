@@ -1,6 +1,4 @@
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
-import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
@@ -82,57 +80,4 @@ test('says which annotation of the group is no good', async () => {
   const ran = await configure('-n', 'shop', ...AT)
   expect(ran.code).toBe(1)
   expect(ran.err).toContain('traffic.sidecar.istio.io/excludeInboundPorts')
-})
-
-test('explain knows the workloads that have registered with the running mesh', async () => {
-  const entry = {
-    apiVersion: 'networking.istio.io/v1',
-    kind: 'WorkloadEntry',
-    metadata: { name: 'vms-10.9.0.1', namespace: 'shop' },
-    spec: { address: '10.9.0.1', labels: { app: 'ledger' } },
-  }
-  const answers: Readonly<Record<string, unknown>> = {
-    '/api/v1/version': { configFolders: [folder] },
-    '/api/v1/registered': [entry],
-  }
-  const hub = createServer((request, response) =>
-    response.end(JSON.stringify(answers[request.url ?? ''] ?? [])),
-  )
-  await new Promise<void>(resolve => hub.listen(0, '127.0.0.1', resolve))
-  try {
-    await writeFile(
-      join(folder, 'mesh.yaml'),
-      `apiVersion: networking.istio.io/v1
-kind: ServiceEntry
-metadata: {name: ledger, namespace: shop}
-spec:
-  hosts: [ledger.example]
-  resolution: STATIC
-  ports: [{number: 80, name: http, protocol: HTTP}]
-  workloadSelector: {labels: {app: ledger}}
----
-apiVersion: v1
-kind: Pod
-metadata: {name: client, namespace: shop, labels: {security.istio.io/tlsMode: istio}}
-spec: {containers: [{name: app}]}
-status: {podIP: 10.0.0.1, phase: Running}
-`,
-    )
-    const server = `http://127.0.0.1:${(hub.address() as AddressInfo).port}`
-    const url = 'http://ledger.example/'
-    const { code, out } = await runCaptured([
-      'explain',
-      '--from',
-      'client.shop',
-      'GET',
-      url,
-      '--server',
-      server,
-    ])
-    expect(code).toBe(0)
-    expect(out).toContain('10.9.0.1:80')
-  } finally {
-    hub.closeAllConnections()
-    hub.close()
-  }
 })

@@ -79,9 +79,14 @@ function add(
     command
       .option('--trust-domain <name>', 'the first part of every SPIFFE ID', trustDomain, TRUST_DOMAIN)
       .option('--tls-port <port>', 'ADS and certificates over TLS', port, DEFAULT_PORTS.tls)
+  if (anyOf('citadel', 'pilot'))
+    command.option(
+      '--state <folder>',
+      'what outlives a start: keys of citadel, and the workloads that have registered with pilot',
+      join(cacheFolder(), 'state'),
+    )
   if (anyOf('citadel'))
     command
-      .option('--state <folder>', 'where keys are kept', join(cacheFolder(), 'state'))
       .option(
         '--workload-cert-ttl <duration>',
         "the longest life of a workload's certificate, such as 90s, 15m or 24h",

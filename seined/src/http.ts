@@ -44,6 +44,7 @@ const OF_PILOT: Readonly<Record<string, (pilot: Pilot) => unknown>> = {
   '/debug/problems': pilot => pilot.problems,
   '/debug/findings': pilot => pilot.findings,
   '/debug/registered': pilot => pilot.registered,
+  '/debug/objects': pilot => pilot.objects(),
 }
 
 async function answer(

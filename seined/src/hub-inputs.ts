@@ -1,4 +1,4 @@
-import type { HubInputs, HubProxy, HubProxyConfig } from '@seine/insights'
+import type { HubInputs, HubObject, HubProxy, HubProxyConfig } from '@seine/insights'
 import { errorMessage, type Problem } from '@seine/kit'
 import type { MeshModel } from '@seine/model'
 import type { Pilot } from './pilot.ts'
@@ -15,6 +15,7 @@ export function localInputs(pilot: Pilot, { configFolders }: SeinedSettings): Hu
     problems: async () => pilot.problems,
     findings: async () => pilot.findings,
     proxies: async () => pilot.proxies(),
+    objects: async () => pilot.objects(),
     proxyConfig: async id => pilot.configurationOf(id),
     version: VERSION,
     envoyVersion: ENVOY_RELEASE,
@@ -66,6 +67,7 @@ export function remoteInputs(
     problems: async () => (await pilot.get('/debug/problems')) as readonly Problem[],
     findings: async () => (await pilot.get('/debug/findings')) as readonly Problem[],
     proxies: async () => (await pilot.get('/debug/syncz')) as readonly HubProxy[],
+    objects: async () => (await pilot.get('/debug/objects')) as readonly HubObject[],
     proxyConfig: async id =>
       (await pilot.find(`/debug/config?proxyID=${encodeURIComponent(id)}`)) as HubProxyConfig | undefined,
     version: VERSION,

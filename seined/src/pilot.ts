@@ -38,6 +38,7 @@ import {
   type RegistrationOptions,
   Registrations,
 } from './registrations.ts'
+import { type ShownObject, shownObjects } from './shown-objects.ts'
 import { SwitchedView } from './switched-view.ts'
 
 /** A resource that a proxy gets, for people. */
@@ -151,6 +152,11 @@ export class Pilot implements Closable {
     return this.#model.resources.values()
   }
 
+  /** Every object, as it is in force and as it was written. */
+  objects(): readonly ShownObject[] {
+    return shownObjects(this.#model.objects(), this.#sourceProblems, this.#model.snapshot.problems)
+  }
+
   /** The entries of the workloads that have registered. */
   get registered(): readonly WorkloadEntry[] {
     return this.#registrations.entries
@@ -185,7 +191,7 @@ export class Pilot implements Closable {
 
   #take(change: ResourceChange): void {
     const { snapshot, changes } = this.#model.apply(change)
-    const { hints, moved } = this.#sources.update(change, { snapshot, changes }, this.#model.resources)
+    const { hints, moved } = this.#sources.update(change, { snapshot, changes }, this.#model)
     for (const hint of hints) this.discovery.push(hint)
     this.#moveProxies(moved)
     if (change.upserts.some(({ kind }) => kind === 'WorkloadGroup'))

@@ -42,7 +42,7 @@ class Mesh {
   readonly sources = new ProxySources(this.model.snapshot)
 
   apply(change: ResourceChange): void {
-    this.sources.update(change, this.model.apply(change), this.model.resources)
+    this.sources.update(change, this.model.apply(change), this.model)
   }
 
   versionsFor(proxy: typeof NAMED): Record<string, string> {

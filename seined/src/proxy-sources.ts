@@ -1,10 +1,11 @@
-import { keyOf, type MeshResource, refOf } from '@seine/api'
+import { keyOf, refOf } from '@seine/api'
 import type { Problem } from '@seine/kit'
 import { mixerPlugins } from '@seine/mixer-plugins'
 import {
   Canaries,
   type CanaryGroup,
   type ChangeSet,
+  type MeshModel,
   type MeshSnapshot,
   type ResourceChange,
 } from '@seine/model'
@@ -28,15 +29,15 @@ export class ProxySources {
     this.#main = new TrafficGenerator(snapshot, mixerPlugins)
   }
 
-  /** Takes a change in: `snapshot` is that of all after it, `resources` all objects by key. */
+  /** Takes a change in: `snapshot` is that of all after it, `model` what has it. */
   update(
     change: ResourceChange,
     { snapshot, changes }: { readonly snapshot: MeshSnapshot; readonly changes: ChangeSet },
-    resources: ReadonlyMap<string, MeshResource>,
+    model: Pick<MeshModel, 'resources' | 'objects'>,
   ): SourceUpdate {
     const hints: ChangedNames[] = []
     if (snapshot !== this.#main.snapshot) hints.push(this.#main.update(snapshot, changes))
-    const { updates, moved } = this.#canaries.apply(change, resources)
+    const { updates, moved } = this.#canaries.apply(change, model)
     for (const group of this.#generators.keys()) if (!updates.has(group)) this.#generators.delete(group)
     for (const [group, update] of updates) {
       const generator = this.#generators.get(group)

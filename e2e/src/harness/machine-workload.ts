@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { chmod, chown, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
@@ -159,7 +160,8 @@ export class MachineWorkload {
 
   /** Has the mesh trust an issuer of its own, as one of the machines' platform would be, and gives it a token. */
   async #trust({ place }: Mesh, namespace: string, account: string): Promise<void> {
-    const issuer = new TokenIssuer(`machine-${process.pid}`)
+    // Files of tests that run in one process trust one issuer each.
+    const issuer = new TokenIssuer(`machine-${randomUUID()}`)
     const file = join(place.stateFolder, 'citadel', 'token-issuers.json')
     const { keys } = JSON.parse(await readFile(file, 'utf8')) as { keys: unknown[] }
     const own = (JSON.parse(issuer.jwks) as { keys: unknown[] }).keys

@@ -1,8 +1,8 @@
 import { keyOf, refOf } from '@seine/api'
 import { formatRef } from '@seine/kit'
-import { ConfigStore } from '../config/config-store.ts'
-import { type FolderFlags, meshFolders } from '../config/folders.ts'
+import type { FolderFlags } from '../config/folders.ts'
 import { readInput } from '../config/input.ts'
+import { meshWorld } from '../config/mesh-world.ts'
 import { diffMesh, type MeshDiff, type ResourceChange } from '../diff.ts'
 import { printData } from '../output/data.ts'
 import { printProblems } from '../output/errors.ts'
@@ -24,21 +24,21 @@ export interface DiffFlags extends FolderFlags {
 export async function diffCommand(terminal: Terminal, flags: DiffFlags): Promise<ExitCode> {
   const { objects, problems } = await readInput(flags.filename, terminal, flags.namespace)
   if (printProblems(terminal, problems)) return ExitCode.usage
-  const folders = await meshFolders(flags, terminal)
-  if (!folders.ok) {
-    printError(terminal, folders.error)
+  const mesh = await meshWorld(terminal, flags)
+  if (!mesh.ok) {
+    printError(terminal, mesh.error)
     return ExitCode.usage
   }
-  const before = (await ConfigStore.open(folders.value.world)).resources()
+  const { resources, held, isWhole } = mesh.value
+  const known = new Set([...resources, ...held].map(resource => keyOf(refOf(resource))))
   const diff = diffMesh(
-    before,
+    mesh.value,
     objects.map(({ resource }) => resource),
-    folders.value.complete,
+    isWhole,
   )
   printProblems(terminal, diff.problems)
   if (flags.output === 'text') terminal.out(textOf(diff, terminal.colour.out))
   else await printData(terminal, diff, flags.output)
-  const known = new Set(before.map(resource => keyOf(refOf(resource))))
   for (const { resource } of objects)
     if (!known.has(keyOf(refOf(resource))) && flags.output === 'text')
       terminal.err(`${formatRef(refOf(resource))} is new\n`)

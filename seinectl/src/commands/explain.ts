@@ -1,15 +1,15 @@
-import type { MeshResource } from '@seine/api'
 import { ok, type Result } from '@seine/kit'
 import type { Step, Verdict } from '@seine/pilot-traffic/explain'
-import { type FolderFlags, meshFolders } from '../config/folders.ts'
+import { loadFiles } from '@seine/source-files'
+import type { FolderFlags } from '../config/folders.ts'
+import { meshWorld } from '../config/mesh-world.ts'
 import { type Answer, explain, type Part } from '../explain.ts'
-import { serverUrl } from '../hub/client.ts'
-import { listRegistered } from '../hub/registered.ts'
 import { printData } from '../output/data.ts'
 import { printProblems } from '../output/errors.ts'
-import { printError, printWarning } from '../output/message.ts'
+import { printError } from '../output/message.ts'
 import { type Style, styled } from '../output/style.ts'
 import { ExitCode, type Terminal } from '../terminal.ts'
+import { type World, worldOfFiles } from '../world.ts'
 
 /** The flags of `explain`. */
 export interface ExplainFlags extends FolderFlags {
@@ -32,41 +32,30 @@ export async function explainCommand(
     printError(terminal, headers)
     return ExitCode.usage
   }
-  const files = await filesOf(terminal, flags)
-  if (!files.ok) {
-    printError(terminal, files.error)
+  const world = await worldOf(terminal, flags)
+  if (!world.ok) {
+    printError(terminal, world.error)
     return ExitCode.failed
   }
-  const { paths, running } = files.value
-  const registered = running ? await registeredWith(terminal, flags) : []
-  const inbound = flags.inbound === true
-  const question = { from: flags.from, method, url, headers, inbound, running, registered }
-  const answer = await explain(paths, question, { stdin: terminal.stdin })
+  const question = { from: flags.from, method, url, headers, inbound: flags.inbound === true }
+  const answer = explain(world.value, question)
   if (!answer.ok) {
     printError(terminal, answer.error)
     return ExitCode.usage
   }
   const failed = printProblems(terminal, answer.value.problems)
-  if (flags.output === 'text') terminal.out(textOf(answer.value, terminal.colour.out))
-  else await printData(terminal, dataOf(answer.value), flags.output)
+  if (flags.output === 'text') terminal.out(textOf(answer.value, world.value, terminal.colour.out))
+  else await printData(terminal, dataOf(answer.value, world.value), flags.output)
   return failed ? ExitCode.failed : ExitCode.ok
 }
 
-async function registeredWith(terminal: Terminal, flags: ExplainFlags): Promise<readonly MeshResource[]> {
-  const answer = await listRegistered(serverUrl(flags.server, terminal))
-  if (answer.ok) return answer.value
-  printWarning(terminal, `which workloads have registered is not known: ${answer.error}`)
-  return []
-}
-
-/** The files that are named, else all that the mesh reads. */
-async function filesOf(
-  terminal: Terminal,
-  flags: ExplainFlags,
-): Promise<Result<{ readonly paths: readonly string[]; readonly running: boolean }, string>> {
-  if (flags.filename?.length) return ok({ paths: flags.filename, running: false })
-  const folders = await meshFolders(flags, terminal)
-  return folders.ok ? ok({ paths: folders.value.world, running: folders.value.complete }) : folders
+/** The files that are named; else what the running mesh has in force, or all that it reads. */
+async function worldOf(terminal: Terminal, flags: ExplainFlags): Promise<Result<World, string>> {
+  if (flags.filename?.length) {
+    const { resources, problems } = await loadFiles(flags.filename, { stdin: terminal.stdin })
+    return ok(worldOfFiles(resources, problems, false))
+  }
+  return meshWorld(terminal, flags)
 }
 
 function parseHeaders(lines: readonly string[]): Record<string, string> | string {
@@ -79,7 +68,7 @@ function parseHeaders(lines: readonly string[]): Record<string, string> | string
   return headers
 }
 
-function dataOf(answer: Answer) {
+function dataOf(answer: Answer, world: World) {
   const { request, parts } = answer
   return {
     request,
@@ -89,17 +78,26 @@ function dataOf(answer: Answer) {
       verdict: explanation.verdict,
       steps: explanation.steps.map(step => ({
         ...step,
-        causes: step.causes.map(cause => ({ ...cause, position: answer.positionOf(cause, cause.path) })),
+        causes: step.causes.map(cause => {
+          const notInForce = world.reasonsOf(cause)
+          const position = world.positionOf(cause, cause.path)
+          return { ...cause, position, ...(notInForce.length > 0 ? { notInForce } : {}) }
+        }),
       })),
     })),
   }
 }
 
-function textOf(answer: Answer, colour: boolean): string {
-  return answer.parts.map(part => partText(part, answer, colour)).join('\n')
+function textOf(answer: Answer, world: World, colour: boolean): string {
+  return answer.parts.map(part => partText(part, answer, world, colour)).join('\n')
 }
 
-function partText({ direction, workload, explanation }: Part, answer: Answer, colour: boolean): string {
+function partText(
+  { direction, workload, explanation }: Part,
+  answer: Answer,
+  world: World,
+  colour: boolean,
+): string {
   const { method, url, address, port } = answer.request
   const heads = {
     outbound: `${workload} sends ${method} ${url} (to ${address}:${port})`,
@@ -108,7 +106,7 @@ function partText({ direction, workload, explanation }: Part, answer: Answer, co
     inbound: `${workload} receives it`,
   }
   const lines = [styled(heads[direction], 'bold', colour)]
-  for (const step of explanation.steps) lines.push(...stepLines(step, answer, colour))
+  for (const step of explanation.steps) lines.push(...stepLines(step, world, colour))
   const { text, style } = verdictText(explanation.verdict)
   lines.push(styled(`→ ${text}`, style, colour), '')
   return lines.join('\n')
@@ -116,7 +114,7 @@ function partText({ direction, workload, explanation }: Part, answer: Answer, co
 
 const STAGE_WIDTH = 15
 
-function stepLines(step: Step, answer: Answer, colour: boolean): string[] {
+function stepLines(step: Step, world: World, colour: boolean): string[] {
   const indent = ' '.repeat(STAGE_WIDTH + 2)
   const lines = [
     `  ${styled(step.stage.padEnd(STAGE_WIDTH), 'dim', colour)}${styled(step.name, 'bold', colour)}: ${step.summary}`,
@@ -125,11 +123,13 @@ function stepLines(step: Step, answer: Answer, colour: boolean): string[] {
   for (const { name, why } of step.passed)
     lines.push(`${indent}${styled(`not ${name}: ${why}`, 'dim', colour)}`)
   for (const cause of step.causes) {
-    const at = answer.positionOf(cause, cause.path)
+    const at = world.positionOf(cause, cause.path)
     const object = `${cause.kind} ${cause.namespace ? `${cause.namespace}/` : ''}${cause.name}`
     lines.push(
       `${indent}${styled(`because of ${object}${cause.path ? ` ${cause.path}` : ''}${at ? ` (${at})` : ''}`, 'yellow', colour)}`,
     )
+    for (const reason of world.reasonsOf(cause))
+      lines.push(`${indent}${styled(`in force is not what the file says: ${reason}`, 'red', colour)}`)
   }
   return lines
 }

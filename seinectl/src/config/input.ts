@@ -1,10 +1,9 @@
-import { type MeshResource, parseYaml } from '@seine/api'
+import { type MeshResource, parseYaml, toObject } from '@seine/api'
 import type { Problem } from '@seine/kit'
 import { readTexts, splitDocuments } from '@seine/source-files'
 import { parseDocument, stringify } from 'yaml'
 import type { Terminal } from '../terminal.ts'
 import { keyOfResource } from './names.ts'
-import { toObject } from './object-data.ts'
 
 /** An object that a person gave with `-f`, with the YAML to write for it. */
 export interface InputObject {
