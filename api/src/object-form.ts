@@ -1,6 +1,6 @@
 import { definitionOf } from './kinds.ts'
 import type { MeshResource } from './mesh-resource.ts'
-import { CANARY_ANNOTATION } from './resource.ts'
+import { CANARY_ANNOTATION, CANARY_REMOVAL_ANNOTATION } from './resource.ts'
 
 /** The object as it would stand in a file: no empty maps, and the body where Kubernetes has it. */
 export function toObject(resource: MeshResource): Record<string, unknown> {
@@ -21,7 +21,10 @@ export function toObject(resource: MeshResource): Record<string, unknown> {
 export function withoutSecrets(resource: MeshResource): MeshResource {
   if (resource.kind !== 'Secret') return resource
   const { data, stringData, ...spec } = resource.spec
-  const canary = resource.metadata.annotations[CANARY_ANNOTATION]
+  const { annotations } = resource.metadata
+  const kept = Object.entries(annotations).filter(
+    ([name]) => name === CANARY_ANNOTATION || name === CANARY_REMOVAL_ANNOTATION,
+  )
   const hidden = (values: Readonly<Record<string, string>> | undefined) =>
     Object.fromEntries(Object.keys(values ?? {}).map(name => [name, '']))
   return {
@@ -29,7 +32,7 @@ export function withoutSecrets(resource: MeshResource): MeshResource {
     // What a tool has noted of its last version may hold the same values.
     metadata: {
       ...resource.metadata,
-      annotations: canary === undefined ? {} : { [CANARY_ANNOTATION]: canary },
+      annotations: Object.fromEntries(kept),
     },
     spec: { ...spec, data: { ...hidden(data), ...hidden(stringData) } },
   }

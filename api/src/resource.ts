@@ -48,6 +48,11 @@ export function refOf({ kind, metadata, apiVersion }: Resource<string, unknown>)
  */
 export const CANARY_ANNOTATION = 'seine.dev/canary'
 
+/**
+ * `true` at such a version: for those proxies the object is not there. What else it says is what all others have.
+ */
+export const CANARY_REMOVAL_ANNOTATION = 'seine.dev/canary-removes'
+
 /** The same for an object that may not be there. */
 export function refTo(
   { kind, group }: { readonly kind: string; readonly group: string },

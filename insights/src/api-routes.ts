@@ -79,6 +79,13 @@ export function addRoutes(hub: Hub): void {
           })
     },
   )
+  app.get<{ Querystring: Query<'party' | 'since'> }>('/api/v1/calls', ({ query }, reply) => {
+    const parties = all(query.party)
+    if (parties.length === 0)
+      return reply.code(400).send({ error: 'say whose: ?party=<namespace>/<name>, several times if need be' })
+    const since = Number(one(query.since) ?? 0) || 0
+    return hub.trafficViews.calls(indexOf(inputs.snapshot()), clock.now(), parties, since)
+  })
   app.post<{ Body: readonly HubSpan[] }>('/api/v1/spans', { schema: { body: SPANS_SCHEMA } }, ({ body }) => {
     hub.addSpans(body)
     return { accepted: body.length }
@@ -96,6 +103,10 @@ type Query<K extends string> = Partial<Record<K, string | readonly string[]>>
 
 function one(value: string | readonly string[] | undefined): string | undefined {
   return typeof value === 'object' ? value[0] : value
+}
+
+function all(value: string | readonly string[] | undefined): readonly string[] {
+  return value === undefined ? [] : typeof value === 'string' ? [value] : value
 }
 
 function seriesQuery(

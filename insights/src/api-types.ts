@@ -368,6 +368,24 @@ export interface TimeSeries {
   readonly points: readonly TimePoint[]
 }
 
+/**
+ * `GET /calls?party=<ns>/<name>&party=…&since=<ms>`: what the calls that these workloads made and got came to, each counted
+ * once, in the rounds of scrapes that began at `since` or later; over all that is kept without it. Percentiles are of all
+ * of them together, from the buckets of `istio_request_duration_milliseconds`.
+ */
+export interface CallFigures {
+  /** Requests; where there are none, TCP connections. */
+  readonly calls: number
+  /** Those that failed: 5xx, and those without an answer. */
+  readonly failed: number
+  /** How long the rounds were together. */
+  readonly seconds: number
+  /** ms; absent for TCP and where nothing was called. */
+  readonly p50?: number
+  readonly p90?: number
+  readonly p99?: number
+}
+
 /** `GET /version`. */
 export interface VersionInfo {
   readonly version: string

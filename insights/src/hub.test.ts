@@ -136,6 +136,15 @@ describe('the API', () => {
     expect(await json('/timeseries?party=default/details-v1')).toMatchObject({ points })
     expect(await json('/timeseries?party=default/web-v1')).toMatchObject({ points })
     expect(await json('/timeseries?from=default/web&to=default/details')).toMatchObject({ points })
+    const calls = { calls: 100, failed: 0, seconds: 5, p90: 9.5 }
+    expect(await json('/calls?party=default/web-v1')).toMatchObject(calls)
+    // A call from one to another of them counts once.
+    expect(await json('/calls?party=default/web-v1&party=default/details-v1')).toMatchObject(calls)
+    expect(await json(`/calls?party=default/details-v1&since=${NOW}`)).toMatchObject(calls)
+    const none = { calls: 0, failed: 0, seconds: 0 }
+    expect(await json(`/calls?party=default/details-v1&since=${NOW + 1}`)).toEqual(none)
+    expect(await json('/calls?party=default/other')).toEqual({ ...none, seconds: 5 })
+    expect((await get('/api/v1/calls')).statusCode).toBe(400)
   })
 
   it('lists objects with what is wrong with them, and shows one with what it shapes', async () => {

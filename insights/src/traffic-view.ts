@@ -1,7 +1,7 @@
-import type { Graph, GraphEdge, TimeSeries, TrafficFigures } from './api-types.ts'
+import type { CallFigures, Graph, GraphEdge, TimeSeries, TrafficFigures } from './api-types.ts'
 import { type Attributed, attribute, type Call, endsOf } from './attribution.ts'
 import type { CallKey } from './calls.ts'
-import { figuresOf, NO_TRAFFIC } from './figures.ts'
+import { addSums, figuresOf, NO_TRAFFIC } from './figures.ts'
 import { groupBy } from './maps.ts'
 import type { MeshIndex } from './mesh-index.ts'
 import { buildGraph, figuresOfCalls } from './topology.ts'
@@ -58,6 +58,34 @@ export class TrafficViews {
       })
       return timeSeries(this.#store, range, new Map(wanted))
     })
+  }
+
+  /** The calls that some workloads, `namespace/name`, made and got, in the rounds that began at a time or later. */
+  calls(index: MeshIndex, now: number, parties: readonly string[], since: number): CallFigures {
+    this.#renew(index)
+    const range = this.#store.range(now, KEEP_MS)
+    const { weights } = this.window(index, now, KEEP_MS / 1000).attributed
+    const wanted = [...weights].filter(([series]) => {
+      const key = this.#store.keyAt(series)
+      return key !== undefined && isOfSome(key, parties)
+    })
+    const sums = new Float64Array(this.#store.columns.size)
+    let seconds = 0
+    for (const round of this.#store.timeline(range, new Map(wanted))) {
+      if (round.at - round.seconds * 1000 < since) continue
+      addSums(sums, round.sums)
+      seconds += round.seconds
+    }
+    const { rate, errorRate, p50, p90, p99 } = figuresOf(sums, this.#store.columns, seconds)
+    const calls = rate * seconds
+    return {
+      calls,
+      failed: calls * errorRate,
+      seconds,
+      ...(p50 === undefined ? {} : { p50 }),
+      ...(p90 === undefined ? {} : { p90 }),
+      ...(p99 === undefined ? {} : { p99 }),
+    }
   }
 
   #renew(index: MeshIndex): void {
@@ -158,14 +186,19 @@ function timeSeries(store: TrafficStore, range: Range, weights: ReadonlyMap<numb
 function matcher(query: SeriesQuery, index: MeshIndex): (key: CallKey) => boolean {
   if ('service' in query) return key => key.destinationService === query.service
   if ('workload' in query) return key => workloadKey(key) === query.workload
-  if ('party' in query)
-    return key =>
-      workloadKey(key) === query.party || `${key.sourceNamespace}/${key.sourceWorkload}` === query.party
+  if ('party' in query) return key => isOfSome(key, [query.party])
   const { from, to } = query
   return key => {
     const { source, target } = endsOf(key, index)
     return (from === undefined || from === source) && (to === undefined || to === target)
   }
+}
+
+/** Whether one of some workloads made or got a call. */
+function isOfSome(key: CallKey, parties: readonly string[]): boolean {
+  return (
+    parties.includes(workloadKey(key)) || parties.includes(`${key.sourceNamespace}/${key.sourceWorkload}`)
+  )
 }
 
 function workloadKey({ destinationNamespace, destinationWorkload }: CallKey): string {

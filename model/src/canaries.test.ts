@@ -54,6 +54,32 @@ function mesh() {
 }
 
 describe('a version for some proxies', () => {
+  it('may be that the object is gone, for its workloads and while it is there', () => {
+    const { apply, timeouts } = mesh()
+    const removal = route('1s', 'web').replace(
+      'seine.dev/canary:',
+      'seine.dev/canary-removes: "true", seine.dev/canary:',
+    )
+    apply([SERVICE, route('1s')])
+    apply([removal])
+    expect(timeouts()).toEqual({ all: '1s', 'web.default': undefined })
+    // What all others get goes on, and changes.
+    apply([route('3s')])
+    expect(timeouts()).toEqual({ all: '3s', 'web.default': undefined })
+    apply([], [removal])
+    expect(timeouts()).toEqual({ all: '3s' })
+  })
+
+  it('begins with what is in force for all: the last good version of what is wrong now', () => {
+    const to = (host: string) => route('1s').replace(/host: \S+?([,}])/, `host: ${host}$1`)
+    const { apply, timeouts } = mesh()
+    apply([SERVICE, to('reviews')])
+    apply([to('nowhere')])
+    const other = route('9s', 'web').replace('name: reviews', 'name: other')
+    apply([other])
+    expect(timeouts()).toEqual({ all: '1s', 'web.default': '1s' })
+  })
+
   it('is another object than the one for all', () => {
     const [all, some] = parsed(route('1s'), route('2s', 'web')).map(one => keyOf(refOf(one)))
     expect([all, some]).toEqual(['VirtualService/default/reviews', 'VirtualService/default/reviews~canary'])

@@ -1,4 +1,4 @@
-import { CANARY_ANNOTATION, keyOf, type MeshResource, refOf } from '@seine/api'
+import { CANARY_ANNOTATION, CANARY_REMOVAL_ANNOTATION, keyOf, type MeshResource, refOf } from '@seine/api'
 import { MeshModel, type ModelUpdate, type ResourceChange } from './mesh-model.ts'
 import type { MeshSnapshot } from './snapshot.ts'
 
@@ -14,6 +14,11 @@ export function canaryWorkloads({ metadata }: MeshResource): readonly string[] {
     .filter(word => word !== '')
     .map(word => (word.includes('.') ? word : `${word}.${metadata.namespace || 'default'}`))
   return [...new Set(full)].sort()
+}
+
+/** Whether a canary's version says that the object is not there for its workloads. */
+export function isRemoval({ metadata }: MeshResource): boolean {
+  return metadata.annotations[CANARY_REMOVAL_ANNOTATION] === 'true'
 }
 
 /** What a change did to the canaries. */
@@ -75,7 +80,8 @@ export class CanaryGroup {
       const plain = inPlace(version, undefined)
       const key = keyOf(refOf(plain))
       this.#versions.set(key, version)
-      upserts.push(inPlace(version, resources.get(key)))
+      if (isRemoval(version)) deletes.push(refOf(plain))
+      else upserts.push(inPlace(version, resources.get(key)))
     }
     const isOthers = (key: string) => !this.#versions.has(key)
     return this.#model.apply({
@@ -87,7 +93,11 @@ export class CanaryGroup {
 
 /** A version as if it were the object itself, as old as that. */
 function inPlace(version: MeshResource, other: MeshResource | undefined): MeshResource {
-  const { [CANARY_ANNOTATION]: _, ...annotations } = version.metadata.annotations
+  const {
+    [CANARY_ANNOTATION]: _,
+    [CANARY_REMOVAL_ANNOTATION]: __,
+    ...annotations
+  } = version.metadata.annotations
   const since = other?.metadata.creationTimestamp
   const metadata = { ...version.metadata, annotations, ...(since ? { creationTimestamp: since } : {}) }
   return { ...version, metadata } as MeshResource

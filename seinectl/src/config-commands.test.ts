@@ -81,6 +81,7 @@ describe('apply', () => {
     for (const wrong of [
       ['--canary-duration', 'soon'],
       ['--canary-max-errors', '101'],
+      ['--canary-max-latency', '-1'],
       ['--canary-min-requests', '-1'],
     ])
       expect((await seinectl(...canary, ...wrong)).code).toBe(2)

@@ -46,31 +46,11 @@ export function buildProgram(terminal: Terminal, exit: (code: ExitCode) => void)
 }
 
 function configurationCommands(terminal: Terminal, exit: (code: ExitCode) => void): Command[] {
-  const apply = withFolders(new Command('apply'))
+  const apply = withCanary(withFolders(new Command('apply')))
     .description('Write objects to the configuration folder: all, or none if one is wrong')
     .requiredOption('-f, --filename <path>', 'a file, a folder, or - for standard input; repeatable', collect)
     .option('-n, --namespace <name>', 'namespace of objects that name none')
     .option('--dry-run', 'check everything and write nothing')
-    .option(
-      '--canary <workloads>',
-      'WORKLOAD[.NAMESPACE], several with commas: their proxies get it first, and all others once these did well',
-      commaList,
-    )
-    .addOption(
-      new Option('--canary-duration <duration>', 'how long they are watched, as 90s or 5m')
-        .argParser(durationFlag)
-        .default(60_000, '60s'),
-    )
-    .addOption(
-      new Option('--canary-max-errors <percent>', 'by how many percent of calls more than before may fail')
-        .argParser(percentFlag)
-        .default(5),
-    )
-    .addOption(
-      new Option('--canary-min-requests <number>', 'fewer calls than this tell nothing')
-        .argParser(countFlag)
-        .default(1),
-    )
     .addHelpText(
       'after',
       examples(
@@ -101,7 +81,7 @@ function configurationCommands(terminal: Terminal, exit: (code: ExitCode) => voi
     .action(async (kind: string, names: string[], flags: GetFlags) =>
       exit(await (await import('./commands/get.ts')).get(terminal, kind, names, flags)),
     )
-  const remove = withFolders(new Command('delete'))
+  const remove = withCanary(withFolders(new Command('delete')))
     .description('Remove objects from the configuration folder')
     .argument('[kind]', 'a kind, or KIND/NAME')
     .argument('[names...]', 'names of objects')
@@ -118,6 +98,7 @@ function configurationCommands(terminal: Terminal, exit: (code: ExitCode) => voi
         'seinectl delete vs reviews',
         'seinectl delete vs/reviews dr/reviews -n shop',
         'seinectl delete -f reviews.yaml',
+        'seinectl delete vs reviews --canary productpage-v1',
       ),
     )
     .action(async (kind: string | undefined, names: string[], flags: DeleteFlags) => {
@@ -134,6 +115,39 @@ function configurationCommands(terminal: Terminal, exit: (code: ExitCode) => voi
       exit(await (await import('./commands/diff.ts')).diffCommand(terminal, flags)),
     )
   return [apply, get, remove, diff]
+}
+
+/** The flags of what some workloads get first. */
+function withCanary(command: Command): Command {
+  return command
+    .option(
+      '--canary <workloads>',
+      'WORKLOAD[.NAMESPACE], several with commas: it is done for their proxies first, and for all others once these did well',
+      commaList,
+    )
+    .addOption(
+      new Option('--canary-duration <duration>', 'how long they are watched, as 90s or 5m')
+        .argParser(durationFlag)
+        .default(60_000, '60s'),
+    )
+    .addOption(
+      new Option('--canary-max-errors <percent>', 'by how many percent of calls more than before may fail')
+        .argParser(percentFlag)
+        .default(5),
+    )
+    .addOption(
+      new Option(
+        '--canary-max-latency <percent>',
+        'by how many percent the slowest in a hundred calls may be slower than before, or "any"',
+      )
+        .argParser(slownessFlag)
+        .default(100),
+    )
+    .addOption(
+      new Option('--canary-min-requests <number>', 'fewer calls than this tell nothing')
+        .argParser(countFlag)
+        .default(1),
+    )
 }
 
 function checkCommands(terminal: Terminal, exit: (code: ExitCode) => void): Command[] {
@@ -343,6 +357,14 @@ function durationFlag(value: string): number {
 function percentFlag(value: string): number {
   const percent = Number(value.replace(/%$/, ''))
   if (!(percent >= 0 && percent <= 100)) throw new InvalidArgumentError('it is 0 to 100.')
+  return percent
+}
+
+/** Undefined for `any`. */
+function slownessFlag(value: string): number | undefined {
+  if (value === 'any') return undefined
+  const percent = Number(value.replace(/%$/, ''))
+  if (!(percent >= 0)) throw new InvalidArgumentError('it is a percentage, 0 or more, or "any".')
   return percent
 }
 

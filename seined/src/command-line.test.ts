@@ -128,7 +128,8 @@ describe('seined', () => {
     [['citadel', '--config', 'x'], "error: unknown option '--config'"],
     [['mixer', '--hub-port', '1'], "error: unknown option '--hub-port'"],
     [['hub', '--pilot', 'http://p', '--tls-port', '1'], "error: unknown option '--tls-port'"],
-    [['pilot', ...APART, '--state', 'x'], "error: unknown option '--state'"],
+    [['pilot', ...APART, '--workload-cert-ttl', '1h'], "error: unknown option '--workload-cert-ttl'"],
+    [['mixer', '--state', 'x'], "error: unknown option '--state'"],
     [['--confg', 'x'], "error: unknown option '--confg'"],
   ])('refuses %j and says why', async (words, message) => {
     expect(await complaint(...words)).toBe(message)

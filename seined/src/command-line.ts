@@ -86,13 +86,12 @@ function add(
       join(cacheFolder(), 'state'),
     )
   if (anyOf('citadel'))
-    command
-      .option(
-        '--workload-cert-ttl <duration>',
-        "the longest life of a workload's certificate, such as 90s, 15m or 24h",
-        duration,
-        DAY_MS,
-      )
+    command.option(
+      '--workload-cert-ttl <duration>',
+      "the longest life of a workload's certificate, such as 90s, 15m or 24h",
+      duration,
+      DAY_MS,
+    )
   if (anyOf('pilot'))
     command.option(
       '--xds-port <port>',

@@ -5,6 +5,7 @@ import {
   Canaries,
   type CanaryGroup,
   type ChangeSet,
+  isRemoval,
   type MeshModel,
   type MeshSnapshot,
   type ResourceChange,
@@ -81,7 +82,9 @@ export class ProxySources {
         return {
           severity: 'info',
           code: 'canary-under-way',
-          message: `only the proxies of ${whose} get this version so far`,
+          message: isRemoval(version)
+            ? `for the proxies of ${whose} it is gone, for all others not yet`
+            : `only the proxies of ${whose} get this version so far`,
           resource: refOf(version),
           ...(position ? { position } : {}),
         }

@@ -22,6 +22,17 @@ describe('an object with mistakes', () => {
     expect(checked.resource?.spec).toEqual({ hosts: ['a'], http: [ROUTE] })
   })
 
+  it('is a removal for a canary only where it says which', () => {
+    const removal = (annotations: object) =>
+      linesOf(checkObject(virtualService({ hosts: ['a'], http: [ROUTE] }, { name: 'a', annotations })))
+    const refused = [
+      'IST0106 error metadata.annotations: seine.dev/canary-removes is "true" beside seine.dev/canary, or is not there',
+    ]
+    expect(removal({ 'seine.dev/canary': 'web', 'seine.dev/canary-removes': 'true' })).toEqual([])
+    expect(removal({ 'seine.dev/canary-removes': 'true' })).toEqual(refused)
+    expect(removal({ 'seine.dev/canary': 'web', 'seine.dev/canary-removes': 'yes' })).toEqual(refused)
+  })
+
   it('is read with its wrong values and with defaults, and its rules are checked too', () => {
     const http = [
       { ...ROUTE, match: [{ port: 0 }], fault: { delay: { fixedDelay: '1s', percentage: {} } } },

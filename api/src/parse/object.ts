@@ -5,7 +5,14 @@ import { apiVersionOf, definitionOf, kindDefinitions } from '../kinds.ts'
 import { serviceStatus } from '../kubernetes/service.ts'
 import { podStatus } from '../kubernetes/workload.ts'
 import type { MeshResource } from '../mesh-resource.ts'
-import { groupOf, type ObjectMeta, type Origin, refOf } from '../resource.ts'
+import {
+  CANARY_ANNOTATION,
+  CANARY_REMOVAL_ANNOTATION,
+  groupOf,
+  type ObjectMeta,
+  type Origin,
+  refOf,
+} from '../resource.ts'
 import type { FieldPath, Findings } from '../rules.ts'
 import { formatPath } from './field-path.ts'
 import { describeIssue } from './issues.ts'
@@ -119,6 +126,13 @@ function readBody(
   // is none of those there are is no case that rules know.
   if (issues.every(({ code }) => code !== 'invalid_value'))
     definition.rules?.(spec as never, findings, { ...metadata, apiVersion })
+  const removal = metadata.annotations[CANARY_REMOVAL_ANNOTATION]
+  if (removal !== undefined && (removal !== 'true' || metadata.annotations[CANARY_ANNOTATION] === undefined))
+    report.fail(
+      INVALID,
+      'metadata.annotations',
+      `${CANARY_REMOVAL_ANNOTATION} is "true" beside ${CANARY_ANNOTATION}, or is not there`,
+    )
   for (const { path, message } of unsupported(definition, spec))
     report.fail('unsupported', path.length === 0 ? '' : formatPath([...prefix, ...path]), message)
   return {

@@ -8,11 +8,13 @@ import {
   describeMesh,
   destinationRule,
   documents,
+  eventually,
   ROOT,
   serviceEntry,
   to,
   virtualService,
 } from '../harness/index.ts'
+import { SteadyLoad } from '../resilience/steady-load.ts'
 
 /** What a canary showed while it was under way. */
 interface Seen {
@@ -35,9 +37,13 @@ describeMesh('a change for some proxies first', mesh => {
   /** What is written for all. */
   const baseText = () => readFile(join(mesh().place.configFolder, 'routes.yaml'), 'utf8')
 
-  function start(yaml: string, ...flags: readonly string[]): { child: ChildProcess; output: () => string } {
+  function start(
+    command: readonly string[],
+    yaml: string,
+    ...flags: readonly string[]
+  ): { child: ChildProcess; output: () => string } {
     const program = join(ROOT, 'seinectl/bin/seinectl.js')
-    const args = ['apply', '-f', '-', '--canary', own(), ...flags, '--config', mesh().place.configFolder]
+    const args = [...command, '--canary', own(), ...flags, '--config', mesh().place.configFolder]
     const child = spawn(process.execPath, [program, ...args], { cwd: ROOT })
     let output = ''
     for (const stream of [child.stdout, child.stderr])
@@ -49,9 +55,13 @@ describeMesh('a change for some proxies first', mesh => {
   }
 
   /** Applies a change to the client first while both it and another workload call; `during` may intervene. */
-  async function canary(yaml: string, during?: (child: ChildProcess, output: string) => void): Promise<Seen> {
+  async function canary(
+    yaml: string,
+    during?: (child: ChildProcess, output: string) => void,
+    command: readonly string[] = ['apply', '-f', '-'],
+  ): Promise<Seen> {
     const seen = { canary: new Set<string>(), other: new Set<string>() }
-    const { child, output } = start(yaml, '--canary-duration', '20s', '--canary-max-errors', '10')
+    const { child, output } = start(command, yaml, '--canary-duration', '20s', '--canary-max-errors', '10')
     const ended = once(child, 'close') as Promise<[number | null]>
     let isOver = false
     void ended.then(() => {
@@ -102,6 +112,50 @@ describeMesh('a change for some proxies first', mesh => {
     await mesh().settled()
     expect(new Set(await call('client'))).toEqual(new Set(['200 v2']))
     expect(await files()).toEqual([])
+  })
+
+  test('whose requests are slower is taken back, before its time is over', async () => {
+    const load = new SteadyLoad('the canary', () =>
+      mesh().pod('client').http('http://echo/', { count: 20, concurrency: 20 }),
+    )
+    // What latency is told from are calls of the minute before, too.
+    await eventually(
+      async () => {
+        const query = `party=shop/${own()}&since=${Date.now() - 60_000}`
+        const { calls } = await mesh().hub.get<{ calls: number }>(`/calls?${query}`)
+        expect(calls).toBeGreaterThan(150)
+      },
+      { timeoutMs: 60_000 },
+    )
+    const delay = { delay: { fixedDelay: '0.4s', percentage: { value: 100 } } }
+    const seen = await canary(virtualService('echo', [{ fault: delay, route: [to('echo', 'v2')] }]))
+    expect((await load.stop()).failures).toEqual([])
+    expect(seen.output).toMatch(/taken back: 99% of \d+ calls took up to \d+ms, before/)
+    expect(seen.code).toBe(1)
+    expect([...seen.other]).toEqual(['200 v2'])
+    await mesh().settled()
+    expect(await files()).toEqual([])
+  })
+
+  test('that takes something away is given up where it is missed, and carried out where it is not', async () => {
+    const remove = (kind: string) => ['delete', kind, 'echo', '-n', 'shop']
+    // The route to a subset needs the rule that defines it.
+    const needed = await canary('', undefined, remove('destinationrule'))
+    expect(needed.output).toContain('subset-in-use')
+    expect(needed.code).toBe(1)
+    expect([...needed.other]).toEqual(['200 v2'])
+    const seen = await canary('', undefined, remove('virtualservice'))
+    expect(seen.output).toContain('virtualservice.networking.istio.io/echo deleted for all')
+    expect(seen.code).toBe(0)
+    // Without the route all versions answer.
+    expect(seen.canary.size).toBeGreaterThan(1)
+    expect([...seen.other]).toEqual(['200 v2'])
+    await eventually(async () => expect(new Set(await call('front')).size).toBeGreaterThan(1))
+    expect(await files()).toEqual([])
+    await mesh().apply(
+      'routes',
+      documents(destinationRule('echo'), virtualService('echo', [{ route: [to('echo', 'v2')] }])),
+    )
   })
 
   test('that leads to an endpoint where nothing listens is taken back', async () => {

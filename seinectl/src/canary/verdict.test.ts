@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { type Limits, type Observation, verdictOf } from './verdict.ts'
 
-const LIMITS: Limits = { durationMs: 60_000, maxMoreErrors: 0.05, minCalls: 10 }
+const LIMITS: Limits = { durationMs: 60_000, maxMoreErrors: 0.05, maxSlower: 1, minCalls: 10 }
 const FINE: Observation = {
   inForceMs: 30_000,
   elapsedMs: 31_000,
@@ -43,6 +43,36 @@ describe('the verdict on a canary', () => {
     })
     const idle = { ...FINE, inForceMs: 60_000, during: { count: 0, failed: 0 } }
     expect(verdictOf(idle, { ...LIMITS, minCalls: 0 }).action).toBe('promote')
+  })
+
+  it('takes back at once what is slower than before, if there were enough calls to tell', () => {
+    const took = (before: number, during: number, count = 100) =>
+      decide({
+        before: { count: 100, failed: 0, p99: before },
+        during: { count, failed: 0, p99: during },
+      })
+    expect(took(40, 90)).toEqual({
+      action: 'take-back',
+      why: '99% of 100 calls took up to 90ms, before 40ms',
+    })
+    // Twice as slow is allowed.
+    expect(took(40, 80).action).toBe('wait')
+    // Of few calls the slowest in a hundred is any.
+    expect(took(40, 900, 99).action).toBe('wait')
+    // Within the width of a bucket.
+    expect(took(1, 20).action).toBe('wait')
+    expect(took(1, 27).action).toBe('take-back')
+    const slow = { before: { count: 200, failed: 0, p99: 2 }, during: { count: 200, failed: 0, p99: 900 } }
+    expect(verdictOf({ ...FINE, ...slow }, { ...LIMITS, maxSlower: undefined }).action).toBe('wait')
+    expect(decide({ ...slow, during: { count: 200, failed: 0 } }).action).toBe('wait')
+  })
+
+  it('says how long calls took when it promotes', () => {
+    const calls = { count: 200, failed: 0, p99: 4.56 }
+    expect(decide({ inForceMs: 60_000, before: calls, during: { ...calls, p99: 12 } })).toEqual({
+      action: 'promote',
+      why: '0% of 200 calls failed, before 0%; 99% took up to 12ms, before 4.6ms',
+    })
   })
 
   it('takes back what an Envoy rejects, what is wrong, and what does not come into force', () => {

@@ -1,4 +1,4 @@
-import { CANARY_ANNOTATION, type MeshResource } from '@seine/api'
+import { CANARY_ANNOTATION, CANARY_REMOVAL_ANNOTATION, type MeshResource } from '@seine/api'
 import { canaryWorkloads, isCanary } from '@seine/model'
 import { parseDocument } from 'yaml'
 import type { InputObject } from '../config/input.ts'
@@ -10,6 +10,19 @@ export function versionFor({ resource, text }: InputObject, workloads: readonly 
   const annotations = { ...metadata.annotations, [CANARY_ANNOTATION]: value }
   const source = parseDocument(text)
   source.setIn(['metadata', 'annotations', CANARY_ANNOTATION], value)
+  return {
+    resource: { ...resource, metadata: { ...metadata, annotations } } as MeshResource,
+    text: source.toString({ lineWidth: 0 }),
+  }
+}
+
+/** An object as the version by which it is gone for some workloads before it is for the others. */
+export function removalFor(object: InputObject, workloads: readonly string[]): InputObject {
+  const { resource, text } = versionFor(object, workloads)
+  const { metadata } = resource
+  const annotations = { ...metadata.annotations, [CANARY_REMOVAL_ANNOTATION]: 'true' }
+  const source = parseDocument(text)
+  source.setIn(['metadata', 'annotations', CANARY_REMOVAL_ANNOTATION], 'true')
   return {
     resource: { ...resource, metadata: { ...metadata, annotations } } as MeshResource,
     text: source.toString({ lineWidth: 0 }),

@@ -14,7 +14,7 @@ export class CanaryWatch {
   readonly #oldRejections: ReadonlySet<string>
   /** What the workloads' calls came to in the minute before. */
   readonly before: Calls
-  /** When the newest round of reading sidecars had begun as the change came into force, by the hub's clock. */
+  /** From when on rounds of figures count, by the hub's clock; known once the change is in force. */
   #since: number | undefined
 
   private constructor(
@@ -38,7 +38,7 @@ export class CanaryWatch {
     const server = serverUrl(flag, terminal)
     const old = new Set((await proxiesOf(server, workloads)).flatMap(rejectionsOf))
     const now = Date.now()
-    const before = sum(await pointsOf(server, workloads, start => start >= now - BASELINE_MS))
+    const before = await callsOf(server, workloads, now - BASELINE_MS)
     return new CanaryWatch(server, workloads, old, before)
   }
 
@@ -72,13 +72,17 @@ export class CanaryWatch {
 
   /** What the workloads' calls have come to since the change is in force, of whole rounds of figures. */
   async calls(): Promise<Calls> {
-    this.#since ??= Number(at(await get(this.#server, '/api/v1/version'), 'scrape', 'begunAt') ?? Date.now())
-    const since = this.#since
-    // Figures that begin with that round, give or take what they are rounded by, may hold calls of before: it may
-    // have been under way.
-    return sum(
-      await pointsOf(this.#server, this.#workloads, (start, seconds) => start > since + seconds * 500),
-    )
+    this.#since ??= await this.#firstRound()
+    return callsOf(this.#server, this.#workloads, this.#since)
+  }
+
+  /**
+   * When rounds of figures begin that hold no calls of before. The newest may be under way, and those that begin with it, give
+   * or take what times are rounded by, do not count.
+   */
+  async #firstRound(): Promise<number> {
+    const scrape = at(await get(this.#server, '/api/v1/version'), 'scrape')
+    return Number(at(scrape, 'begunAt') ?? Date.now()) + Number(at(scrape, 'intervalMs') ?? 0) / 2
   }
 }
 
@@ -106,35 +110,18 @@ function rejectionsOf({ name, namespace, raw }: ProxyListing): string[] {
   })
 }
 
-interface Point {
-  readonly calls: number
-  readonly failed: number
-}
-
-/** The rounds of figures that are asked for, by their beginning, ms, and their length. */
-async function pointsOf(
-  server: string,
-  workloads: readonly string[],
-  isWanted: (start: number, seconds: number) => boolean,
-): Promise<Point[]> {
-  const points: Point[] = []
+/** What the workloads' calls came to in the rounds of figures that began at a time, ms, or later. */
+async function callsOf(server: string, workloads: readonly string[], since: number): Promise<Calls> {
+  const query = new URLSearchParams({ since: String(Math.round(since)) })
   for (const workload of workloads) {
     const dot = workload.lastIndexOf('.')
-    const party = `${workload.slice(dot + 1)}/${workload.slice(0, dot)}`
-    const series = await get(server, `/api/v1/timeseries?party=${encodeURIComponent(party)}`)
-    for (const point of asList(at(series, 'points'))) {
-      const [end, seconds] = [Number(at(point, 'at')), Number(at(point, 'seconds'))]
-      if (!isWanted(end - seconds * 1000, seconds)) continue
-      const calls = Number(at(point, 'rate')) * seconds
-      points.push({ calls, failed: calls * Number(at(point, 'errorRate')) })
-    }
+    query.append('party', `${workload.slice(dot + 1)}/${workload.slice(0, dot)}`)
   }
-  return points
-}
-
-function sum(points: readonly Point[]): Calls {
-  return points.reduce(
-    (total, { calls, failed }) => ({ count: total.count + calls, failed: total.failed + failed }),
-    { count: 0, failed: 0 },
-  )
+  const figures = await get(server, `/api/v1/calls?${query}`)
+  const p99 = at(figures, 'p99')
+  return {
+    count: Number(at(figures, 'calls') ?? 0),
+    failed: Number(at(figures, 'failed') ?? 0),
+    p99: typeof p99 === 'number' ? p99 : undefined,
+  }
 }

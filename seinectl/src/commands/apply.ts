@@ -1,3 +1,4 @@
+import type { CanaryFlags } from '../canary/change.ts'
 import { ConfigStore } from '../config/config-store.ts'
 import { type FolderFlags, meshFolders } from '../config/folders.ts'
 import { readInput } from '../config/input.ts'
@@ -6,7 +7,6 @@ import { brokenBy } from '../config/references.ts'
 import { printProblems } from '../output/errors.ts'
 import { printError } from '../output/message.ts'
 import { ExitCode, type Terminal } from '../terminal.ts'
-import type { CanaryFlags } from './apply-canary.ts'
 
 /** The flags of `apply`. */
 export interface ApplyFlags extends FolderFlags, CanaryFlags {
@@ -36,8 +36,8 @@ export async function apply(terminal: Terminal, flags: ApplyFlags): Promise<Exit
   )
   if (printProblems(terminal, broken)) return ExitCode.failed
   if (flags.canary?.length && !flags.dryRun) {
-    const { applyCanary } = await import('./apply-canary.ts')
-    return applyCanary(terminal, flags, objects, folders.value)
+    const { changeByCanary } = await import('../canary/change.ts')
+    return changeByCanary(terminal, flags, { objects, removes: false }, folders.value)
   }
   const store = await ConfigStore.open(own)
   const lines = objects.map(({ resource, text }) => `${qualifiedName(resource)} ${store.put(resource, text)}`)

@@ -1,15 +1,17 @@
-import { definitionOf, type KindDefinition } from '@seine/api'
+import { definitionOf, type KindDefinition, toObject } from '@seine/api'
 import { err, ok, type Result } from '@seine/kit'
+import { stringify } from 'yaml'
+import type { CanaryFlags } from '../canary/change.ts'
 import { ConfigStore } from '../config/config-store.ts'
-import { configFolders, type FolderFlags } from '../config/folders.ts'
-import { readInput } from '../config/input.ts'
-import { keyFor, kindOf, qualifiedKind } from '../config/names.ts'
+import { type FolderFlags, type Folders, meshFolders } from '../config/folders.ts'
+import { type InputObject, readInput } from '../config/input.ts'
+import { keyFor, keyOfResource, kindOf, qualifiedKind } from '../config/names.ts'
 import { printProblems } from '../output/errors.ts'
 import { printError } from '../output/message.ts'
 import { ExitCode, type Terminal } from '../terminal.ts'
 
 /** The flags of `delete`. */
-export interface DeleteFlags extends FolderFlags {
+export interface DeleteFlags extends FolderFlags, CanaryFlags {
   readonly filename?: readonly string[]
   readonly namespace?: string
   readonly ignoreNotFound?: boolean
@@ -41,16 +43,33 @@ export async function deleteObjects(
     printError(terminal, targets.error)
     return ExitCode.usage
   }
-  const folders = await configFolders(flags, terminal)
-  if (folders.ok)
-    return remove(
-      terminal,
-      targets.value,
-      await ConfigStore.open(folders.value),
-      flags.ignoreNotFound === true,
-    )
-  printError(terminal, folders.error)
-  return ExitCode.failed
+  const folders = await meshFolders(flags, terminal)
+  if (!folders.ok) {
+    printError(terminal, folders.error)
+    return ExitCode.failed
+  }
+  const store = await ConfigStore.open(folders.value.own)
+  if (flags.canary?.length) return removeByCanary(terminal, flags, targets.value, store, folders.value)
+  return remove(terminal, targets.value, store, flags.ignoreNotFound === true)
+}
+
+/** Takes objects from some workloads first: all must be there. */
+async function removeByCanary(
+  terminal: Terminal,
+  flags: DeleteFlags,
+  targets: readonly Target[],
+  store: ConfigStore,
+  folders: Folders,
+): Promise<ExitCode> {
+  const there = new Map(store.resources().map(resource => [keyOfResource(resource), resource]))
+  const objects: InputObject[] = []
+  for (const target of targets) {
+    const resource = there.get(keyFor(target.definition, target.namespace, target.name))
+    if (!resource) return notFound(terminal, [target])
+    objects.push({ resource, text: stringify(toObject(resource), { lineWidth: 0 }) })
+  }
+  const { changeByCanary } = await import('../canary/change.ts')
+  return changeByCanary(terminal, flags, { objects, removes: true }, folders)
 }
 
 async function remove(
@@ -68,14 +87,16 @@ async function remove(
   }
   await store.save()
   for (const { definition, name } of removed) terminal.out(`${qualifiedKind(definition)} "${name}" deleted\n`)
-  if (ignoreNotFound) return ExitCode.ok
-  for (const { definition, name, namespace } of missing) {
+  return ignoreNotFound || missing.length === 0 ? ExitCode.ok : notFound(terminal, missing)
+}
+
+function notFound(terminal: Terminal, missing: readonly Target[]): ExitCode {
+  for (const { definition, name, namespace } of missing)
     printError(
       terminal,
       `${qualifiedKind(definition)} "${name}" not found${definition.namespaced ? ` in namespace ${namespace}` : ''}`,
     )
-  }
-  return missing.length > 0 ? ExitCode.failed : ExitCode.ok
+  return ExitCode.failed
 }
 
 async function fromFiles(

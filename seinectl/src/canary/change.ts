@@ -1,7 +1,4 @@
 import { keyOf } from '@seine/api'
-import { type Limits, percentOf, type Verdict, verdictOf } from '../canary/verdict.ts'
-import { versionFor, whyNot } from '../canary/versions.ts'
-import { CanaryWatch } from '../canary/watch.ts'
 import { ConfigStore } from '../config/config-store.ts'
 import type { Folders } from '../config/folders.ts'
 import type { InputObject } from '../config/input.ts'
@@ -12,14 +9,26 @@ import { listProxies, matchProxies } from '../hub/proxies.ts'
 import { printError, printWarning } from '../output/message.ts'
 import { styled } from '../output/style.ts'
 import { ExitCode, type Terminal } from '../terminal.ts'
+import { type Limits, percentOf, type Verdict, verdictOf } from './verdict.ts'
+import { removalFor, versionFor, whyNot } from './versions.ts'
+import { CanaryWatch } from './watch.ts'
 
-/** What `apply --canary` is told. */
+/** What `apply --canary` and `delete --canary` are told. */
 export interface CanaryFlags {
   readonly server?: string
   readonly canary?: readonly string[]
   readonly canaryDuration: number
   readonly canaryMaxErrors: number
+  /** Percent; undefined where latency does not count. */
+  readonly canaryMaxLatency: number | undefined
   readonly canaryMinRequests: number
+}
+
+/** A change that some workloads get first. */
+export interface CanaryChange {
+  readonly objects: readonly InputObject[]
+  /** Whether they are to be gone, and not as they are given here. */
+  readonly removes: boolean
 }
 
 const LOOK_MS = 1000
@@ -27,13 +36,13 @@ const LOOK_MS = 1000
 const TELL_MS = 5000
 
 /**
- * Gives objects to the proxies of some workloads first, watches what these reject and what their calls come to, and
- * then gives them to all, or takes them back. Whatever ends it, nothing half done is left.
+ * Gives objects to the proxies of some workloads first, or takes them from those, watches what these reject, what their
+ * calls come to and how long they take, and then does it for all, or takes it back. Whatever ends it, nothing half done is left.
  */
-export async function applyCanary(
+export async function changeByCanary(
   terminal: Terminal,
   flags: CanaryFlags,
-  objects: readonly InputObject[],
+  { objects, removes }: CanaryChange,
   { own, world, complete }: Folders,
 ): Promise<ExitCode> {
   const fail = (message: string): ExitCode => {
@@ -49,20 +58,21 @@ export async function applyCanary(
   const reason = whyNot(objects, workloads, (await ConfigStore.open(world)).resources())
   if (reason !== undefined) return fail(reason)
   const watch = await CanaryWatch.begin(terminal, flags.server, workloads)
-  const versions = objects.map(object => versionFor(object, workloads))
+  const versions = objects.map(object => (removes ? removalFor : versionFor)(object, workloads))
   const interrupt = interruption(terminal)
   try {
     await write(own, versions, [])
     terminal.out(
-      `${objects.map(({ resource }) => qualifiedName(resource)).join(', ')}: to ${workloads.join(', ')} first\n`,
+      `${objects.map(({ resource }) => qualifiedName(resource)).join(', ')}: ${removes ? 'gone for' : 'to'} ${workloads.join(', ')} first\n`,
     )
     const verdict = await decide(terminal, watch, versions, limitsOf(flags), interrupt.signal)
     if (verdict.action === 'promote') {
       // All get it before the canary goes, so that it is in force for its workloads at all times.
-      await write(own, objects, [])
+      await write(own, removes ? [] : objects, removes ? objects : [])
       await write(own, [], versions)
       terminal.out(`${styled('promoted', 'green', terminal.colour.out)}: ${verdict.why}\n`)
-      for (const { resource } of objects) terminal.out(`${qualifiedName(resource)} configured for all\n`)
+      for (const { resource } of objects)
+        terminal.out(`${qualifiedName(resource)} ${removes ? 'deleted' : 'configured'} for all\n`)
       return ExitCode.ok
     }
     await write(own, [], versions)
@@ -77,10 +87,12 @@ export async function applyCanary(
   }
 }
 
-function limitsOf({ canaryDuration, canaryMaxErrors, canaryMinRequests }: CanaryFlags): Limits {
+function limitsOf(flags: CanaryFlags): Limits {
+  const { canaryDuration, canaryMaxErrors, canaryMaxLatency, canaryMinRequests } = flags
   return {
     durationMs: canaryDuration,
     maxMoreErrors: canaryMaxErrors / 100,
+    maxSlower: canaryMaxLatency === undefined ? undefined : canaryMaxLatency / 100,
     minCalls: canaryMinRequests,
   }
 }
