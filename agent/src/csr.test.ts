@@ -21,6 +21,15 @@ describe('newKeyAndCsr', () => {
     ])
   })
 
+  it('names the application and its version as pilot and the injector do', () => {
+    const nameWith = (labels: Record<string, string>) => workloadDnsName({ ...testSettings(), labels })
+    const recommended = { 'app.kubernetes.io/name': 'shop', 'app.kubernetes.io/version': '1.2' }
+    expect(nameWith(recommended)).toBe('reviews-v1.default.shop.1--2.workload.cluster.local')
+    expect(nameWith({ ...recommended, app: 'old', version: 'old' })).toContain('.shop.1--2.')
+    expect(nameWith({ ...recommended, 'service.istio.io/canonical-name': 'own' })).toContain('.own.1--2.')
+    expect(nameWith({})).toBe('reviews-v1.default.reviews-v1.latest.workload.cluster.local')
+  })
+
   it('keeps the key out of the request and out of what is printed', async () => {
     const made = await newKeyAndCsr(testSettings())
     const key = createPrivateKey(made.key.reveal())

@@ -1,6 +1,7 @@
 import 'reflect-metadata'
 import { webcrypto } from 'node:crypto'
 import * as x509 from '@peculiar/x509'
+import { canonicalService } from '@seine/api'
 import { Secret } from '@seine/kit'
 import type { AgentSettings } from './settings.ts'
 
@@ -40,8 +41,7 @@ export function workloadIdentity({ trustDomain, namespace, serviceAccount }: Age
 
 /** `<workload>.<namespace>.<app>.<version>.workload.<trust domain>`: the receiving side labels its metrics with it. */
 export function workloadDnsName({ workloadName, namespace, labels, trustDomain }: AgentSettings): string {
-  const app = labels['service.istio.io/canonical-name'] ?? labels['app'] ?? workloadName
-  const version = labels['service.istio.io/canonical-revision'] ?? labels['version'] ?? 'latest'
+  const { app, version } = canonicalService(labels, workloadName)
   return [
     ...[workloadName, namespace, app, version].map(part => part.replaceAll('.', '--')),
     'workload',

@@ -1,3 +1,4 @@
+export { canonicalService } from './canonical-service.ts'
 export type * from './extensions/wasm-plugin.ts'
 export { isClaimRoute } from './fields/headers.ts'
 export { UNIX_PREFIX } from './fields/names.ts'

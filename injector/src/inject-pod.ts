@@ -1,5 +1,6 @@
 import {
   type Container,
+  canonicalService,
   defaultMeshConfig,
   type MeshConfig,
   type ObjectMeta,
@@ -7,7 +8,7 @@ import {
   type ProxyConfig,
 } from '@seine/api'
 import { err, ok, type Problem, type Result } from '@seine/kit'
-import { canonicalService, NETWORK_LABEL } from '@seine/model'
+import { NETWORK_LABEL } from '@seine/model'
 import { readAnnotations, type SidecarAnnotations } from './annotations.ts'
 import { type AppProbe, rewriteProbes } from './app-probes.ts'
 import { captureRules } from './capture-rules.ts'

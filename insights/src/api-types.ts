@@ -260,6 +260,8 @@ export interface ApiProxyConfig {
   readonly routes: readonly ApiResource[]
   readonly clusters: readonly ApiResource[]
   readonly endpoints: readonly ApiResource[]
+  /** Configuration of filters that comes by itself (ECDS), which EnvoyFilters add. */
+  readonly extensions: readonly ApiResource[]
   readonly secrets: readonly ApiResource[]
 }
 

@@ -30,6 +30,8 @@ export interface HubProxyConfig {
   readonly routes: readonly HubResource[]
   readonly clusters: readonly HubResource[]
   readonly endpoints: readonly HubResource[]
+  /** Configuration of filters that comes by itself (ECDS). */
+  readonly extensions: readonly HubResource[]
 }
 
 /** An object of the mesh, as pilot reports it: the forms are those of files, Secrets without what they keep secret. */

@@ -58,7 +58,7 @@ beforeEach(async () => {
   await mkdir(join(folder, 'assets'))
   await writeFile(join(folder, 'index.html'), '<title>page</title>')
   await writeFile(join(folder, 'assets', 'app-1.js'), 'app')
-  const config: HubProxyConfig = { listeners: [], routes: [], clusters: [], endpoints: [] }
+  const config: HubProxyConfig = { listeners: [], routes: [], clusters: [], endpoints: [], extensions: [] }
   const inputs: HubInputs = {
     snapshot: () => model.snapshot,
     resources: () => model.resources.values(),

@@ -102,6 +102,7 @@ describe('rejections', () => {
     routes: [],
     clusters: [{ name: cluster, version: '1', provenance, config: {} }],
     endpoints: [],
+    extensions: [],
   })
   const problems = (proxies: HubProxy[], config?: HubProxyConfig) =>
     rejectionProblems({ proxies, resources: byKey(RESOURCES), proxyConfig: async () => config })

@@ -137,6 +137,7 @@ const SECTIONS: Readonly<Record<string, keyof HubProxyConfig>> = {
   VHDS: 'routes',
   CDS: 'clusters',
   EDS: 'endpoints',
+  ECDS: 'extensions',
 }
 
 interface Rejection {

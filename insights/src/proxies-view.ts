@@ -56,6 +56,7 @@ export function apiProxyConfig(
     routes: show(config.routes),
     clusters: show(config.clusters),
     endpoints: show(config.endpoints),
+    extensions: show(config.extensions),
     secrets,
   }
 }

@@ -1,4 +1,4 @@
-import { canonicalIp, type Pod, refOf, type WorkloadEntry } from '@seine/api'
+import { canonicalIp, canonicalService, type Pod, refOf, type WorkloadEntry } from '@seine/api'
 import type { ResourceRef } from '@seine/kit'
 import { groupOfEntry, isHealthy } from './entry-status.ts'
 import { canonicalAddress } from './host.ts'
@@ -157,25 +157,6 @@ function ownerName(pod: Pod): string {
   return owner.kind === 'ReplicaSet' && hash && owner.name.endsWith(`-${hash}`)
     ? owner.name.slice(0, -hash.length - 1)
     : owner.name
-}
-
-/** Istio's canonical service and revision of a workload, by its labels; `fallback` for a service that they do not name. */
-export function canonicalService(
-  labels: Readonly<Record<string, string>>,
-  fallback: string,
-): { app: string; version: string } {
-  return {
-    app:
-      labels['service.istio.io/canonical-name'] ??
-      labels['app.kubernetes.io/name'] ??
-      labels['app'] ??
-      fallback,
-    version:
-      labels['service.istio.io/canonical-revision'] ??
-      labels['app.kubernetes.io/version'] ??
-      labels['version'] ??
-      'latest',
-  }
 }
 
 /** Whether a proxy of the mesh belongs to a workload: a sidecar, or the one that it is. */

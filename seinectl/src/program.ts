@@ -208,7 +208,10 @@ function proxyCommands(terminal: Terminal, exit: (code: ExitCode) => void): Comm
   const config = withServer(new Command('proxy-config'))
     .alias('pc')
     .description("Show the configuration of a workload's proxy")
-    .argument('<what>', 'listeners, routes, clusters, endpoints or secrets')
+    .argument(
+      '<what>',
+      'listeners, routes, clusters, endpoints, ecds (configuration of filters that comes by itself) or secrets',
+    )
     .argument('<workload>', 'WORKLOAD[.NAMESPACE] or a pod')
     .addOption(output(['table', 'json', 'yaml']))
     .option('--name <text>', 'only resources whose names contain this')

@@ -102,6 +102,17 @@ const config = {
       config: { endpoints: [{ lbEndpoints: [{ endpoint: { address: socket('10.77.0.9', 9080) } }] }] },
     },
   ],
+  extensions: [
+    {
+      name: 'own-lua',
+      version: '1',
+      provenance: cause,
+      config: {
+        name: 'own-lua',
+        typedConfig: { '@type': 'type.googleapis.com/envoy.extensions.filters.http.lua.v3.Lua' },
+      },
+    },
+  ],
   secrets: [
     {
       name: 'default',
@@ -193,6 +204,11 @@ describe('proxy-config', () => {
       'endpoints',
       [],
       `ENDPOINT         STATUS    WEIGHT   CLUSTER                                              SOURCE\n10.77.0.9:9080   HEALTHY   1        ${cluster}\n`,
+    ],
+    [
+      'ecds',
+      ['--name', 'own'],
+      'NAME      TYPE                                       SOURCE\nown-lua   envoy.extensions.filters.http.lua.v3.Lua   DestinationRule default/ratings (ratings.yaml:12)\n',
     ],
     [
       'secrets',

@@ -55,6 +55,8 @@ export interface ShownConfiguration {
   readonly routes: readonly ShownResource[]
   readonly clusters: readonly ShownResource[]
   readonly endpoints: readonly ShownResource[]
+  /** Configuration of filters that comes by itself (ECDS). */
+  readonly extensions: readonly ShownResource[]
 }
 
 /** What pilot needs from outside. */
@@ -233,6 +235,7 @@ export class Pilot implements Closable {
       routes,
       clusters: show(TypeUrl.cluster),
       endpoints: show(TypeUrl.endpoint),
+      extensions: show(TypeUrl.extension),
     }
   }
 

@@ -10,6 +10,8 @@ import type { Column } from '../components/table.tsx'
 import { relativeTime, resourcePath, shortPath } from '../format.ts'
 
 const TYPES = ['CDS', 'EDS', 'LDS', 'RDS', 'VHDS'] as const
+/** Few proxies have the last. */
+const ALL_TYPES = [...TYPES, 'ECDS'] as const
 
 const COLUMNS: readonly Column<ApiProxy>[] = [
   {
@@ -68,7 +70,7 @@ export function ProxiesPage() {
   )
 }
 
-const PARTS = ['listeners', 'routes', 'clusters', 'endpoints', 'secrets'] as const
+const PARTS = ['listeners', 'routes', 'clusters', 'endpoints', 'extensions', 'secrets'] as const
 
 /** One proxy: rejections with Envoy's reason, and every resource it gets with its cause. */
 export function ProxyPage() {
@@ -99,7 +101,7 @@ export function ProxyPage() {
 function Acknowledged({ proxy }: { proxy: ApiProxy }) {
   return (
     <div className="acks">
-      {TYPES.flatMap(type => {
+      {ALL_TYPES.flatMap(type => {
         const status = proxy.types[type]
         return status
           ? [

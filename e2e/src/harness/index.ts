@@ -26,5 +26,6 @@ export {
 } from './openssl.ts'
 export { type Answer, Pod } from './pod.ts'
 export * from './resources.ts'
+export { SEINECTL, seinectl } from './seinectl.ts'
 export { countBy, expectShare } from './shares.ts'
 export { describeMesh } from './suite.ts'

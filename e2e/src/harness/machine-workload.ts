@@ -7,6 +7,7 @@ import { TokenIssuer } from '../resilience/token-issuer.ts'
 import { run } from './command.ts'
 import { ROOT } from './demo-process.ts'
 import type { Mesh } from './mesh.ts'
+import { SEINECTL } from './seinectl.ts'
 
 /** The bridge of the demo's pods, its gateway, and an address that no pod gets. */
 const BRIDGE = 'seine0'
@@ -131,7 +132,6 @@ export class MachineWorkload {
   #environment: Record<string, string> = {}
 
   async #configure(group: string, namespace: string): Promise<void> {
-    const seinectl = [process.execPath, join(ROOT, 'seinectl', 'bin', 'seinectl.js')]
     const flags = [
       '--address',
       ADDRESS,
@@ -141,7 +141,7 @@ export class MachineWorkload {
       String(PROXY_UID),
     ]
     await must([
-      ...seinectl,
+      ...SEINECTL,
       'workload-configure',
       group,
       '-n',

@@ -10,6 +10,7 @@ import {
   documents,
   eventually,
   ROOT,
+  SEINECTL,
   serviceEntry,
   to,
   virtualService,
@@ -42,9 +43,9 @@ describeMesh('a change for some proxies first', mesh => {
     yaml: string,
     ...flags: readonly string[]
   ): { child: ChildProcess; output: () => string } {
-    const program = join(ROOT, 'seinectl/bin/seinectl.js')
-    const args = [...command, '--canary', own(), ...flags, '--config', mesh().place.configFolder]
-    const child = spawn(process.execPath, [program, ...args], { cwd: ROOT })
+    const [program = '', ...words] = SEINECTL
+    const args = [...words, ...command, '--canary', own(), ...flags, '--config', mesh().place.configFolder]
+    const child = spawn(program, args, { cwd: ROOT })
     let output = ''
     for (const stream of [child.stdout, child.stderr])
       stream.on('data', chunk => {

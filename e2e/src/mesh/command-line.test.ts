@@ -7,16 +7,13 @@ import {
   destinationRule,
   documents,
   eventually,
-  type Ran,
-  ROOT,
-  run,
+  resource,
+  seinectl,
   to,
   virtualService,
 } from '../harness/index.ts'
 
 describeMesh('seinectl on a running mesh', mesh => {
-  const seinectl = (args: readonly string[], input = ''): Promise<Ran> =>
-    run(['npx', '--no-install', 'seinectl', ...args], input, ROOT)
   /** The folders of a demo: the first is the configuration. */
   const apply = (yaml: string) => seinectl(['apply', '-f', '-', '--config', mesh().place.configFolder], yaml)
   const versions = async () =>
@@ -73,6 +70,78 @@ describeMesh('seinectl on a running mesh', mesh => {
     expect(endpoints.stdout).toContain(mesh().pod('echo-v2').ip)
     const secrets = await seinectl(['proxy-config', 'secrets', 'client-v1', '-o', 'json'])
     expect(secrets.stdout).not.toMatch(/PRIVATE KEY/)
+  })
+
+  test('proxy-config ecds shows configuration of filters that comes by itself', async () => {
+    const type = 'type.googleapis.com/envoy.extensions.filters.http.header_mutation.v3.HeaderMutation'
+    const hcm = 'envoy.filters.network.http_connection_manager'
+    const subFilter = { name: 'envoy.filters.http.router' }
+    await mesh().apply(
+      'ecds',
+      resource('networking.istio.io/v1alpha3', 'EnvoyFilter', 'shop', 'ecds', {
+        spec: {
+          workloadSelector: { labels: { app: 'client' } },
+          configPatches: [
+            {
+              applyTo: 'EXTENSION_CONFIG',
+              patch: {
+                operation: 'ADD',
+                value: {
+                  name: 'own-mutation',
+                  typed_config: {
+                    '@type': type,
+                    mutations: { request_mutations: [{ append: { header: { key: 'x-ecds', value: '1' } } }] },
+                  },
+                },
+              },
+            },
+            {
+              applyTo: 'HTTP_FILTER',
+              match: {
+                context: 'SIDECAR_OUTBOUND',
+                listener: { filterChain: { filter: { name: hcm, subFilter } } },
+              },
+              patch: {
+                operation: 'INSERT_BEFORE',
+                value: {
+                  name: 'own-mutation',
+                  config_discovery: {
+                    config_source: { ads: {}, resource_api_version: 'V3' },
+                    type_urls: [type],
+                  },
+                },
+              },
+            },
+          ],
+        },
+      }),
+    )
+    await eventually(async () =>
+      expect((await mesh().pod('client').get('http://echo/')).echo?.headers['x-ecds']).toBe('1'),
+    )
+    const { code, stdout } = await seinectl(['proxy-config', 'ecds', 'client-v1'])
+    expect(code).toBe(0)
+    expect(stdout).toMatch(/^own-mutation\s+envoy\.\S+\.HeaderMutation\s+EnvoyFilter shop\/ecds/m)
+  })
+
+  test('explain answers from what is in force, and says where that is not what a file says', async () => {
+    await mesh().apply(
+      'in-force',
+      documents(destinationRule('echo'), virtualService('echo', [{ route: [to('echo', 'v2')] }])),
+    )
+    const asked = () => seinectl(['explain', '--from', 'client-v1.shop', 'GET', 'http://echo/'])
+    await eventually(async () => expect((await asked()).stdout).toContain('→ forwarded to outbound|80|v2|'))
+    // A mistake: what was in force stays.
+    await mesh().config.write(
+      'in-force',
+      documents(destinationRule('echo'), virtualService('echo', [{ route: [to('echo', 'none')] }])),
+    )
+    await eventually(async () => {
+      const { stdout } = await asked()
+      expect(stdout).toContain('→ forwarded to outbound|80|v2|')
+      expect(stdout).toContain('in force is not what the file says: ')
+    })
+    expect((await mesh().pod('client').get('http://echo/')).echo?.version).toBe('v2')
   })
 
   test('render predicts what the running proxy has', async () => {

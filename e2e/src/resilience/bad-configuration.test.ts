@@ -2,11 +2,9 @@ import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { describeMesh, eventually, type Mesh, ROOT, run } from '../harness/index.ts'
+import { describeMesh, eventually, type Mesh, seinectl } from '../harness/index.ts'
 import { destinationRule, documents, serviceEntry, to, virtualService } from '../harness/resources.ts'
 import { controlPlaneLog } from './logs.ts'
-
-const SEINECTL = [process.execPath, join(ROOT, 'seinectl', 'bin', 'seinectl.js')]
 
 /** All requests for echo to one version. */
 const good = (version: string) =>
@@ -156,7 +154,7 @@ describeMesh('a mistake in the configuration', mesh => {
         (await readdir(mesh().config.path)).map(name => readFile(join(mesh().config.path, name), 'utf8')),
       )
     const before = await contents()
-    const { code: exit, stdout, stderr } = await run([...SEINECTL, 'apply', '-f', file], '', folder)
+    const { code: exit, stdout, stderr } = await seinectl(['apply', '-f', file], '', folder)
     expect({ exit, stdout }).toEqual({ exit: 1, stdout: '' })
     const line = stderr.split('\n').find(one => one.includes(`${file}:${lineOf(text, at)}:`)) ?? stderr
     expect(line).toContain(`[${code}]`)

@@ -1,7 +1,7 @@
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { eventually, type Ran, ROOT, run } from '../harness/index.ts'
+import { eventually, type Ran, ROOT, run, SEINECTL } from '../harness/index.ts'
 import { OwnProcess } from './own-process.ts'
 import { type Claims, TokenIssuer } from './token-issuer.ts'
 
@@ -106,7 +106,7 @@ export class OwnMesh {
 
   /** Runs `seinectl` in the namespace. */
   seinectl(...args: readonly string[]): Promise<Ran> {
-    return this.run(process.execPath, join(ROOT, 'seinectl', 'bin', 'seinectl.js'), ...args)
+    return this.run(...SEINECTL, ...args)
   }
 
   /** `<status> <body>` of a GET on a port in the namespace. */

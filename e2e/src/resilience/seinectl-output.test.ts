@@ -1,16 +1,14 @@
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { beforeAll, expect, test } from 'vitest'
 import { parse } from 'yaml'
-import { describeMesh, eventually, type Ran, ROOT, run } from '../harness/index.ts'
+import { describeMesh, eventually, type Ran, seinectl as seinectlIn } from '../harness/index.ts'
 import { destinationRule, documents, virtualService } from '../harness/resources.ts'
 
-const SEINECTL = [process.execPath, join(ROOT, 'seinectl', 'bin', 'seinectl.js')]
 const HOST = 'echo.shop.svc.cluster.local'
 
 /** Without flags or files of its own: it finds the mesh, and the mesh's folders, by itself. */
 async function seinectl(...args: readonly string[]): Promise<Ran> {
-  return run([...SEINECTL, ...args], '', tmpdir())
+  return seinectlIn(args, '', tmpdir())
 }
 
 /** What it prints, which is to be without complaint. */

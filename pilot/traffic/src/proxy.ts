@@ -1,6 +1,5 @@
-import { canonicalIp, type OwnLiveSettings, readOwnLiveSettings } from '@seine/api'
+import { canonicalIp, canonicalService, type OwnLiveSettings, readOwnLiveSettings } from '@seine/api'
 import { err, ok, type Result } from '@seine/kit'
-import { canonicalService } from '@seine/model'
 
 /** The proxy that configuration is made for: who it is and what it can do. */
 export interface Proxy {

@@ -15,7 +15,7 @@ export interface Section {
   rows(resource: ConfigResource, filter: Filter): string[][]
 }
 
-export type SectionName = 'listeners' | 'routes' | 'clusters' | 'endpoints' | 'secrets'
+export type SectionName = 'listeners' | 'routes' | 'clusters' | 'endpoints' | 'extensions' | 'secrets'
 
 const listeners: Section = {
   head: ['NAME', 'ADDRESS', 'PORT', 'MATCH', 'DESTINATION', 'SOURCE'],
@@ -95,6 +95,15 @@ const endpoints: Section = {
     ),
 }
 
+/** The kind of a filter, as its type says it: `type.googleapis.com/envoy.extensions.filters.http.lua.v3.Lua`. */
+const extensions: Section = {
+  head: ['NAME', 'TYPE', 'SOURCE'],
+  keeps: ({ name }, filter) => hasName(name, filter),
+  rows: ({ name, config, provenance }) => [
+    [name, textAt(config, 'typedConfig', '@type').replace(/^.*\//, '') || '-', provenance],
+  ],
+}
+
 const secrets: Section = {
   head: ['NAME', 'TYPE', 'IDENTITY', 'SERIAL', 'NOT AFTER'],
   keeps: ({ name }, filter) => hasName(name, filter),
@@ -115,6 +124,7 @@ export const sections: Readonly<Record<SectionName, Section>> = {
   routes,
   clusters,
   endpoints,
+  extensions,
   secrets,
 }
 

@@ -28,6 +28,9 @@ const WORDS: Readonly<Record<string, SectionName>> = {
   endpoints: 'endpoints',
   endpoint: 'endpoints',
   ep: 'endpoints',
+  ecds: 'extensions',
+  extensions: 'extensions',
+  extension: 'extensions',
   secrets: 'secrets',
   secret: 'secrets',
   s: 'secrets',
@@ -49,7 +52,7 @@ export async function proxyConfig(
     )
     printError(
       terminal,
-      `there is no "${word}" to show${near ? `: did you mean "${near}"?` : ''} (listeners, routes, clusters, endpoints, secrets)`,
+      `there is no "${word}" to show${near ? `: did you mean "${near}"?` : ''} (listeners, routes, clusters, endpoints, ecds, secrets)`,
     )
     return ExitCode.usage
   }
