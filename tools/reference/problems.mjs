@@ -98,6 +98,10 @@ const CODES = {
     "A workload's agent has got no certificate yet. It takes no calls.",
     "The message, or the agent's log, says why.",
   ],
+  'not-in-force': [
+    '`seinectl explain` answers from a running mesh in which something else is in force than a file says, or nothing.',
+    'The message says why. What it is, `seinectl get` and the dashboard say with the code of the cause.',
+  ],
   'not-ready': [
     'A workload is not ready and gets no calls.',
     'The message says what its sidecar waits for, where it is the sidecar.',
