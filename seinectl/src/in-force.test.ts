@@ -48,12 +48,15 @@ class RunningMesh {
   /** What the hub says besides of objects, by kind and name. */
   readonly reasons: Record<string, string[]> = {}
   tells = true
+  /** The folder that it says it reads. */
+  servedFolder: string
 
   private constructor(folder: string) {
     this.folder = folder
+    this.servedFolder = folder
     this.#hub = createServer((request, response) => {
       if (request.url === '/api/v1/version')
-        return response.end(JSON.stringify({ version: '0', configFolders: [folder] }))
+        return response.end(JSON.stringify({ version: '0', configFolders: [this.servedFolder] }))
       if (request.url === '/api/v1/objects' && this.tells) return response.end(JSON.stringify(this.#rows()))
       return response.writeHead(404).end()
     })
@@ -209,6 +212,17 @@ spec: {hosts: [shop.example.com], gateways: [edge], http: [{route: [{destination
     // The route that waits for the subset comes into force with it.
     expect(out).toContain('spec.http[0]')
     expect(out).toContain('"outbound|80|v1|reviews.default.svc.cluster.local" → "outbound|80|v2|')
+  })
+
+  it('is explained without its files, where they are on another machine', async () => {
+    mesh.servedFolder = '/nowhere/config'
+    const { code, out } = await mesh.explain('web')
+    expect([code, target(out)]).toEqual([0, V1])
+    expect(out).toContain(
+      `VirtualService default/reviews spec.http[0] (${join(mesh.folder, 'route.yaml')}:1)`,
+    )
+    mesh.tells = false
+    expect((await mesh.explain('web')).err).toContain('which this machine does not have')
   })
 
   it('is explained by its files where it does not tell, and that is said', async () => {

@@ -12,11 +12,15 @@ export type MeshWorld = World & { readonly isWhole: boolean }
 
 /**
  * What the mesh that reads the folders has in force: last good versions, canaries, workloads that have registered. Where no
- * mesh reads them, or it does not say, what they hold.
+ * mesh reads them, or it does not say, what they hold. Of a mesh whose folders are elsewhere, lines are those of objects.
  */
 export async function meshWorld(terminal: Terminal, flags: FolderFlags): Promise<Result<MeshWorld, string>> {
   const folders = await meshFolders(flags, terminal)
-  if (!folders.ok) return err(folders.error)
+  if (!folders.ok) {
+    // A mesh elsewhere, whose folders this machine does not have, says what it has all the same.
+    const objects = await listObjects(serverUrl(flags.server, terminal))
+    return objects.ok ? ok({ ...worldInForce(objects.value, []), isWhole: true }) : err(folders.error)
+  }
   const { world, complete } = folders.value
   const store = await ConfigStore.open(world)
   if (complete) {
