@@ -181,13 +181,7 @@ function inboundParts(view: MeshView, caller: Proxy, traffic: Traffic, { verdict
   return [...parts.values()]
 }
 
-function inboundPart(
-  view: MeshView,
-  caller: Proxy,
-  traffic: Traffic,
-  address: string,
-  port: number,
-): Part[] {
+function inboundPart(view: MeshView, caller: Proxy, traffic: Traffic, address: string, port: number): Part[] {
   const { snapshot } = view
   const workload = [...snapshot.workloads.values()].find(({ addresses }) => addresses.includes(address))
   if (!workload?.meshed) return []

@@ -38,6 +38,25 @@ describe('objects for who asks what is in force', () => {
     expect(found?.reasons).toEqual([expect.stringContaining('v2')])
   })
 
+  it('are settings of the mesh as they were when they could last be read, each entry by itself', () => {
+    const settings = (mesh: string, networks: string) => `apiVersion: v1
+kind: ConfigMap
+metadata: {name: istio, namespace: istio-system}
+data: {mesh: ${JSON.stringify(mesh)}, meshNetworks: ${JSON.stringify(networks)}}
+`
+    const model = new MeshModel()
+    const show = () => shownObjects(model.objects(), [], model.snapshot.problems)[0]
+    model.apply({ upserts: resourcesOf(settings('trustDomain: a.example', 'networks: {}')), deletes: [] })
+    expect(show()).toMatchObject({ inForce: { kind: 'ConfigMap' }, reasons: [] })
+    model.apply({ upserts: resourcesOf(settings('trustDomain: [1]', 'networks: { }')), deletes: [] })
+    const data = { mesh: 'trustDomain: a.example', meshNetworks: 'networks: { }' }
+    expect(show()).toMatchObject({
+      inForce: { data },
+      written: { data: { ...data, mesh: 'trustDomain: [1]' } },
+      reasons: [expect.stringContaining('trustDomain')],
+    })
+  })
+
   it('have no version in force where none has been good', () => {
     const model = new MeshModel()
     model.apply({ upserts: resourcesOf(serviceYaml('web'), route('v1')), deletes: [] })
