@@ -200,6 +200,39 @@ describe('explain', () => {
     )
   })
 
+  it('says what is looked up with each request, and where that connects to', async () => {
+    const file = join(folder, 'dynamic.yaml')
+    writeFileSync(
+      file,
+      `apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: {name: wikipedia}
+spec:
+  hosts: ["*.wikipedia.org"]
+  resolution: DYNAMIC_DNS
+  ports: [{number: 80, name: http, protocol: HTTP, targetPort: 8080}, {number: 443, name: tls, protocol: TLS}]
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: books}
+spec:
+  hosts: [books.example]
+  http: [{route: [{destination: {host: en.wikipedia.org, port: {number: 80}}}]}]
+`,
+    )
+    const of = async (url: string) => (await explain('GET', url)).out
+    expect(await of('http://de.wikipedia.org/')).toContain(
+      "looks up the request's host, and connects to the port 8080",
+    )
+    expect(await of('http://books.example/')).toContain(
+      'looks up en.wikipedia.org, and connects to the port 8080',
+    )
+    const secured = await of('https://de.wikipedia.org/')
+    expect(secured).toContain('goes to the address that DNS gives for the name that is asked for')
+    expect(secured).toContain('forwarded to outbound|443||*.wikipedia.org')
+    rmSync(file)
+  })
+
   it('follows what comes to a gateway, by the ports of its Service', async () => {
     writeFileSync(join(folder, 'gateway.yaml'), GATEWAY)
     const at = async (url: string) => {

@@ -50,6 +50,8 @@ export function runnableBootstrap(
 }
 
 function onLoopback(listener: JsonObject): JsonObject {
+  // What a Unix domain socket takes is not redirected.
+  if ('pipe' in (listener['address'] as JsonObject)) return listener
   const { bindToPort: _bound, useOriginalDst: _original, additionalAddresses: _more, ...rest } = listener
   const filters = (rest['listenerFilters'] ?? []) as JsonObject[]
   return {

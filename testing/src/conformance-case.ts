@@ -49,7 +49,7 @@ export interface CaseRequest {
   readonly url: string
   /** Whose Envoy takes it first: what the client sends out, or what reaches the server, or the gateway. */
   readonly through?: 'client' | 'server' | 'gateway'
-  /** The address, and the port after a colon, that is called; what the name of the URL stands for, unless told. */
+  /** The address, and the port after a colon, or the Unix domain socket that is called; what the name of the URL stands for, unless told. */
   readonly to?: string
   /** The address that it comes from, one of loopback. */
   readonly from?: string

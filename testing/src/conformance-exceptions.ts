@@ -1,3 +1,4 @@
+const PINGS = 'pings that no request shows: goldens'
 const OF_A_CLOCK = 'how an endpoint that is new warms up: goldens'
 const OF_THE_KERNEL = "packets of the kernel's, which no request shows: goldens"
 const RING = 'the size of a ring, which no request shows: goldens'
@@ -42,8 +43,9 @@ export const NOT_SHOWN: Readonly<Record<string, string>> = {
   'DestinationRule trafficPolicy.loadBalancer.warmup.**': OF_A_CLOCK,
   'DestinationRule trafficPolicy.connectionPool.tcp.connectTimeout': NO_ANSWER,
   'DestinationRule trafficPolicy.connectionPool.tcp.tcpKeepalive.**': OF_THE_KERNEL,
-  'DestinationRule trafficPolicy.connectionPool.http.http2KeepAlive.**':
-    'pings that no request shows: goldens',
+  'DestinationRule trafficPolicy.connectionPool.http.http2KeepAlive.**': PINGS,
+  'Sidecar ingress.*.connectionPool.http.http2KeepAlive.**': PINGS,
+  'Sidecar inboundConnectionPool.http.http2KeepAlive.**': PINGS,
   'EnvoyFilter targetRefs.*.namespace': 'Gateways of its own namespace only',
   'Sidecar ingress.*.port.targetPort': NEVER_VALID,
   'Sidecar egress.*.port.targetPort': NEVER_VALID,

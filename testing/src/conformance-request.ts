@@ -37,10 +37,11 @@ export interface Way {
 export async function send(request: CaseRequest, id: string, way: Way): Promise<Answer> {
   const began = performance.now()
   const from = request.from ?? '127.0.0.1'
-  const socket = connect({ port: way.envoyPort, host: '127.0.0.1', localAddress: from })
+  const path = /^unix:\/\/(.*)/.exec(way.to.address)?.[1]
+  const socket = connect(path ? { path } : { port: way.envoyPort, host: '127.0.0.1', localAddress: from })
   // What is wrong with the connection is told by the request.
   socket.on('error', () => undefined)
-  socket.write(proxyHeader({ address: from, port: 40_000 }, way.to))
+  if (!path) socket.write(proxyHeader({ address: from, port: 40_000 }, way.to))
   const stream = await overTls(request, socket, way.authority)
   const patience = setTimeout(() => socket.destroy(new Error(GAVE_UP)), request.giveUpMs ?? 10_000)
   try {

@@ -111,6 +111,8 @@ export class ConformanceWorld {
         return String(this.#ports[0])
       case 'other-port-text':
         return String(this.#ports[1])
+      case 'socket':
+        return `unix://${join(this.#folder, `${name}.sock`)}`
       case 'root':
         return this.#authority.root
       case 'certificate':
@@ -259,7 +261,9 @@ export class RunningCase {
   async sendAll(request: CaseRequest, id: string): Promise<Answer[]> {
     const { times = 1, together = 1, apartMs = 0, through = 'client' } = request
     const to = this.#destination(request)
-    const way = { to, envoyPort: this.#envoyPort(through, to), authority: this.#authority }
+    const isSocket = to.address.startsWith('unix://')
+    const envoyPort = isSocket ? 0 : this.#envoyPort(through, to)
+    const way = { to, envoyPort, authority: this.#authority }
     const answers: Answer[] = []
     while (answers.length < times) {
       // The case is about time that passes.
@@ -283,6 +287,7 @@ export class RunningCase {
 
   /** Where a request is on its way to when an Envoy takes it. */
   #destination({ url, to, through }: CaseRequest): Place {
+    if (to?.startsWith('unix://')) return { address: to, port: 0 }
     if (to !== undefined) {
       const colon = to.lastIndexOf(':')
       return { address: to.slice(0, colon), port: Number(to.slice(colon + 1)) }

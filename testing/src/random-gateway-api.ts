@@ -248,11 +248,16 @@ const gateway = fc.record(
     gatewayClassName: mostly(['seine'], ['other']),
     listeners,
     allowedListeners: pick(['All', 'Same']).map(one => ({ namespaces: { from: one } })),
-    tls: mostly(['AllowValidOnly'], ['AllowInsecureFallback']).map(mode => ({
-      frontend: {
-        default: { validation: { mode, caCertificateRefs: [{ group: '', kind: 'ConfigMap', name: 'ca' }] } },
-      },
-    })),
+    tls: fc
+      .tuple(mostly(['AllowValidOnly'], ['AllowInsecureFallback']), certificateRefs)
+      .map(([mode, [clientCertificateRef]]) => ({
+        frontend: {
+          default: {
+            validation: { mode, caCertificateRefs: [{ group: '', kind: 'ConfigMap', name: 'ca' }] },
+          },
+        },
+        backend: { clientCertificateRef },
+      })),
   },
   { requiredKeys: ['gatewayClassName', 'listeners'] },
 )

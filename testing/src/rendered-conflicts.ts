@@ -101,6 +101,7 @@ function valuesOf(value: JsonValue, field: string): string[] {
 function addressesOf(listener: JsonObject): string[] {
   const additional = list(listener['additionalAddresses']).map(one => one['address'])
   return [listener['address'], ...additional].map(address => {
+    if ('pipe' in (address as object)) return JSON.stringify(address)
     const { socketAddress } = address as { socketAddress: { address: string; portValue: number } }
     return `${socketAddress.address}:${socketAddress.portValue}`
   })

@@ -18,7 +18,8 @@ export interface RunningEnvoy {
 
 interface ListenerStatus {
   readonly name: string
-  readonly local_address: { readonly socket_address: { readonly port_value: number } }
+  /** Of one on a Unix domain socket, there is no port. */
+  readonly local_address: { readonly socket_address?: { readonly port_value: number } }
 }
 
 /** Starts Envoy and resolves when its listeners are bound; rejects with its own words if it takes offence. */
@@ -54,7 +55,7 @@ export async function startEnvoy(bootstrap: JsonObject): Promise<RunningEnvoy> {
       return statuses
     })
     if (!listeners) throw new Error(`Envoy ended: ${said}`)
-    const ports = new Map(listeners.map(one => [one.name, one.local_address.socket_address.port_value]))
+    const ports = new Map(listeners.map(one => [one.name, one.local_address.socket_address?.port_value]))
     const portOf = (name: string) => {
       const port = ports.get(name)
       if (port === undefined) throw new Error(`there is no listener ${name}`)

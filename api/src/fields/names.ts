@@ -72,8 +72,13 @@ export function isTlsProtocol(text: string | undefined): boolean {
 /** What begins the path of a Unix domain socket where an address may stand. */
 export const UNIX_PREFIX = 'unix://'
 
+/** What Linux takes, without the byte that ends it. */
+const MAX_SOCKET_BYTES = 107
+
 /** What is wrong with the path of a Unix domain socket (without its prefix); undefined when nothing is. */
 export function unixPathProblem(path: string): string | undefined {
+  if (new TextEncoder().encode(path).length > MAX_SOCKET_BYTES)
+    return `the path of a Unix domain socket has at most ${MAX_SOCKET_BYTES} bytes`
   if (path.startsWith('@') && path.length > 1) return undefined
   return path.startsWith('/') && !path.endsWith('/')
     ? undefined

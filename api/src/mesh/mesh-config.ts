@@ -4,7 +4,7 @@ import { labelSelectorField } from '../gateway/common.ts'
 import { retries } from '../networking/http-actions.ts'
 import { localityLbSetting } from '../networking/locality.ts'
 import { isCipherSuite } from '../networking/server-tls.ts'
-import { tcpKeepalive } from '../networking/traffic-policy.ts'
+import { connectionPoolField, outlierDetection, tcpKeepalive } from '../networking/traffic-policy.ts'
 import { certificatesField } from './certificates-field.ts'
 import { defaultProviders, extensionProviders, providerNamed, unsupportedIn } from './extension-providers.ts'
 import { empty, fixed } from './fixed-setting.ts'
@@ -134,6 +134,17 @@ export const meshConfigSchema = z
       .default(0)
       .describe(
         'Where sidecars are an HTTP proxy for their application, on loopback; nowhere unless it is said. Requests name what they are for in full (`GET http://reviews:9080/`): any service that speaks HTTP, on any of its ports',
+      ),
+    defaultTrafficPolicy: z
+      .strictObject({
+        connectionPool: connectionPoolField
+          .optional()
+          .describe("Limits, for what comes to a workload's own ports and for unknown hosts too"),
+        outlierDetection: outlierDetection.optional().describe('When an endpoint is left out for failing'),
+      })
+      .optional()
+      .describe(
+        'For calls of services, where a DestinationRule does not say the same block, and a Sidecar none for its ports',
       ),
     defaultServiceExportTo: exportTo('Services and ServiceEntries'),
     defaultVirtualServiceExportTo: exportTo('VirtualServices'),

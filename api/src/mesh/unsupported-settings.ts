@@ -14,7 +14,6 @@ export const UNSUPPORTED_SETTINGS: Readonly<Record<string, string>> = {
   serviceScopeConfigs: 'for ambient mode only, which is not here',
   ca: 'citadel signs: see seined',
   'meshMTLS.ecdhCurves': 'not supported for mutual TLS, in Istio neither: leave it out',
-  defaultTrafficPolicy: 'not supported yet: write a DestinationRule for *.local in the root namespace',
   serviceEntryVisibility: 'not supported: write exportTo into ServiceEntries, or defaultServiceExportTo here',
   'defaultConfig.sds.k8sSaJwtPath': 'the injector decides where files lie: leave it out',
   ...under('caCertificates[]', {

@@ -169,7 +169,7 @@ const loadBalancer = z
       })
   })
 
-const outlierDetection = z
+export const outlierDetection = z
   .strictObject({
     splitExternalLocalOriginErrors: z
       .boolean()

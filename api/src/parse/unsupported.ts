@@ -1,4 +1,4 @@
-import { UNIX_PREFIX } from '../fields/names.ts'
+import { isHttpProtocol, UNIX_PREFIX } from '../fields/names.ts'
 import type { KindDefinition } from '../kind-definition.ts'
 import type { Kind } from '../mesh-resource.ts'
 import { type EnvoyFilterSpec, filterClassProblem, operationProblem } from '../networking/envoy-filter.ts'
@@ -33,10 +33,6 @@ export const UNSUPPORTED_KINDS: ReadonlySet<string> = new Set([
 export const UNSUPPORTED: Partial<Record<Kind, readonly Pattern[]>> = {
   DestinationRule: [...PORT_POLICIES.flatMap(policy => [path(`${policy}.loadBalancer.zoneAwareLbSetting`)])],
   EnvoyFilter: [path('configPatches.*.match.listener.portName'), path('configPatches.*.match.waypoint')],
-  Sidecar: [
-    path('ingress.*.connectionPool.http.http2KeepAlive'),
-    path('inboundConnectionPool.http.http2KeepAlive'),
-  ],
   WorkloadGroup: [path('template.address')],
   // Istio's kind and the Gateway API's of the same name: neither has the other's fields.
   Gateway: [
@@ -44,7 +40,6 @@ export const UNSUPPORTED: Partial<Record<Kind, readonly Pattern[]>> = {
     path('servers.*.tls.tlsCertificates.*.caCertificates'),
     path('infrastructure.labels'),
     path('infrastructure.annotations'),
-    path('tls.backend'),
     path('defaultScope'),
   ],
   HTTPRoute: [path('useDefaultGateways')],
@@ -62,6 +57,8 @@ export const UNSUPPORTED: Partial<Record<Kind, readonly Pattern[]>> = {
   ],
 }
 
+const LABELLED = ': no workloads are made of a Gateway here, so write them where its workloads are deployed'
+
 /** Why fields are not supported, and what to write instead, by their names. */
 const REASONS: Readonly<Record<string, string>> = {
   address: ': each workload that registers has its own',
@@ -71,6 +68,8 @@ const REASONS: Readonly<Record<string, string>> = {
     ' for each certificate: a server checks clients by one list, which is the caCertificates beside tlsCertificates',
   zoneAwareLbSetting:
     ': a sidecar would have to know how many of its own kind there are in each zone; localityLbSetting prefers endpoints by place',
+  labels: LABELLED,
+  annotations: LABELLED,
   portName: ', as nothing ever matched by it, in Istio neither: use portNumber',
   waypoint: ': there are no waypoints in a mesh of sidecars',
 }
@@ -128,12 +127,11 @@ function unsupportedValues(kind: Kind, spec: unknown): Unsupported[] {
       .filter(at => String(valueAt(spec, at)).toUpperCase() === value)
       .map(at => ({ path: at, message: `${value} is not supported yet` })),
   )
-  if (kind === 'Gateway') return [...found, ...unsupportedSockets(spec, path('servers.*.bind'))]
   if (kind === 'EnvoyFilter') return [...found, ...unsupportedPatches(spec as EnvoyFilterSpec)]
   if (kind === 'Sidecar')
     return [
       ...found,
-      ...unsupportedSockets(spec, path('egress.*.bind')),
+      ...unsupportedSockets(spec as SidecarSpec),
       ...ownPorts(spec),
       ...unsupportedIngress(spec as SidecarSpec),
     ]
@@ -206,10 +204,16 @@ function unsupportedIngress({ ingress }: SidecarSpec): Unsupported[] {
   ])
 }
 
-function unsupportedSockets(spec: unknown, addresses: Pattern): Unsupported[] {
-  return occurrences(spec, addresses, [])
-    .filter(at => String(valueAt(spec, at)).startsWith(UNIX_PREFIX))
-    .map(at => ({ path: at, message: 'Unix domain sockets are not supported yet' }))
+/** What comes by a socket has no address that it was meant for: only requests say that. */
+function unsupportedSockets({ egress }: SidecarSpec): Unsupported[] {
+  return (egress ?? []).flatMap(({ bind, port }, index) =>
+    bind?.startsWith(UNIX_PREFIX) && !isHttpProtocol(port?.protocol)
+      ? {
+          path: ['egress', index, 'port', 'protocol'],
+          message: `connections by a Unix domain socket do not say where they go: use HTTP, or a port for ${port?.protocol}`,
+        }
+      : [],
+  )
 }
 
 function unsupportedConditions({ rules }: AuthorizationPolicySpec) {

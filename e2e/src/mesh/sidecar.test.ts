@@ -92,6 +92,34 @@ describeMesh('Sidecars', mesh => {
     expect((await byProxy('http://front/')).status).toBe(502)
   })
 
+  test('a Unix domain socket takes requests for what it imports, the first to each included', async () => {
+    await mesh().apply(
+      'sidecar',
+      sidecar('client', {
+        egress: [
+          {
+            port: { number: 0, protocol: 'HTTP', name: 'socket' },
+            bind: 'unix://@seine-out',
+            hosts: ['./echo.shop.svc.cluster.local'],
+          },
+          { hosts: ['./front.shop.svc.cluster.local'] },
+        ],
+      }),
+    )
+    const bySocket = async (url: string) => {
+      const { stdout } = await client().exec([
+        'curl',
+        ...['-s', '-m', '5', '-w', '\n%{http_code}', '--abstract-unix-socket', 'seine-out'],
+        url,
+      ])
+      return stdout
+    }
+    const answer = await bySocket('http://echo/x')
+    expect(answer).toMatch(/\n200$/)
+    expect(JSON.parse(answer.slice(0, answer.lastIndexOf('\n'))).app).toBe('echo')
+    expect(await bySocket('http://front/')).toMatch(/502$/)
+  })
+
   test('ingress: a port that the application does not have, led to one that it has', async () => {
     const door = service('door', '10.96.1.71', 'middle', { port: 80, targetPort: 9980 })
     await mesh().apply('door', door)

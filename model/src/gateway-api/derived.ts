@@ -97,6 +97,8 @@ export interface ServedGateway extends Gateway {
   readonly spec: Omit<Gateway['spec'], 'servers'> & { servers: ServedListener[] }
   /** What it was derived from; it then holds for workloads of its own namespace only. */
   readonly derivedFrom?: ResourceRef
+  /** The Secret, as `namespace/name`, by whose certificate its workloads are known to backends that they reach by TLS. */
+  readonly clientCertificate?: string
 }
 
 /** How gateways connect to a service, from a BackendTLSPolicy. */

@@ -4,6 +4,7 @@ import { bad, type Condition, condition, good, type Verdict } from './conditions
 import { gatewayClass } from './gateway-classes.ts'
 import type { Query, Reader } from './incremental.ts'
 import { listed, objectOf, type ServiceFacts } from './inputs.ts'
+import { clientCertificate } from './listener-tls.ts'
 import {
   type GatewayListeners,
   gatewayListeners,
@@ -27,10 +28,11 @@ export const gatewayStatus: Query<Status | undefined> = {
     const own = all.listeners.filter(({ owner }) => owner.kind === 'Gateway')
     const { addresses, usable } = addressesOf(read, gateway)
     const programmed = gatewayProgrammed(all, usable)
+    const { problem: ownReference } = clientCertificate(read, gateway)
     const conditions: Condition[] = [
       condition('Accepted', all.accepted, generation),
       condition('Programmed', programmed, generation),
-      condition('ResolvedRefs', gatewayResolved(own), generation),
+      condition('ResolvedRefs', ownReference ?? gatewayResolved(own), generation),
     ]
     if (allowsInsecureClients(gateway))
       conditions.push(
@@ -54,6 +56,7 @@ export const gatewayStatus: Query<Status | undefined> = {
         ...own.flatMap(({ findings }) => findings),
         ...all.listeners.flatMap(({ findings }) => findings.filter(isOfGateway)),
         ...(usable.ok || usable.path === undefined ? [] : [usable]),
+        ...(ownReference ? [ownReference] : []),
       ]),
     }
   },

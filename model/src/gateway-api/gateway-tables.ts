@@ -1,7 +1,8 @@
 import type { ServedGateway, ServedListener } from './derived.ts'
 import { ANY_HOST, covers } from './hostnames.ts'
 import type { Query, Reader } from './incremental.ts'
-import { GATEWAY_NAME_LABEL, kindOfKey, listed } from './inputs.ts'
+import { GATEWAY_NAME_LABEL, kindOfKey, listed, objectOf } from './inputs.ts'
+import { clientCertificate } from './listener-tls.ts'
 import { type GatewayListeners, gatewayListeners, type ListenerState } from './listeners.ts'
 import { GROUP, objectKey } from './objects.ts'
 import { routeState } from './route-conflicts.ts'
@@ -30,6 +31,8 @@ export const gatewayTables: Query<GatewayTables | undefined> = {
     if (!all || (!all.accepted.ok && all.accepted.reason !== 'ListenersNotValid')) return undefined
     const usable = all.listeners.filter(({ programmed }) => programmed.ok)
     const attached = attachedTo(read, key, all)
+    const gateway = objectOf(read, 'Gateway', all.namespace, all.name)
+    const { secret } = gateway ? clientCertificate(read, gateway) : {}
     const gateways: ServedGateway[] = []
     const hosts: Record<string, HostEntry> = {}
     for (const listener of usable) {
@@ -37,7 +40,10 @@ export const gatewayTables: Query<GatewayTables | undefined> = {
       const byHost = attached.get(id) ?? new Map<string, string[]>()
       const entries = hostEntries(listener, byHost, usable)
       for (const entry of entries) hosts[`${id} ${entry.host}`] = entry
-      gateways.push(servedGateway(all, listener, entries))
+      gateways.push({
+        ...servedGateway(all, listener, entries),
+        ...(secret === undefined ? {} : { clientCertificate: secret }),
+      })
     }
     return { gateways, hosts }
   },

@@ -48,6 +48,20 @@ function certificateProblem(
     : bad('InvalidCertificateRef', `Secret ${namespace}/${ref.name} ${secret.problem}`, `${path}.name`)
 }
 
+/** The Secret of the certificate that a Gateway shows to backends, as `namespace/name`, or why it has none. */
+export function clientCertificate(
+  read: Reader,
+  { metadata, spec }: KubernetesGateway,
+): { readonly secret?: string; readonly problem?: Verdict } {
+  const ref = spec.tls?.backend?.clientCertificateRef
+  if (!ref) return {}
+  const owner = { kind: 'Gateway', namespace: metadata.namespace, name: metadata.name } as const
+  const problem = certificateProblem(read, owner, ref, 'spec.tls.backend.clientCertificateRef')
+  if (!problem) return { secret: `${ref.namespace ?? metadata.namespace}/${ref.name}` }
+  const isOfCertificate = problem.reason === 'InvalidCertificateRef'
+  return { problem: isOfCertificate ? { ...problem, reason: 'InvalidClientCertificateRef' } : problem }
+}
+
 /** How certificates of clients are checked. */
 export interface ClientValidation {
   /** Certificates of authorities in PEM. */

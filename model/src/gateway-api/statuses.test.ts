@@ -154,6 +154,27 @@ describe('a Gateway', () => {
   })
 
   it.each([
+    ['that is not there', { name: 'none' }, 'False/InvalidClientCertificateRef'],
+    ['of another kind', { kind: 'ConfigMap', name: 's' }, 'False/InvalidClientCertificateRef'],
+    ['that holds none', { name: 'bad' }, 'False/InvalidClientCertificateRef'],
+    ['of another namespace without a grant', { name: 's', namespace: 'other' }, 'False/RefNotPermitted'],
+    ['of another namespace with a grant', { name: 's', namespace: 'open' }, 'True/ResolvedRefs'],
+    ['of its own namespace', { name: 's' }, 'True/ResolvedRefs'],
+  ])('with a certificate for backends %s', (_name, clientCertificateRef, resolved) => {
+    const { statuses, problems } = statusesOf(
+      gateway([http()], { tls: { backend: { clientCertificateRef } } }),
+      ...['s', 's.other', 's.open'].map(name => secret(name)),
+      secret('bad', { 'tls.crt': 'nothing' }),
+      grant('open', 'Gateway', 'infra', 'Secret'),
+    )
+    const conditions = brief(statuses.get('Gateway.gateway.networking.k8s.io/infra/gw')?.conditions)
+    // It is served all the same, and known to backends by nothing.
+    expect([conditions[0], conditions[2]]).toEqual(['Accepted=True/Accepted', `ResolvedRefs=${resolved}`])
+    const isBad = resolved.startsWith('False')
+    expect(problems.some(text => text.includes('spec.tls.backend.clientCertificateRef'))).toBe(isBad)
+  })
+
+  it.each([
     ['that is not there', { name: 'none' }, 'InvalidCertificateRef'],
     ['of another group', { group: 'x.example', kind: 'Secret', name: 's' }, 'InvalidCertificateRef'],
     ['of another kind', { kind: 'ConfigMap', name: 's' }, 'InvalidCertificateRef'],

@@ -1,4 +1,4 @@
-import type { DestinationRule, Subset, TrafficPolicy } from '@seine/api'
+import type { DestinationRule, MeshConfig, Subset, TrafficPolicy } from '@seine/api'
 import {
   byAge,
   exportScopes,
@@ -95,9 +95,19 @@ export interface EffectivePolicy extends Policy {
 
 /**
  * What applies to a port of a subset: the subset's policy over the rule's, and a port-level setting in place
- * of the whole policy it stands in, as Istio has it.
+ * of the whole policy it stands in, as Istio has it. What of connections and outliers is said nowhere there is as the
+ * mesh's settings have it.
  */
 export function effectivePolicy(
+  rule: DestinationRule | undefined,
+  subset: Subset | undefined,
+  port: number,
+  { defaultTrafficPolicy }: Partial<Pick<MeshConfig, 'defaultTrafficPolicy'>>,
+): EffectivePolicy {
+  return { ...defined(defaultTrafficPolicy ?? {}), ...writtenPolicy(rule, subset, port) }
+}
+
+function writtenPolicy(
   rule: DestinationRule | undefined,
   subset: Subset | undefined,
   port: number,

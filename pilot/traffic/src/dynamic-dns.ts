@@ -1,4 +1,4 @@
-import type { Any } from '@bufbuild/protobuf/wkt'
+import { type Any, anyUnpack } from '@bufbuild/protobuf/wkt'
 import { any } from '@seine/envoy'
 import {
   type ClusterSchema,
@@ -136,6 +136,23 @@ export const portOfCall: readonly [name: string, config: Any] = [
   STATE_FILTER,
   any(SetFilterStateSchema, { onRequestHeaders: [state(PORT_KEY, text('%DOWNSTREAM_LOCAL_PORT%'))] }),
 ]
+
+/** What a route says of that, read back: the host that is looked up, if a certain one, and the port. */
+export function dynamicTargetIn(
+  perFilter: Readonly<Record<string, Any>>,
+): { readonly host: string | undefined; readonly port: string | undefined } | undefined {
+  const config = perFilter[STATE_FILTER]
+  const states = config && anyUnpack(config, SetFilterStateSchema)?.onRequestHeaders
+  if (!states) return undefined
+  const textOf = (name: string) => {
+    const { value } = states.find(({ key }) => key.value === name) ?? {}
+    const format = value?.case === 'formatString' ? value.value.format : undefined
+    const source = format?.case === 'textFormatSource' ? format.value.specifier : undefined
+    const written = source?.case === 'inlineString' ? source.value : undefined
+    return written?.startsWith('%') ? undefined : written
+  }
+  return { host: textOf(HOST_KEY), port: textOf(PORT_KEY) }
+}
 
 /** What is looked up, and the port to connect to. */
 export interface LookUp {

@@ -2,6 +2,7 @@ import type { IstioEgressListener, Sidecar, VirtualService } from '@seine/api'
 import type { Provenance } from '@seine/envoy'
 import {
   hostCovers,
+  isSocket,
   type MeshService,
   type Protocol,
   portProtocol,
@@ -171,7 +172,7 @@ class Patterns {
 
 /** One of the listeners of a Sidecar's `egress`. */
 export class EgressListener {
-  /** Undefined for the one that takes all the rest. */
+  /** Undefined for the one that takes all the rest; below 0 for one on a Unix domain socket. */
   readonly port: number | undefined
   readonly protocol: Protocol | undefined
   readonly place: Place
@@ -187,11 +188,13 @@ export class EgressListener {
     index: number | undefined,
     families: AddressFamilies,
   ) {
-    this.port = port?.number
-    this.isProxy = port?.protocol?.toUpperCase() === 'HTTP_PROXY'
+    const isOnSocket = bind !== undefined && isSocket(bind)
+    // Beside those with ports, each socket has a number of its own.
+    this.port = isOnSocket ? -1 - (index ?? 0) : port?.number
+    this.isProxy = isOnSocket || port?.protocol?.toUpperCase() === 'HTTP_PROXY'
     this.protocol = port?.protocol ? portProtocol(undefined, port.protocol, port.number) : undefined
     this.index = index
-    const bound = captureMode === 'NONE'
+    const bound = captureMode === 'NONE' || isOnSocket
     const addresses: Addresses | undefined = bind ? [bind] : bound ? loopbacks(families) : undefined
     this.place = addresses === undefined ? CAPTURED : { addresses, bound }
     for (const text of hosts) this.#add(text, namespace)

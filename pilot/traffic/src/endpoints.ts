@@ -51,7 +51,9 @@ export function endpointAssignments(inputs: EndpointAssignmentInputs): EncodedRe
   const subsets: (Subset | undefined)[] = [undefined, ...(rule?.spec.subsets ?? [])]
   return service.ports.flatMap(port =>
     subsets
-      .filter(subset => !goesWhereClientWent(service, effectivePolicy(rule, subset, port.number)))
+      .filter(
+        subset => !goesWhereClientWent(service, effectivePolicy(rule, subset, port.number, inputs.config)),
+      )
       .map(subset => assignment(inputs, port, subset)),
   )
 }
@@ -164,7 +166,10 @@ function reach(
   subset: Subset | undefined,
 ): ReachedEndpoints {
   const { service, rule, config, client, view } = inputs
-  const policy = withBackendTls(effectivePolicy(rule, subset, port.number), backendTlsAt(inputs, port))
+  const policy = withBackendTls(
+    effectivePolicy(rule, subset, port.number, config),
+    backendTlsAt(inputs, port),
+  )
   const unreached: Endpoint[] = []
   const able = endpoints.flatMap(endpoint => {
     const way = wayTo(endpoint, view)

@@ -1,4 +1,3 @@
-import { durationMs } from '@seine/api'
 import { type EncodedResource, TypeUrl } from '@seine/envoy'
 import type { Problem } from '@seine/kit'
 import {
@@ -26,6 +25,7 @@ import { touchedSecrets } from './client-secrets.ts'
 import { builtInClusters } from './clusters/inbound.ts'
 import { Demand } from './demand.ts'
 import { ruleLookup, selectorLabels } from './destination-rules.ts'
+import { clientCertificateOf } from './gateway/client-certificate.ts'
 import { type GatewayConfiguration, gatewayConfiguration } from './gateway/configuration.ts'
 import { passesOn } from './gateway/servers.ts'
 import { type IndexedSnapshot, indexSnapshot } from './indexed-snapshot.ts'
@@ -205,11 +205,7 @@ export class TrafficGenerator {
       scope: this.#scopeFor(proxy),
       inboundListeners: byName(gateway.listeners),
       inboundClusters: byName(
-        builtInClusters(
-          durationMs(this.snapshot.config.connectTimeout),
-          proxy,
-          this.#keyOf(proxy).headers.keepsCase,
-        ),
+        builtInClusters(this.snapshot.config, proxy, this.#keyOf(proxy).headers.keepsCase),
       ),
       outboundListeners: new Map(),
       standingClusters: undefined,
@@ -292,6 +288,7 @@ export class TrafficGenerator {
       locality: this.#localityOf(proxy),
       gateway: proxy.type === 'router',
       passesOn: passesOn(this.snapshot, proxy),
+      clientCertificate: clientCertificateOf(this.snapshot, proxy),
       families: familiesOf(proxy.addresses),
       headers: routeHeadersOf(proxySettingsOf(this.snapshot, proxy)),
       network: this.#networkOf(proxy),

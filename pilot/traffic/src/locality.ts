@@ -78,6 +78,7 @@ export function isPlaceDependent(
   config: MeshConfig,
 ): boolean {
   if (distribution !== undefined || config.localityLbSetting.distribute?.length) return true
+  if (config.defaultTrafficPolicy?.outlierDetection) return true
   const policies = [rule?.spec.trafficPolicy, ...(rule?.spec.subsets ?? []).map(one => one.trafficPolicy)]
   return policies
     .flatMap(policy => (policy ? [policy, ...(policy.portLevelSettings ?? [])] : []))

@@ -1,4 +1,3 @@
-import { durationMs } from '@seine/api'
 import { type EncodedResource, TypeUrl } from '@seine/envoy'
 import {
   allAddresses,
@@ -70,12 +69,11 @@ export function inboundResources(
   plugins: readonly TrafficPlugin[],
 ): { listeners: EncodedResource[]; clusters: EncodedResource[] } {
   const ports = inboundPorts(snapshot, proxy)
-  const connectTimeout = durationMs(snapshot.config.connectTimeout)
   const { keepsCase } = routeHeadersOf(proxySettingsOf(snapshot, proxy))
   return {
     listeners: inboundListeners({ snapshot, proxy, plugins, ports }),
     clusters: [
-      ...builtInClusters(connectTimeout, proxy, keepsCase),
+      ...builtInClusters(snapshot.config, proxy, keepsCase),
       ...unknownHostClusters(snapshot.config, proxy, keepsCase),
       ...ports.map(port => inboundCluster(port, proxy, snapshot.config, keepsCase)),
     ],

@@ -1,5 +1,6 @@
 import type { Sidecar } from '@seine/api'
 import type { AddressFamilies } from './address-families.ts'
+import type { ClientCertificate } from './gateway/client-certificate.ts'
 import type { RouteHeaders } from './proxy-settings.ts'
 
 /** What the outbound side of a proxy depends on: clients with equal keys share one scope and all its resources. */
@@ -15,6 +16,8 @@ export interface ScopeKey {
   readonly gateway: boolean
   /** Passes connections of other networks on to services, as a server with the TLS mode AUTO_PASSTHROUGH does. */
   readonly passesOn: boolean
+  /** The certificate by which a gateway is known to such services. */
+  readonly clientCertificate: ClientCertificate | undefined
   /** The addresses that the client has: what it could not reach by them is left out. */
   readonly families: AddressFamilies
   /** What its settings say of headers. */

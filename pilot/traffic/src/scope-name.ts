@@ -8,11 +8,12 @@ export function scopeName({
   locality,
   gateway,
   passesOn,
+  clientCertificate,
   families,
   headers,
   network,
 }: ScopeKey): string {
-  return `${gateway ? 'gateway ' : ''}${passesOn ? 'between networks ' : ''}${families} ${JSON.stringify(network)} ${namespace} ${locality} ${JSON.stringify(sourceLabels)} ${sidecar ? versionOf(sidecar) : ''} ${JSON.stringify(headers)}`
+  return `${gateway ? `gateway ${JSON.stringify(clientCertificate)} ` : ''}${passesOn ? 'between networks ' : ''}${families} ${JSON.stringify(network)} ${namespace} ${locality} ${JSON.stringify(sourceLabels)} ${sidecar ? versionOf(sidecar) : ''} ${JSON.stringify(headers)}`
 }
 
 const versions = new WeakMap<object, number>()

@@ -33,12 +33,13 @@ export function viewOf({ network, families }: ScopeKey, { networks }: MeshSnapsh
 export function serviceResources(cache: ResourceCache, inputs: ServiceInputs): ServiceResources {
   const { key, snapshot, service, endpoints, rule } = inputs
   const { config } = snapshot
-  const { families, locality, sourceLabels: labels, network } = key
+  const { families, locality, sourceLabels: labels, network, clientCertificate } = key
   const { keepsCase } = key.headers
   const backendTls = key.gateway ? snapshot.backendTls.get(service.hostname) : undefined
   const client = { locality, labels, network }
   const place = isPlaceDependent(service, rule, config) && JSON.stringify(client)
   const view = viewOf(key, snapshot)
+  const ofClient = { client, families, clientCertificate, view, keepsCase }
   const ways = waysKey(endpoints, view)
   const own = {
     clusters: cache.clusters(
@@ -54,20 +55,10 @@ export function serviceResources(cache: ResourceCache, inputs: ServiceInputs): S
         backendTls,
         families,
         keepsCase,
+        backendTls && JSON.stringify(clientCertificate),
         service.resolution !== 'static' && ways,
       ],
-      () =>
-        outboundClusters({
-          snapshot,
-          service,
-          endpoints,
-          rule,
-          backendTls,
-          client,
-          families,
-          view,
-          keepsCase,
-        }),
+      () => outboundClusters({ ...ofClient, snapshot, service, endpoints, rule, backendTls }),
     ),
     endpoints: cache.endpoints(
       endpoints,
@@ -75,7 +66,7 @@ export function serviceResources(cache: ResourceCache, inputs: ServiceInputs): S
         service,
         rule,
         place,
-        config.localityLbSetting,
+        config,
         // Who goes by gateways is called by mutual TLS only.
         ways,
         ways && config.enableAutoMtls,

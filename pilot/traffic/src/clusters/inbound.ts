@@ -1,5 +1,5 @@
 import { create } from '@bufbuild/protobuf'
-import type { ConnectionPoolSettings, MeshConfig } from '@seine/api'
+import { type ConnectionPoolSettings, durationMs, type MeshConfig } from '@seine/api'
 import { duration, type EncodedResource } from '@seine/envoy'
 import {
   ClusterSchema,
@@ -41,13 +41,19 @@ const ORIGINAL_DST = {
   lbPolicy: LbPolicy.CLUSTER_PROVIDED,
 }
 
+/** What the mesh says of connections. */
+type PoolDefaults = Pick<MeshConfig, 'connectTimeout' | 'defaultTrafficPolicy'>
+
+type InboundDefaults = PoolDefaults & Pick<MeshConfig, 'inboundTrafficPolicy'>
+
 /** The cluster of a port of the workload itself. The application gets the protocol its port declares. */
 export function inboundCluster(
   { port, protocol, provenance, settings }: InboundPort,
   proxy: Pick<Proxy, 'addresses'>,
-  { connectTimeout, inboundTrafficPolicy }: Pick<MeshConfig, 'connectTimeout' | 'inboundTrafficPolicy'>,
+  { connectTimeout, inboundTrafficPolicy, defaultTrafficPolicy }: InboundDefaults,
   keepsCase: boolean,
 ): EncodedResource {
+  const pool = settings.connectionPool ?? defaultTrafficPolicy?.connectionPool
   const name = inboundClusterName(port)
   const causes = [provenance, ...settings.provenance]
   const onLoopback =
@@ -62,8 +68,8 @@ export function inboundCluster(
       name,
       ...(endpoint ? fixedEndpoint(name, endpoint, proxy) : { ...ORIGINAL_DST, ...fromOwnSource(proxy) }),
       // Probes of the mesh are for connections to elsewhere.
-      ...connectionPoolFields(settings.connectionPool, { connectTimeout }),
-      ...protocolOptions(protocol, settings.connectionPool, keepsCase),
+      ...connectionPoolFields(pool, { connectTimeout }),
+      ...protocolOptions(protocol, pool, keepsCase),
       ...provenanceField(causes),
     },
     causes,
@@ -119,12 +125,13 @@ function protocolOptions(protocol: Protocol, pool: ConnectionPoolSettings | unde
 
 /** The clusters that every sidecar has: to the original destination, into the workload, and to nowhere. */
 export function builtInClusters(
-  connectTimeoutMs: number,
+  { connectTimeout: timeout, defaultTrafficPolicy }: PoolDefaults,
   proxy: Pick<Proxy, 'addresses'>,
   keepsCase: boolean,
 ): EncodedResource[] {
+  const pool = defaultTrafficPolicy?.connectionPool
   const typedExtensionProtocolOptions = httpProtocolOptions('as-client', { keepsCase })
-  const connectTimeout = duration(connectTimeoutMs)
+  const connectTimeout = duration(durationMs(timeout))
   return [
     encode(
       ClusterSchema,
@@ -132,9 +139,8 @@ export function builtInClusters(
       create(ClusterSchema, {
         name: PASSTHROUGH_CLUSTER,
         ...ORIGINAL_DST,
-        connectTimeout,
-        ...unlimited(),
-        typedExtensionProtocolOptions,
+        ...connectionPoolFields(pool, { connectTimeout: timeout }),
+        typedExtensionProtocolOptions: httpProtocolOptions('as-client', { ...httpSettings(pool), keepsCase }),
       }),
       [],
     ),

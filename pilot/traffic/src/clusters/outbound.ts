@@ -1,6 +1,6 @@
 import { create } from '@bufbuild/protobuf'
 import { type DestinationRule, durationMs, type MeshConfig, type Subset } from '@seine/api'
-import { any, duration, type EncodedResource } from '@seine/envoy'
+import { any, duration, type EncodedResource, type Provenance } from '@seine/envoy'
 import {
   ClusterSchema,
   type ClusterSchema as ClusterSchemaType,
@@ -25,6 +25,7 @@ import { type EffectivePolicy, effectivePolicy, goesWhereClientWent } from '../d
 import { dynamicDiscovery } from '../dynamic-dns.ts'
 import { encode } from '../encode.ts'
 import { dnsLocality, dnsReached } from '../endpoints.ts'
+import type { ClientCertificate } from '../gateway/client-certificate.ts'
 import type { Init } from '../init.ts'
 import { type ClientPlace, localitySetting } from '../locality.ts'
 import { MeshAlpn, outboundClusterName, sniOf, TELEMETRY_METADATA } from '../names.ts'
@@ -75,6 +76,8 @@ export interface OutboundClusterInputs {
   readonly backendTls?: readonly BackendTls[] | undefined
   /** Names of headers keep the letters that they were written with, over HTTP/1.1. */
   readonly keepsCase: boolean
+  /** The certificate by which they are known there. */
+  readonly clientCertificate?: ClientCertificate | undefined
 }
 
 /**
@@ -97,11 +100,11 @@ function outboundCluster(
   const { service, rule, snapshot } = inputs
   const name = outboundClusterName(port.number, subset?.name ?? '', service.hostname)
   const backend = backendTlsAt(inputs, port)
-  const policy = withBackendTls(effectivePolicy(rule, subset, port.number), backend)
+  const policy = withBackendTls(effectivePolicy(rule, subset, port.number, snapshot.config), backend)
   const reached = isResolved(service) ? dnsReached(assignmentInputs(inputs), port, subset) : undefined
   const provenance = [
     ...clusterCauses(inputs, port, subset, policy),
-    ...(backend ? [backend.cause] : []),
+    ...backendCauses(inputs, backend),
     ...causesOfGateways(reached?.groups ?? []),
   ]
   const version = httpVersion(inputs, port, policy)
@@ -129,6 +132,14 @@ function outboundCluster(
 
 function isResolved({ resolution }: MeshService): boolean {
   return resolution === 'dns' || resolution === 'dns-round-robin'
+}
+
+function backendCauses(
+  { clientCertificate }: OutboundClusterInputs,
+  backend: BackendTls | undefined,
+): Provenance[] {
+  if (!backend) return []
+  return clientCertificate ? [backend.cause, clientCertificate.cause] : [backend.cause]
 }
 
 function assignmentInputs(inputs: OutboundClusterInputs) {
@@ -245,7 +256,8 @@ function securityFields(
 ): ClusterInit {
   const { service, snapshot, endpoints } = inputs
   const backend = backendTlsAt(inputs, port)
-  if (backend) return { transportSocket: backendTlsSocket(backend, alpnOf(version)) }
+  if (backend)
+    return { transportSocket: backendTlsSocket(backend, alpnOf(version), inputs.clientCertificate?.secret) }
   const mode = policy.tls?.mode
   if (policy.tls && (mode === 'SIMPLE' || mode === 'MUTUAL')) {
     const sans = listedNames(service, policy)

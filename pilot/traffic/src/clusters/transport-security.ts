@@ -21,7 +21,7 @@ import type { BackendTls } from '@seine/model'
 import { AGENT_SECRETS, agentSds } from '../agent-sds.ts'
 import { clientSecrets } from '../client-secrets.ts'
 import type { Init } from '../init.ts'
-import { combined, overSds } from '../listeners/server-tls.ts'
+import { combined, namespacedSecret, overSds } from '../listeners/server-tls.ts'
 import { TLS_MODE_KEY } from '../names.ts'
 
 type TransportSocketInit = Init<typeof TransportSocketSchema>
@@ -106,10 +106,15 @@ function inline(value: string) {
 /** A hash that no certificate has: a connection that must fail can't be made. */
 const NO_CERTIFICATE = '0'.repeat(64)
 
-/** TLS as a BackendTLSPolicy asks for it towards a service. */
+/**
+ * TLS as a BackendTLSPolicy asks for it towards a service.
+ *
+ * @param certificate the Secret, as `namespace/name`, by whose certificate the client is known; undefined for none
+ */
 export function backendTlsSocket(
   { sni, subjectAltNames, authorities }: BackendTls,
   alpn: readonly string[],
+  certificate: string | undefined,
 ): TransportSocketInit {
   const names = {
     matchTypedSubjectAltNames: subjectAltNames.map(({ type, value }) => ({
@@ -124,6 +129,9 @@ export function backendTlsSocket(
   const commonTlsContext: CommonTls = {
     alpnProtocols: [...alpn],
     tlsParams: { tlsMinimumProtocolVersion: Tls.TLSv1_2, tlsMaximumProtocolVersion: Tls.TLSv1_3 },
+    ...(certificate === undefined
+      ? {}
+      : { tlsCertificateSdsSecretConfigs: [overSds(namespacedSecret(certificate))] }),
     validationContextType: { case: 'validationContext', value: trust },
   }
   const context = any(UpstreamTlsContextSchema, { sni, commonTlsContext })

@@ -15,6 +15,7 @@ import {
   type FractionalPercent,
 } from '@seine/envoy/envoy/type/v3/percent'
 import { RE2JS } from 're2js'
+import { dynamicTargetIn } from '../dynamic-dns.ts'
 import { causesIn } from '../provenance-metadata.ts'
 import { type ProxyConfiguration, unpack } from './configuration.ts'
 import { type Explanation, type Step, step, type Target, type Verdict } from './explanation.ts'
@@ -225,6 +226,11 @@ function filterDetails({ typedPerFilterConfig: perFilter }: Route): string[] {
       `${percentText(fractionOf(fault.abort.percentage))} of requests are answered with ${fault.abort.errorType.value}`,
     )
   if (unpack(perFilter['envoy.filters.http.cors'], CorsPolicySchema)) found.push('answers CORS preflights')
+  const lookUp = dynamicTargetIn(perFilter)
+  if (lookUp) {
+    const { host = "the request's host", port = 'that was called' } = lookUp
+    found.push(`looks up ${host}, and connects to the port ${port}`)
+  }
   return found
 }
 

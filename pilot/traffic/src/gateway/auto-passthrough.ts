@@ -70,12 +70,20 @@ export interface PassedOnPort {
   readonly causes: readonly Provenance[]
 }
 
-/** The ports and subsets of a service. */
-export function passedOnPorts(service: MeshService, rule: DestinationRule | undefined): PassedOnPort[] {
+/**
+ * The ports and subsets of a service.
+ *
+ * @param config what holds where no rule says a policy; may be left out where policies are not asked for
+ */
+export function passedOnPorts(
+  service: MeshService,
+  rule: DestinationRule | undefined,
+  config: Partial<Pick<MeshConfig, 'defaultTrafficPolicy'>> = {},
+): PassedOnPort[] {
   const subsets: (Subset | undefined)[] = [undefined, ...(rule?.spec.subsets ?? [])]
   return service.ports.flatMap(port =>
     subsets.map(subset => {
-      const policy = effectivePolicy(rule, subset, port.number)
+      const policy = effectivePolicy(rule, subset, port.number, config)
       const causes = clusterCauses({ service, rule }, port, subset, policy)
       return { name: sniOf(port.number, subset?.name ?? '', service.hostname), port, subset, policy, causes }
     }),
@@ -92,7 +100,7 @@ export function passedOn(inputs: PassedOnInputs): {
 } {
   const { service, snapshot, rule } = inputs
   if (!isPassedOn(service)) return { clusters: [], endpoints: [] }
-  const ports = passedOnPorts(service, rule)
+  const ports = passedOnPorts(service, rule, snapshot.config)
   return {
     clusters: ports.map(one => passthroughCluster(one, service, snapshot.config)),
     endpoints: ports.map(one => assignment(one, inputs, snapshot.config)),

@@ -1,8 +1,9 @@
 import type { EncodedResource } from '@seine/envoy'
 import { destinationsOf, findService, gatewaysOf, type MeshService, virtualServiceHosts } from '@seine/model'
-import { authoritySecret, certificateSecrets } from '../listeners/server-tls.ts'
+import { authoritySecret, certificateSecrets, namespacedSecret } from '../listeners/server-tls.ts'
 import { clustersOfListener, clustersOfRouteConfiguration } from '../references.ts'
 import { isServedAt } from './auto-passthrough.ts'
+import { clientCertificateOf } from './client-certificate.ts'
 import { type GatewayListenerContext, gatewayListener } from './listeners.ts'
 import { gatewayRoutes, gatewayServices, routeTableName } from './routes.ts'
 import { type BoundServer, gatewayPorts } from './servers.ts'
@@ -34,6 +35,8 @@ export function gatewayConfiguration(context: GatewayListenerContext): GatewayCo
       tables.set(name, [...(tables.get(name) ?? []), bound])
     }
   }
+  const certificate = clientCertificateOf(context.indexed.snapshot, context.proxy)
+  if (certificate) secrets.add(namespacedSecret(certificate.secret))
   const listeners = ports.flatMap(port => gatewayListener(context, port) ?? [])
   const passing = ports.flatMap(({ servers }) => servers).filter(({ kind }) => kind === 'auto-passthrough')
   const { namespace } = context.proxy

@@ -33,7 +33,7 @@ import {
   type TcpDestination,
   tcpChain,
 } from '../listeners/filters.ts'
-import { listeningOn } from '../listeners/outbound.ts'
+import { listenerName, listeningOn } from '../listeners/listening.ts'
 import { serverTlsSocket } from '../listeners/server-tls.ts'
 import { gatewayConnectionFields } from '../listeners/tcp-routing.ts'
 import { weightedTargets } from '../listeners/weighted-targets.ts'
@@ -63,7 +63,7 @@ export function gatewayListener(
   context: GatewayListenerContext,
   { bind, port, servers }: GatewayPort,
 ): EncodedResource | undefined {
-  const name = `${bind[0]}_${port}`
+  const name = listenerName(bind, port)
   const chains = new GatewayChains()
   for (const bound of servers) {
     if (bound.kind === 'http') {

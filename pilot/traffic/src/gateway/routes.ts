@@ -8,6 +8,7 @@ import {
   byAge,
   exportScopes,
   gatewaysOf,
+  isSocket,
   type RoutedService,
   virtualServiceHosts,
   visibleIn,
@@ -41,9 +42,9 @@ export function gatewayServices({ indexed, proxy }: GatewayContext): RoutedServi
     .sort(byAge)
 }
 
-/** `http.8080`, or for HTTPS, where each server has a table of its own, `https.443.<port name>.<gateway>.<namespace>`. */
+/** `http.8080`, for a socket `http.unix:///run/in.sock`, or for HTTPS, where each server has a table of its own, `https.443.<port name>.<gateway>.<namespace>`. */
 export function routeTableName({ kind, server, gateway }: BoundServer, port: number): string {
-  if (kind === 'http') return `http.${port}`
+  if (kind === 'http') return `http.${server.bind && isSocket(server.bind) ? server.bind : port}`
   const { name, namespace } = gateway.metadata
   return `https.${server.port.number}.${server.port.name}.${name}.${namespace}`
 }

@@ -30,7 +30,8 @@ import { provenanceField, provenanceMetadata } from '../provenance-metadata.ts'
 import type { Proxy } from '../proxy.ts'
 import { connectionLimits, httpChain, listenerFilters, tcpChain } from './filters.ts'
 import { exceptOn, onlyOn } from './inspected-ports.ts'
-import { listeningOn, PLAINTEXT_HTTP } from './outbound.ts'
+import { listeningOn } from './listening.ts'
+import { PLAINTEXT_HTTP } from './outbound.ts'
 import { serverTlsSocket } from './server-tls.ts'
 
 type ListenerInit = Init<typeof ListenerSchema>

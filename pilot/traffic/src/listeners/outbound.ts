@@ -21,12 +21,12 @@ import { ChainList, type MatchedChain } from './chain-list.ts'
 import { cidrRange } from './cidr-range.ts'
 import { type BuiltFilters, httpChain, listenerFilters, meshTcp, onDemandChain, tcpChain } from './filters.ts'
 import { exceptOn } from './inspected-ports.ts'
+import { listenerName, listeningOn } from './listening.ts'
 import type { OnDemandPorts } from './on-demand.ts'
 import { causesOf, type ListenerTarget } from './targets.ts'
 import { tcpDestination } from './tcp-routing.ts'
 
 type ListenerInit = Init<typeof ListenerSchema>
-type AddressInit = NonNullable<ListenerInit['address']>
 type ChainInit = Init<typeof FilterChainSchema>
 type MatchInit = Init<typeof FilterChainMatchSchema>
 
@@ -223,7 +223,7 @@ export function portListener(
   if (RESERVED_PORTS.has(port)) return undefined
   const place = context.egress.listenerOf(port)?.place
   const addresses = place?.addresses ?? wildcards(familiesOf(context.proxy.addresses))
-  const name = `${addresses[0]}_${port}`
+  const name = listenerName(addresses, port)
   if (context.egress.isProxy(port)) {
     // All that comes are requests.
     const { filters, provenance } = routedChain(context, name, port)
@@ -403,24 +403,4 @@ function chainContext(
   service: FilterChainContext['service'],
 ): FilterChainContext {
   return { snapshot, proxy, direction: 'outbound', protocol, security: 'unknown', service, port }
-}
-
-/** The addresses on which a listener takes connections to a port. */
-export function listeningOn(
-  [first, ...others]: Addresses,
-  port: number,
-): Pick<ListenerInit, 'address' | 'additionalAddresses'> {
-  return {
-    address: socketAddress(first, port),
-    ...(others.length > 0
-      ? { additionalAddresses: others.map(address => ({ address: socketAddress(address, port) })) }
-      : {}),
-  }
-}
-
-/** A TCP address in the form Envoy takes. */
-function socketAddress(address: string, port: number): AddressInit {
-  return {
-    address: { case: 'socketAddress', value: { address, portSpecifier: { case: 'portValue', value: port } } },
-  }
 }

@@ -133,12 +133,17 @@ export function credentialSecret(name: string): string {
   return SCHEME + name
 }
 
+/** The name, as SDS has it, of a secret that is given as `namespace/name`. */
+export function namespacedSecret(name: string): string {
+  return ANY_NAMESPACE + name
+}
+
 /** The names, as SDS has them, of the secrets from which a server's own certificates come. */
 export function certificateSecrets(
   { credentialName, credentialNames }: ServerTlsSettings,
   { certificates = [] }: Credentials = {},
 ): string[] {
-  if (certificates.length > 0) return certificates.map(name => ANY_NAMESPACE + name)
+  if (certificates.length > 0) return certificates.map(namespacedSecret)
   return [...(credentialName ? [credentialName] : []), ...(credentialNames ?? [])].map(credentialSecret)
 }
 

@@ -100,7 +100,7 @@ interface FoundRoute {
 
 function routingBy(inputs: TcpRoutingInputs, found: FoundRoute | undefined): TcpRouting {
   const { service, port, virtualService, ruleFor } = inputs
-  const policy = effectivePolicy(ruleFor(service.hostname), undefined, port.number)
+  const policy = effectivePolicy(ruleFor(service.hostname), undefined, port.number, inputs.snapshot.config)
   const own = outboundClusterName(port.number, '', service.hostname)
   const targets =
     found && virtualService
@@ -229,7 +229,7 @@ function firstLookUp(
 /** The tunnel that all destinations ask for. One TCP proxy has one: where they differ, it has none. */
 function commonTunnel(
   targets: readonly ResolvedDestination[],
-  inputs: Pick<TcpRoutingInputs, 'ruleFor'>,
+  inputs: Pick<TcpRoutingInputs, 'ruleFor' | 'snapshot'>,
 ): TcpRouting['tunnel'] {
   const [tunnel, ...others] = targets.map(target => policyOf(target, inputs).tunnel)
   return others.every(other => JSON.stringify(other) === JSON.stringify(tunnel)) ? tunnel : undefined
@@ -237,11 +237,11 @@ function commonTunnel(
 
 function policyOf(
   { host, port, subset }: ResolvedDestination,
-  { ruleFor }: Pick<TcpRoutingInputs, 'ruleFor'>,
+  { ruleFor, snapshot }: Pick<TcpRoutingInputs, 'ruleFor' | 'snapshot'>,
 ): EffectivePolicy {
   const rule = ruleFor(host)
   const chosen = rule?.spec.subsets?.find(({ name }) => name === subset)
-  return effectivePolicy(rule, chosen, port)
+  return effectivePolicy(rule, chosen, port, snapshot.config)
 }
 
 function authorityOf(host: string, port: number): string {

@@ -97,7 +97,7 @@ function withoutOthersNetworks({ service, endpoints, view }: ProxylessClusterInp
 
 function build(inputs: ProxylessClusterInputs, port: ServicePort, subset: Subset | undefined) {
   const name = outboundClusterName(port.number, subset?.name ?? '', inputs.service.hostname)
-  const policy = effectivePolicy(inputs.rule, subset, port.number)
+  const policy = effectivePolicy(inputs.rule, subset, port.number, inputs.snapshot.config)
   const security = securityOf(inputs, port, subset, policy)
   const found = security.kind === 'impossible' ? NOWHERE : whereabouts(inputs, port, subset)
   const provenance = clusterCauses(inputs, port, subset, policy)

@@ -7,7 +7,7 @@ import { RouterSchema } from '@seine/envoy/envoy/extensions/filters/http/router/
 import { HttpConnectionManagerSchema } from '@seine/envoy/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager'
 import { inboundMtls, type MeshService, type MeshSnapshot, TLS_MODE_LABEL } from '@seine/model'
 import { encode } from '../encode.ts'
-import { listeningOn } from '../listeners/outbound.ts'
+import { listeningOn } from '../listeners/listening.ts'
 import type { HttpFilterInit, TrafficPlugin } from '../plugin.ts'
 import { provenanceField } from '../provenance-metadata.ts'
 import type { Proxy } from '../proxy.ts'

@@ -348,7 +348,7 @@ function hashPolicies(
     const { host, port, subset } = resolve(inputs, destination)
     const rule = inputs.ruleFor(host)
     const chosen = rule?.spec.subsets?.find(({ name }) => name === subset)
-    return effectivePolicy(rule, chosen, port).loadBalancer?.consistentHash ?? []
+    return effectivePolicy(rule, chosen, port, inputs.snapshot.config).loadBalancer?.consistentHash ?? []
   })
   const distinct = new Map(hashes.map(hash => [JSON.stringify(hash), hash]))
   return distinct.size > 0 ? { hashPolicy: [...distinct.values()].map(hashPolicy) } : {}
