@@ -2,21 +2,21 @@ import { mkdir } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { createLogger, errorMessage, systemClock } from '@seine/kit'
 import { Command } from 'commander'
-import { configFolder } from './config-folder.ts'
 import { Demo } from './demo.ts'
 import { readKeys } from './keys.ts'
-import { DASHBOARD, defaultStateFolder, PATHS } from './paths.ts'
+import { DASHBOARD, defaultStateFolder } from './paths.ts'
 import { findFooting, INSIDE_VARIABLE } from './privileges.ts'
 import { Progress } from './progress.ts'
 import { runInside, settleInside } from './reexec.ts'
 import { takeLock } from './runtime/lock.ts'
 import { self } from './runtime/owner.ts'
+import { watchedFolders } from './watched-folders.ts'
 
 interface Flags {
   readonly once?: boolean
   readonly json?: boolean
   readonly state: string
-  readonly app: string
+  readonly app?: string
   readonly config?: string
   readonly timeout: string
   readonly apart?: boolean
@@ -30,7 +30,7 @@ const program = new Command('demo')
   .option('--once', 'stop as soon as every call is green; exit 0 only if it was')
   .option('--json', 'with --once: print one JSON object on stdout')
   .option('--state <dir>', 'where to keep state', defaultStateFolder())
-  .option('--app <dir>', 'folder of Kubernetes manifests to run', PATHS.app)
+  .option('--app <dir>', "folder of Kubernetes manifests to run (default: a copy of the demo's own)")
   .option('--config <dir>', "folder of mesh configuration (default: a copy of the demo's own)")
   .option('--timeout <seconds>', 'how long to wait for green', '120')
   .option('--apart', 'run citadel, pilot, mixer and hub as four processes')
@@ -74,11 +74,10 @@ async function main(flags: Flags): Promise<number> {
 async function runDemo(flags: Flags, stateFolder: string, changeUser: boolean): Promise<number> {
   const progress = new Progress(systemClock, line => process.stderr.write(line))
   const log = createLogger('demo')
-  const app = resolve(flags.app)
-  const config = await configFolder(flags.config, stateFolder)
+  const folders = await watchedFolders(flags, stateFolder)
   const { apart = false, workloadCertTtl: certTtl } = flags
   const demo = new Demo({
-    ...{ stateFolder, app, config, apart, certTtl, changeUser },
+    ...{ stateFolder, ...folders, apart, certTtl, changeUser },
     ...{ clock: systemClock, log, progress },
   })
   const keys = readKeys({
