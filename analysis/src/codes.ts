@@ -246,18 +246,18 @@ export const codes = {
   },
   IST0152: {
     level: 'Error',
-    template: 'REPLACE does not work for {applyTo}: it is for HTTP_FILTER, NETWORK_FILTER and VIRTUAL_HOST',
+    template: 'REPLACE does not work for {applyTo}: it is for filters and virtual hosts',
     explains: 'The patch is ignored. Use MERGE.',
   },
   IST0153: {
     level: 'Error',
     template: 'ADD is ignored for {applyTo}',
-    explains: 'These objects can be merged into and inserted, not added.',
+    explains: 'They can be merged into, not added.',
   },
   IST0154: {
     level: 'Error',
     template: 'REMOVE is ignored for {applyTo}',
-    explains: 'These objects can not be removed.',
+    explains: 'They can be merged into, not removed.',
   },
   IST0155: {
     level: 'Warning',

@@ -1,9 +1,13 @@
-import type { EnvoyConfigPatch, EnvoyFilter } from '@seine/api'
+import { type EnvoyConfigPatch, type EnvoyFilter, hasEffect } from '@seine/api'
 import type { Analyzer } from '../analyzer.ts'
 import type { Path, Report } from '../finding.ts'
 
-const CAN_REPLACE: ReadonlySet<string> = new Set(['NETWORK_FILTER', 'HTTP_FILTER', 'VIRTUAL_HOST'])
-const CANT_ADD_OR_REMOVE: ReadonlySet<string> = new Set(['ROUTE_CONFIGURATION', 'HTTP_ROUTE'])
+/** The codes of operations that are ignored. Insertions have none: the object is refused. */
+const IGNORED: Readonly<Record<string, 'IST0152' | 'IST0153' | 'IST0154'>> = {
+  REPLACE: 'IST0152',
+  ADD: 'IST0153',
+  REMOVE: 'IST0154',
+}
 /** Operations that refer to what is there before. */
 const RELATIVE: ReadonlySet<string> = new Set(['REMOVE', 'REPLACE', 'INSERT_BEFORE', 'INSERT_AFTER'])
 
@@ -32,18 +36,12 @@ function checkPatch(
   const { applyTo } = patch
   const { operation } = patch.patch
   const at = [...path, 'patch', 'operation']
-  const ignored = ignoredBy(operation, applyTo)
+  const ignored = hasEffect(patch) ? undefined : IGNORED[operation]
   if (ignored) report(filter, ignored, at, { applyTo })
   if (ignored || !RELATIVE.has(operation) || filter.spec.priority) return
   const name = filterName(patch)
   if (versioned.has(name)) report(filter, 'IST0155', at, { operation, filter: name || applyTo })
   else report(filter, 'IST0151', at, { operation })
-}
-
-function ignoredBy(operation: string, applyTo: string): 'IST0152' | 'IST0153' | 'IST0154' | undefined {
-  if (operation === 'ADD' && CANT_ADD_OR_REMOVE.has(applyTo)) return 'IST0153'
-  if (operation === 'REMOVE' && CANT_ADD_OR_REMOVE.has(applyTo)) return 'IST0154'
-  return operation === 'REPLACE' && !CAN_REPLACE.has(applyTo) ? 'IST0152' : undefined
 }
 
 /** What a patch is about: the filter it brings, else the one it looks for. */

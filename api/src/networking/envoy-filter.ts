@@ -268,13 +268,19 @@ const OPERATIONS: Readonly<Record<EnvoyConfigPatch['applyTo'], readonly Operatio
   BOOTSTRAP: MERGES,
 }
 
-/** Why a patch would do nothing, where its operation is none for what it applies to. */
-export function operationProblem({ applyTo, patch: { operation } }: EnvoyConfigPatch): string | undefined {
+/** Whether a patch does something to what it applies to. */
+export function hasEffect({ applyTo, patch: { operation } }: EnvoyConfigPatch): boolean {
   // Of an object that is refused already, the words may be any.
   const taken = OPERATIONS[applyTo] as readonly Operation[] | undefined
   return !taken || taken.includes(operation)
+}
+
+/** Why a patch would do nothing, where its operation is none for what it applies to. */
+export function operationProblem(patch: EnvoyConfigPatch): string | undefined {
+  const { applyTo } = patch
+  return hasEffect(patch)
     ? undefined
-    : `${operation} does nothing to ${applyTo}: it takes ${taken.join(', ')}`
+    : `${patch.patch.operation} does nothing to ${applyTo}: it takes ${OPERATIONS[applyTo].join(', ')}`
 }
 
 /** Why the class of a filter would mean nothing: it says where among filters one is added. */

@@ -262,7 +262,7 @@ function stringReason(rule: StringRules, value: string): string | undefined {
 
 /** What headers may be; `strict: false` forbids what would end a line only. */
 const HEADERS: ReadonlyMap<KnownRegex, Readonly<Record<'strict' | 'loose', RegExp>>> = new Map([
-  [KnownRegex.HTTP_HEADER_NAME, { strict: /^:?[0-9a-zA-Z!#$%&'*+\-.^_|~`]+$/, loose: /^[^\u0000\n\r]+$/ }],
+  [KnownRegex.HTTP_HEADER_NAME, { strict: /^:?[0-9a-zA-Z!#$%&'*+\-.^_|~`]+$/, loose: /^[^\u0000\n\r]*$/ }],
   [
     KnownRegex.HTTP_HEADER_VALUE,
     { strict: /^[^\u0000-\u0008\u000a-\u001f\u007f]*$/, loose: /^[^\u0000\n\r]*$/ },
