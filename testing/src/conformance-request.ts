@@ -35,6 +35,11 @@ export interface Way {
 
 /** Sends a request. @returns what came of it, which may be nothing. */
 export async function send(request: CaseRequest, id: string, way: Way): Promise<Answer> {
+  const answer = await answerTo(request, id, way)
+  return { ...answer, seen: seenBy(answer) }
+}
+
+async function answerTo(request: CaseRequest, id: string, way: Way): Promise<Unread> {
   const began = performance.now()
   const from = request.from ?? '127.0.0.1'
   const path = /^unix:\/\/(.*)/.exec(way.to.address)?.[1]
@@ -45,13 +50,9 @@ export async function send(request: CaseRequest, id: string, way: Way): Promise<
   const stream = await overTls(request, socket, way.authority)
   const patience = setTimeout(() => socket.destroy(new Error(GAVE_UP)), request.giveUpMs ?? 10_000)
   try {
-    const { status, headers, body } = await (request.http2 ? byHttp2 : byHttp1)(request, id, stream)
-    const isEcho = headers['x-own'] === 'backend' || body.startsWith('{"backend"')
+    const exchanged = await (request.http2 ? byHttp2 : byHttp1)(request, id, stream)
     return {
-      status,
-      headers,
-      body,
-      seen: isEcho ? (JSON.parse(body) as Seen) : undefined,
+      ...exchanged,
       tookMs: performance.now() - began,
       ...(stream === socket ? {} : tlsOf(stream as TLSSocket)),
     }
@@ -63,7 +64,6 @@ export async function send(request: CaseRequest, id: string, way: Way): Promise<
       status: 0,
       headers: {},
       body: '',
-      seen: undefined,
       tookMs,
     }
   } finally {
@@ -72,6 +72,7 @@ export async function send(request: CaseRequest, id: string, way: Way): Promise<
   }
 }
 
+type Unread = Omit<Answer, 'seen'>
 type Exchanged = Pick<Answer, 'status' | 'headers' | 'body'>
 
 function byHttp1(
@@ -130,10 +131,24 @@ function pathOf(url: string): string {
   return /^[a-z]+:\/\/[^/]*(.*)$/.exec(url)?.[1] || pathname + search
 }
 
+/** What the backend saw, where it is who answered. */
+function seenBy({ headers, body }: Unread): Seen | undefined {
+  const isEcho = headers['x-own'] === 'backend' || body.startsWith('{"backend"')
+  return isEcho ? (JSON.parse(body) as Seen) : undefined
+}
+
 async function bodyOf(stream: Readable): Promise<string> {
   const chunks: Buffer[] = []
   for await (const chunk of stream) chunks.push(chunk as Buffer)
-  return Buffer.concat(chunks).toString('utf8')
+  return withoutTrailers(Buffer.concat(chunks)).toString('utf8')
+}
+
+/** Of an answer by gRPC-Web the last frame holds the trailers: a byte that says so, its length, and text. */
+function withoutTrailers(body: Buffer): Buffer {
+  for (let at = body.indexOf(0x80); at >= 0; at = body.indexOf(0x80, at + 1))
+    if (at + 5 <= body.length && body.readUInt32BE(at + 1) === body.length - at - 5)
+      return body.subarray(0, at)
+  return body
 }
 
 async function overTls(

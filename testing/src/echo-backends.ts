@@ -176,9 +176,11 @@ export class EchoBackends {
     }
     const status = fails ? Number(header(ASK.status) || 503) : 200
     const seen = this.#seenBy(name, socket, request)
+    const isGrpc = /^application\/grpc($|\+)/.test(header('content-type')) && 'stream' in request
     const answer = () => {
+      if (isGrpc) response.addTrailers({ 'grpc-status': '0' })
       response.writeHead(status, {
-        'content-type': 'application/json',
+        'content-type': isGrpc ? 'application/grpc' : 'application/json',
         'x-backend': name,
         'x-own': 'backend',
       })
