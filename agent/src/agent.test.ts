@@ -9,9 +9,9 @@ import {
 import { silentLogger, systemClock } from '@seine/kit'
 import { eventually } from '@seine/testing'
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { agentPorts } from '../test/agent-ports.ts'
 import { TestAuthority } from '../test/authority.ts'
 import { type AdsCall, type ControlPlane, startControlPlane, tokenOf } from '../test/control-plane.ts'
-import { freePorts } from '../test/free-ports.ts'
 import { testSettings } from '../test/settings.ts'
 import { Agent } from './agent.ts'
 import type { BootstrapPatch } from './bootstrap-patches.ts'
@@ -40,7 +40,7 @@ beforeEach(async () => {
   patches = []
   await writeFile(join(folder, 'token'), 'token-of-reviews\n')
   await writeFile(join(folder, 'root-cert.pem'), authority.rootPem)
-  ports = await freePorts()
+  ports = await agentPorts()
   pilot = await startPilot()
   agent = new Agent({
     settings: testSettings({

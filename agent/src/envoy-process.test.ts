@@ -7,6 +7,9 @@ import { createMetrics, FakeClock, type Registry, silentLogger } from '@seine/ki
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { EnvoyProcess } from './envoy-process.ts'
 
+/** Its own: processes of other tests may still be ending. */
+const logger = silentLogger.child({})
+
 let folder: string
 let clock: FakeClock
 let metrics: Registry
@@ -61,7 +64,7 @@ function processOf(path: string): EnvoyProcess {
     logLevel: 'debug',
     componentLogLevel: 'http:trace',
     clock,
-    logger: silentLogger,
+    logger,
     metrics,
   })
 }
@@ -120,7 +123,7 @@ describe('a program', () => {
 
 describe('a program that ends', () => {
   it('is started again with growing pauses, and what it said is in the log', async () => {
-    const error = vi.spyOn(silentLogger, 'error')
+    const error = vi.spyOn(logger, 'error')
     envoy = await program('echo "bad bootstrap" >&2; exit 7')
     envoy.start()
     const pauses: number[] = []
@@ -159,7 +162,7 @@ describe('a program that ends', () => {
   })
 
   it('that can not be started at all is said so, and tried again', async () => {
-    const error = vi.spyOn(silentLogger, 'error')
+    const error = vi.spyOn(logger, 'error')
     envoy = processOf(join(folder, 'missing'))
     envoy.start()
     expect(await restart()).toBe(400)

@@ -5,9 +5,9 @@ import { status } from '@grpc/grpc-js'
 import { silentLogger, systemClock } from '@seine/kit'
 import { eventually } from '@seine/testing'
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { agentPorts } from '../test/agent-ports.ts'
 import { TestAuthority } from '../test/authority.ts'
 import { type ControlPlane, plainClient, same, startControlPlane, tokenOf } from '../test/control-plane.ts'
-import { freePorts } from '../test/free-ports.ts'
 import { testSettings } from '../test/settings.ts'
 import { ProxylessAgent } from './proxyless-agent.ts'
 import type { AgentPorts } from './settings.ts'
@@ -32,7 +32,7 @@ beforeEach(async () => {
   asked = []
   await writeFile(join(folder, 'token'), 'token-of-reviews\n')
   await writeFile(join(folder, 'root-cert.pem'), authority.rootPem)
-  ports = await freePorts()
+  ports = await agentPorts()
   pilot = await startControlPlane({
     tls: await authority.server([{ type: 'dns', value: 'seined.seine-system.svc' }]),
     onCsr: (csr, ttlS, token) => {

@@ -1,11 +1,10 @@
 import { mkdtemp, rm } from 'node:fs/promises'
-import type { AddressInfo } from 'node:net'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { connect } from 'node:tls'
 import { Citadel } from '@seine/citadel'
 import { createMetrics, FakeClock, silentLogger } from '@seine/kit'
+import { freePorts } from '@seine/testing'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { grpcServer, listenGrpc } from './grpc.ts'
 import { type ServerCertificate, ServerIdentity } from './server-identity.ts'
@@ -91,7 +90,7 @@ describe('a gRPC server', () => {
     })
     const request = () => citadel.serverCertificate(['localhost'], ['127.0.0.1'])
     const identity = await ServerIdentity.obtain({ request, clock, logger: silentLogger })
-    const port = await freePort()
+    const [port = 0] = await freePorts(1)
     const wanted = { host: '127.0.0.1', port, purpose: 'a test', option: '--port' }
     const listening = await listenGrpc(
       grpcServer(() => {}),
@@ -104,14 +103,6 @@ describe('a gRPC server', () => {
     await Promise.all([listening.close(), identity.close()])
   })
 })
-
-async function freePort(): Promise<number> {
-  const server = createServer()
-  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
-  const { port } = server.address() as AddressInfo
-  await new Promise(resolve => server.close(resolve))
-  return port
-}
 
 /** The serial number of the certificate that a new client is shown. */
 function serialAt(port: number, ca: string): Promise<string> {

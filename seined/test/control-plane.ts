@@ -1,26 +1,15 @@
 import { generateKeyPairSync, type KeyObject, sign } from 'node:crypto'
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { silentLogger, systemClock } from '@seine/kit'
+import { freePorts } from '@seine/testing'
 import { Seined } from '../src/seined.ts'
 import type { SeinedPorts, SeinedSettings } from '../src/settings.ts'
 
-/** Ports that nobody listens on. */
-export async function freePorts(): Promise<SeinedPorts> {
-  const servers = await Promise.all(
-    Array.from({ length: 5 }, async () => {
-      const server = createServer()
-      await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
-      return server
-    }),
-  )
-  const [xdsPlaintext = 0, tls = 0, http = 0, otlp = 0, hub = 0] = servers.map(server => {
-    const address = server.address()
-    return typeof address === 'object' && address ? address.port : 0
-  })
-  await Promise.all(servers.map(server => new Promise(resolve => server.close(resolve))))
+/** Ports for a control plane that nobody listens on. */
+export async function seinedPorts(): Promise<SeinedPorts> {
+  const [xdsPlaintext = 0, tls = 0, http = 0, otlp = 0, hub = 0] = await freePorts(5)
   return { xdsPlaintext, tls, http, otlp, hub }
 }
 

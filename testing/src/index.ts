@@ -1,2 +1,3 @@
 export * from './eventually.ts'
+export * from './free-ports.ts'
 export * from './prometheus.ts'

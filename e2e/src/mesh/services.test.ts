@@ -150,6 +150,35 @@ describeMesh('services of every kind', mesh => {
     )
   })
 
+  test('addresses that no service has, more than are kept: a connection outlasts its place, and finds it again', async () => {
+    // All of them are the server's own, among the addresses of services.
+    const [server, range] = [mesh().pod('echo-v1'), '10.96.240.0/22']
+    const routes: [Pod, string[]][] = [
+      [server, ['local', range, 'dev', 'lo']],
+      [client(), [range, 'via', server.ip]],
+    ]
+    for (const [pod, route] of routes)
+      expect((await pod.exec(['ip', 'route', 'add', ...route])).stderr).toBe('')
+    try {
+      const address = (index: number) => `10.96.${240 + (index >> 8)}.${index & 255}`
+      const call = async (index: number, holdMs = 0) =>
+        (await client().tcp(address(index), PeerPort.tcp, { holdMs }))[0]
+      const isKept = async (index: number) =>
+        (await client().admin('/clusters')).includes(`destination|${address(index)}:${PeerPort.tcp}::`)
+      const held = call(1, 15_000)
+      await eventually(async () => expect(await isKept(1)).toBe(true))
+      for (let index = 2; index <= 505; index += 8) {
+        const eight = Array.from({ length: 8 }, (_, at) => call(index + at))
+        for (const outcome of await Promise.all(eight)) expect(outcome?.body).toContain('echo-v1')
+      }
+      await eventually(async () => expect(await isKept(1)).toBe(false))
+      expect((await call(1))?.body).toContain('echo-v1')
+      expect((await held)?.body).toContain('echo-v1')
+    } finally {
+      for (const [pod, route] of routes) await pod.exec(['ip', 'route', 'del', ...route])
+    }
+  })
+
   test('a CORS policy answers preflights in the application’s place', async () => {
     const http = [
       {
