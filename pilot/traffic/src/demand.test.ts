@@ -44,6 +44,7 @@ function mesh() {
       virtualHostName(name, (_port, host) => names.get(host) ?? (names.has('*') ? '*' : undefined)),
     destination: name => destinations.get(name) ?? { cluster: 'PassthroughCluster', service: undefined },
     standingClusters: new Set(['inbound']),
+    stopAsking: () => [],
   }
   return { supply, add, demand: new Demand(supply), remove, destinations }
 }
@@ -125,22 +126,32 @@ describe('the cluster for an address', () => {
     expect(demand.hasCluster(name)).toBe(true)
   })
 
-  it('makes room for others where the mesh knows none of their addresses', () => {
-    const { demand, destinations } = mesh()
+  it('is asked for no more after too many addresses that the mesh does not know: listeners tell, and what was given stays', () => {
+    const { demand, supply, destinations } = mesh()
     destinations.set(name, { cluster: 'to-db', service: database })
     const nameAt = (at: number) => `destination|192.0.2.1:${at}`
-    demand.ask(TypeUrl.cluster, [name, ...Array.from({ length: 500 }, (_, at) => nameAt(at))])
-    demand.ask(TypeUrl.cluster, [nameAt(0)])
-    expect(lists(demand.ask(TypeUrl.cluster, [nameAt(500)]))[TypeUrl.cluster]).toEqual([
-      nameAt(1),
-      nameAt(500),
-    ])
-    expect([nameAt(0), nameAt(1), nameAt(500), name].map(one => demand.hasCluster(one))).toEqual([
-      true,
-      false,
-      true,
-      true,
-    ])
+    let standing: ReadonlySet<string> = new Set(['inbound'])
+    let stops = 0
+    Object.defineProperty(supply, 'standingClusters', { get: () => standing })
+    supply.stopAsking = () => {
+      stops += 1
+      standing = new Set(['inbound', 'to-db'])
+      return ['0.0.0.0_5432', '10.96.0.7_5432']
+    }
+    const before = demand.ask(TypeUrl.cluster, [name, ...Array.from({ length: 500 }, (_, at) => nameAt(at))])
+    expect([before.has(TypeUrl.listener), stops]).toEqual([false, 0])
+    expect(lists(demand.ask(TypeUrl.cluster, [nameAt(0), nameAt(500)]))).toEqual({
+      [TypeUrl.listener]: ['0.0.0.0_5432', '10.96.0.7_5432'],
+      [TypeUrl.cluster]: [nameAt(500), 'to-db'].sort(),
+      [TypeUrl.endpoint]: [nameAt(500), 'to-db'].sort(),
+    })
+    // What was under way when Envoy was told so.
+    expect(lists(demand.ask(TypeUrl.cluster, [nameAt(501)]))).toEqual({
+      [TypeUrl.cluster]: [nameAt(501)],
+      [TypeUrl.endpoint]: [nameAt(501)],
+    })
+    expect(stops).toBe(1)
+    for (const one of [nameAt(0), nameAt(501), name, 'to-db']) expect(demand.hasCluster(one)).toBe(true)
   })
 })
 
@@ -201,15 +212,45 @@ describe('a host that the mesh does not know', () => {
     expect(demand.virtualHost('80/web')).toBeUndefined()
   })
 
-  it('makes room for the next when there are many, the longest unused first', () => {
-    const { demand } = mesh()
+  it('has its table tell of all of them when there are many, and Envoy asks no more', () => {
+    const { demand, add, remove } = mesh()
     const name = (at: number) => `80/host-${at}.example`
     for (let at = 0; at < 500; at++) demand.ask(TypeUrl.virtualHost, [name(at)])
-    demand.ask(TypeUrl.virtualHost, [name(0)])
-    expect(lists(demand.ask(TypeUrl.virtualHost, [name(500)]))).toEqual({
-      [TypeUrl.virtualHost]: [name(1), name(500)].sort(),
+    expect(demand.virtualHost('80/*')).toBeUndefined()
+    expect(demand.ask(TypeUrl.virtualHost, [name(0)]).size).toBe(0)
+    const everything = {
+      [TypeUrl.virtualHost]: ['80/*', name(500), '80/web.a.svc', '80/api.a.svc'].sort(),
+      [TypeUrl.cluster]: ['to-api', 'to-web'],
+      [TypeUrl.endpoint]: ['to-api', 'to-web'],
+    }
+    expect(lists(demand.ask(TypeUrl.virtualHost, [name(500)]))).toEqual(everything)
+    expect(domainsOf(demand.virtualHost('80/*'))).toEqual(['*'])
+    for (const at of [0, 1, 500]) expect(demand.virtualHost(name(at))).toBeDefined()
+    // What comes is told at once.
+    add('new.a.svc', ['to-new'], 'new')
+    expect(lists(demand.follow(new Map([[TypeUrl.virtualHost, new Set(['80/new.a.svc'])]])))).toEqual({
+      [TypeUrl.virtualHost]: ['80/new.a.svc'],
+      [TypeUrl.cluster]: ['to-new'],
+      [TypeUrl.endpoint]: ['to-new'],
     })
-    expect(demand.virtualHost(name(0))).toBeDefined()
-    expect(demand.virtualHost(name(1))).toBeUndefined()
+    remove('new.a.svc')
+    demand.follow(new Map([[TypeUrl.virtualHost, new Set(['80/new.a.svc'])]]))
+    expect(demand.virtualHosts('80')).not.toContain('80/new.a.svc')
+    // A stream that comes again has it, and all that goes with it.
+    const again = mesh().demand
+    again.ask(TypeUrl.virtualHost, ['80/*'])
+    expect(again.virtualHosts('80').sort()).toEqual(['80/*', '80/_', '80/api.a.svc', '80/web.a.svc'])
+  })
+
+  it('gives way to a host of the mesh that stands for all, and comes back after it', () => {
+    const { demand, add, remove } = mesh()
+    demand.ask(TypeUrl.virtualHost, ['80/*'])
+    add('*', ['to-any'])
+    const hint = new Map([[TypeUrl.virtualHost, new Set(['80/*'])]])
+    expect(lists(demand.follow(hint))[TypeUrl.cluster]).toEqual(['to-any'])
+    expect(demand.virtualHosts('80').filter(name => name === '80/*')).toHaveLength(1)
+    remove('*')
+    expect(lists(demand.follow(hint))[TypeUrl.virtualHost]).toContain('80/*')
+    expect(domainsOf(demand.virtualHost('80/*'))).toEqual(['*'])
   })
 })

@@ -22,10 +22,17 @@ export interface Supply {
   destination(name: string): Destination
   /** Clusters that the proxy needs whatever it calls: its own ports', and those that listeners lead to. Another set once they change. */
   readonly standingClusters: ReadonlySet<string>
+  /** Has the proxy's listeners say where connections to addresses go. @returns the listeners that differ for that. */
+  stopAsking(): Iterable<string>
 }
 
-/** How many hosts that the mesh does not know are kept for one proxy; a crawler of the internet calls any number. */
+/**
+ * How many hosts that the mesh does not know have a virtual host of their own in a table; a crawler of the internet calls
+ * any number.
+ */
 const MAX_UNKNOWN = 500
+/** How many addresses of which the mesh knows nothing a proxy asks for, before it is told where connections go. */
+const MAX_STRANGERS = 500
 const OUTBOUND_CLUSTER = /^outbound\|(\d+)\|[^|]*\|(.+)$/
 
 type Changed = ReadonlyMap<string, ReadonlySet<string> | 'all'>
@@ -41,15 +48,17 @@ export class Demand {
   readonly #hosts = new Set<string>()
   /** By what names each of those was asked for. */
   readonly #asked = new Map<string, Set<string>>()
-  /** Hosts that the mesh does not know, the longest unused first. */
-  readonly #unknown = new Set<string>()
+  /** Hosts that the mesh does not know, by table. */
+  readonly #unknown = new Map<string, Set<string>>()
+  /** Tables with a virtual host for all others: about their hosts Envoy asks no more. */
+  readonly #closed = new Set<string>()
   /** Those of the virtual hosts that stand for many names. */
   readonly #wildcards = new Set<string>()
   /** Clusters that a route has led to: they stay, for routes go to and fro, and a cluster that goes ends requests. */
   readonly #routed = new Set<string>()
   /** Clusters for addresses that were connected to, and what each stood for when that was last looked at. */
   readonly #destinations = new Map<string, string>()
-  /** Those of addresses that the mesh did not know, the longest unused first. */
+  /** Those of addresses that the mesh did not know. */
   readonly #strangers = new Set<string>()
   #standing: ReadonlySet<string>
   /** Where requests for unknown hosts went when that was last looked at, by table. */
@@ -65,15 +74,20 @@ export class Demand {
     const tables = table === undefined ? [...this.#supply.tables].map(String) : [table]
     const wanted = new Set(tables)
     const isWanted = (name: string) => wanted.has(tableOf(name)) && this.virtualHost(name) !== undefined
-    const own = [...this.#hosts, ...this.#unknown].filter(isWanted)
-    return [...tables.map(name => `${name}/_`), ...own]
+    const unknown = tables.flatMap(name => [...(this.#unknown.get(name) ?? [])])
+    const all = new Set([...this.#hosts, ...unknown, ...tables.map(anyHostOf)])
+    return [...tables.map(name => `${name}/_`), ...[...all].filter(isWanted)]
   }
 
   virtualHost(name: string): EncodedResource | undefined {
     if (name.endsWith('/_')) return placeholderHost(tableOf(name))
     if (this.#hosts.has(name)) return this.#supply.virtualHost(name)
-    if (!this.#unknown.has(name) || this.resourceName(name) !== name) return undefined
-    return this.#supply.virtualHost(name) ?? this.#supply.unknownHost(name)
+    const table = tableOf(name)
+    const isThere =
+      name === anyHostOf(table)
+        ? this.#closed.has(table)
+        : this.#unknown.get(table)?.has(name) && this.resourceName(name) === name
+    return isThere ? (this.#supply.virtualHost(name) ?? this.#supply.unknownHost(name)) : undefined
   }
 
   hasCluster(name: string): boolean {
@@ -105,7 +119,7 @@ export class Demand {
       if (this.#supply.virtualHost(own)) {
         this.#remember(own, wanted)
         this.#add(own, more)
-      } else if (type === TypeUrl.virtualHost) for (const gone of this.#addUnknown(own)) more.hosts.add(gone)
+      } else if (type === TypeUrl.virtualHost) this.#addUnknown(own, more)
     }
     return extended(new Map(), more)
   }
@@ -139,7 +153,8 @@ export class Demand {
       const outside = this.#supply.outside(Number(table))
       if (this.#outsides.get(table) === outside) continue
       this.#outsides.set(table, outside)
-      for (const name of this.#unknown) if (tableOf(name) === table) hosts.add(name)
+      for (const name of this.#unknown.get(table) ?? []) hosts.add(name)
+      if (this.#closed.has(table)) hosts.add(anyHostOf(table))
     }
   }
 
@@ -151,20 +166,19 @@ export class Demand {
     for (const name of before) if (!after.has(name)) clusters.add(name)
   }
 
-  /** Takes in the cluster for an address; the oldest of too many that the mesh does not know gives way. */
-  #askDestination(name: string, { clusters }: More): void {
+  /**
+   * Takes in the cluster for an address. Envoy does not ask again for one that it was given, so none is taken away; when
+   * there are too many that the mesh does not know, Envoy is to ask no more.
+   */
+  #askDestination(name: string, more: More): void {
     const { cluster, service } = this.#supply.destination(name)
-    if (!this.#destinations.has(name)) clusters.add(name)
+    if (!this.#destinations.has(name)) more.clusters.add(name)
     this.#destinations.set(name, cluster)
-    this.#strangers.delete(name)
     if (service) return
     this.#strangers.add(name)
-    const [oldest] = this.#strangers
-    if (this.#strangers.size <= MAX_UNKNOWN || oldest === undefined) return
-    this.#strangers.delete(oldest)
-    if (this.#supply.destination(oldest).service) return
-    this.#destinations.delete(oldest)
-    clusters.add(oldest)
+    if (this.#strangers.size !== MAX_STRANGERS + 1) return
+    for (const listener of this.#supply.stopAsking()) more.listeners.add(listener)
+    this.#followStanding(more)
   }
 
   /** Addresses come to stand for something else, and what they stand for changes. */
@@ -193,7 +207,7 @@ export class Demand {
     this.#asked.delete(name)
     for (const written of asked) {
       const own = this.resourceName(written)
-      if (!this.#supply.virtualHost(own)) for (const changed of this.#addUnknown(own)) more.hosts.add(changed)
+      if (!this.#supply.virtualHost(own)) this.#addUnknown(own, more)
       else {
         this.#remember(own, written)
         this.#add(own, more)
@@ -208,14 +222,16 @@ export class Demand {
   /** Hosts that the mesh has come to know move to the others, and those that a wildcard covers come along. */
   #learn(more: More): void {
     for (const name of [...this.#wildcards]) this.#addCovered(name, more)
-    for (const name of this.#unknown) {
-      const own = this.resourceName(name)
-      if (!this.#supply.virtualHost(own)) continue
-      this.#unknown.delete(name)
-      more.hosts.add(name)
-      this.#remember(own, name)
-      this.#add(own, more)
-    }
+    for (const table of this.#closed) this.#addAll(table, more)
+    for (const unknown of this.#unknown.values())
+      for (const name of unknown) {
+        const own = this.resourceName(name)
+        if (!this.#supply.virtualHost(own)) continue
+        unknown.delete(name)
+        more.hosts.add(name)
+        this.#remember(own, name)
+        this.#add(own, more)
+      }
   }
 
   #add(name: string, more: More): void {
@@ -249,17 +265,36 @@ export class Demand {
         if (hostCovers(wildcard, host)) this.#add(`${table}/${host}`, more)
   }
 
-  /** @returns the names of those whose place it takes, and its own. */
-  #addUnknown(name: string): string[] {
-    const isNew = !this.#unknown.delete(name)
-    this.#unknown.add(name)
+  /**
+   * Takes in a host that the mesh does not know. Envoy does not ask again for one that it was given, so none is taken
+   * away; when a table has too many, it gets a virtual host for all of them.
+   */
+  #addUnknown(name: string, more: More): void {
     // It may have been the mesh's before.
     this.#hosts.delete(name)
     this.#wildcards.delete(name)
-    const [oldest] = this.#unknown
-    if (this.#unknown.size <= MAX_UNKNOWN || oldest === undefined) return isNew ? [name] : []
-    this.#unknown.delete(oldest)
-    return [name, oldest]
+    const table = tableOf(name)
+    if (name === anyHostOf(table)) {
+      this.#close(table, more)
+      return
+    }
+    const unknown = this.#unknown.get(table) ?? new Set<string>()
+    this.#unknown.set(table, unknown)
+    if (!unknown.has(name)) more.hosts.add(name)
+    unknown.add(name)
+    if (unknown.size > MAX_UNKNOWN) this.#close(table, more)
+  }
+
+  /** Has Envoy ask no more about the hosts of a table: it gets all that the mesh has, and one for all others. */
+  #close(table: string, more: More): void {
+    if (this.#closed.has(table)) return
+    this.#closed.add(table)
+    more.hosts.add(anyHostOf(table))
+    this.#addAll(table, more)
+  }
+
+  #addAll(table: string, more: More): void {
+    for (const host of this.#supply.hosts(Number(table))) this.#add(`${table}/${host}`, more)
   }
 }
 
@@ -267,15 +302,16 @@ export class Demand {
 interface More {
   readonly hosts: Set<string>
   readonly clusters: Set<string>
+  readonly listeners: Set<string>
 }
 
 function noMore(): More {
-  return { hosts: new Set(), clusters: new Set() }
+  return { hosts: new Set(), clusters: new Set(), listeners: new Set() }
 }
 
 /** The hint with more names in it. */
-function extended(hint: Changed, { hosts, clusters }: More): Changed {
-  if (hosts.size + clusters.size === 0) return hint
+function extended(hint: Changed, { hosts, clusters, listeners }: More): Changed {
+  if (hosts.size + clusters.size + listeners.size === 0) return hint
   const found = new Map(hint)
   const add = (type: string, more: ReadonlySet<string>) => {
     const names = found.get(type)
@@ -284,7 +320,13 @@ function extended(hint: Changed, { hosts, clusters }: More): Changed {
   add(TypeUrl.virtualHost, hosts)
   add(TypeUrl.cluster, clusters)
   add(TypeUrl.endpoint, clusters)
+  add(TypeUrl.listener, listeners)
   return found
+}
+
+/** The virtual host of a table for whatever has none of its own. */
+function anyHostOf(table: string): string {
+  return `${table}/*`
 }
 
 function tableOf(name: string): string {

@@ -511,4 +511,27 @@ describe('where all clients get what they ask for', () => {
     expect(caller.get(TypeUrl.endpoint, name)).toBeDefined()
     expect(listeners()).toEqual(before)
   })
+
+  it('who asks for too many addresses that no service has gets a listener for each service of bytes, and only who does', () => {
+    const replicas = ['10.1.0.98', '10.1.0.99'].map(address =>
+      sidecar('caller', { address, metadata: { ON_DEMAND: 'true' } }),
+    )
+    const { write, proxies } = meshOf(replicas)
+    const [patient, caller] = proxies
+    if (!patient || !caller) throw new Error('there are two proxies')
+    const listeners = (client: typeof caller) => [...client.names(TypeUrl.listener)]
+    const asked = Array.from(
+      { length: 501 },
+      (_, at) => `destination|10.96.${100 + (at >> 8)}.${at & 255}:5432`,
+    )
+    const changed = caller.demands?.ask(TypeUrl.cluster, asked)
+    const own = listeners(caller).filter(name => name.startsWith('10.96.'))
+    expect(own.length).toBeGreaterThan(0)
+    expect(changed?.get(TypeUrl.listener)).toEqual(new Set(['0.0.0.0_5432', ...own]))
+    for (const name of asked) expect(caller.get(TypeUrl.cluster, name)).toBeDefined()
+    expect(listeners(patient).filter(name => name.startsWith('10.96.'))).toEqual([])
+    write(serviceYaml('db-2', { clusterIP: '10.96.0.9', ports: [{ name: 'tcp', port: 5432 }] }))
+    expect(listeners(caller)).toContain('10.96.0.9_5432')
+    expect(listeners(patient)).not.toContain('10.96.0.9_5432')
+  })
 })

@@ -149,6 +149,7 @@ export class TrafficGenerator {
         state.standingClusters ??= standingClusters(state)
         return state.standingClusters
       },
+      stopAsking: () => this.#stopAsking(state),
     })
     return demanded(whole, demand)
   }
@@ -171,15 +172,15 @@ export class TrafficGenerator {
     if (!stillUsed) this.#scopes.delete(scopeName(state.scope.key))
   }
 
-  #stateOf(proxy: Proxy): ProxyState {
+  #stateOf(proxy: Proxy, asks = proxy.onDemand): ProxyState {
     const known = this.#proxies.get(proxy)
     if (known) return known
-    const state = proxy.type === 'router' ? this.#gatewayState(proxy) : this.#sidecarState(proxy)
+    const state = proxy.type === 'router' ? this.#gatewayState(proxy) : this.#sidecarState(proxy, asks)
     this.#proxies.set(proxy, state)
     return state
   }
 
-  #sidecarState(proxy: Proxy): ProxyState {
+  #sidecarState(proxy: Proxy, asks: boolean): ProxyState {
     const scope = this.#scopeFor(proxy)
     const inbound = inboundResources(this.#indexed.snapshot, proxy, this.#plugins)
     return {
@@ -188,7 +189,8 @@ export class TrafficGenerator {
       scope,
       inboundListeners: byName(inbound.listeners),
       inboundClusters: byName(inbound.clusters),
-      outboundListeners: this.#outboundListenersOf(scope, proxy),
+      outboundListeners: this.#outboundListenersOf(scope, proxy, asks),
+      asksForAddresses: asks,
       standingClusters: undefined,
       gateway: undefined,
       tables: new Map(),
@@ -208,6 +210,7 @@ export class TrafficGenerator {
         builtInClusters(this.snapshot.config, proxy, this.#keyOf(proxy).headers.keepsCase),
       ),
       outboundListeners: new Map(),
+      asksForAddresses: false,
       standingClusters: undefined,
       gateway,
       tables: byName(gateway.routes),
@@ -306,11 +309,28 @@ export class TrafficGenerator {
   }
 
   /** Replicas of one workload have the same outbound listeners: what differs, their address, is not in them. */
-  #outboundListenersOf(scope: OutboundScope, proxy: Proxy): ReadonlyMap<string, EncodedResource> {
+  #outboundListenersOf(
+    scope: OutboundScope,
+    proxy: Proxy,
+    asks: boolean,
+  ): ReadonlyMap<string, EncodedResource> {
     const workload = workloadKey(proxy)
     for (const other of this.#proxies.values())
-      if (other.scope === scope && other.workload === workload) return other.outboundListeners
-    return byName(outboundListeners(this.#indexed, scope, proxy, this.#plugins))
+      if (other.scope === scope && other.workload === workload && other.asksForAddresses === asks)
+        return other.outboundListeners
+    return byName(outboundListeners(this.#indexed, scope, proxy, this.#plugins, asks))
+  }
+
+  /** From now on the listeners of a proxy say where connections to addresses go. @returns those that differ. */
+  #stopAsking(state: ProxyState): Iterable<string> {
+    const [before, after] = [
+      state.outboundListeners,
+      this.#outboundListenersOf(state.scope, state.proxy, false),
+    ]
+    state.asksForAddresses = false
+    state.outboundListeners = after
+    state.standingClusters = undefined
+    return differingNames(after, before)
   }
 
   #rebuild(labels: readonly string[]): ChangedNames {
@@ -320,7 +340,7 @@ export class TrafficGenerator {
     const proxies = [...this.#proxies.values()]
     this.#scopes.clear()
     this.#proxies.clear()
-    for (const state of proxies) Object.assign(state, this.#stateOf(state.proxy))
+    for (const state of proxies) Object.assign(state, this.#stateOf(state.proxy, state.asksForAddresses))
     for (const state of proxies) this.#proxies.set(state.proxy, state)
     const types = [
       TypeUrl.cluster,
@@ -391,9 +411,10 @@ export class TrafficGenerator {
     const made = new Map<string, ReadonlyMap<string, EncodedResource>>()
     for (const state of this.#proxies.values()) {
       if (!scopes.has(state.scope) || state.gateway) continue
-      const key = `${scopeName(state.scope.key)} ${state.workload}`
+      const { scope, proxy, asksForAddresses: asks } = state
+      const key = `${scopeName(scope.key)} ${asks} ${state.workload}`
       const next =
-        made.get(key) ?? byName(outboundListeners(this.#indexed, state.scope, state.proxy, this.#plugins))
+        made.get(key) ?? byName(outboundListeners(this.#indexed, scope, proxy, this.#plugins, asks))
       made.set(key, next)
       for (const name of differingNames(next, state.outboundListeners)) changed.add(name)
       state.outboundListeners = next

@@ -27,12 +27,16 @@ import { proxySettingsOf, routeHeadersOf } from './proxy-settings.ts'
 import { routeConfigurationShell, routeConfigurationTable } from './routes/route-configuration.ts'
 import { sidecarOf } from './sidecar-of.ts'
 
-/** The outbound listeners of a workload, in the order of their names. */
+/**
+ * The outbound listeners of a workload, in the order of their names. `asks` is whether Envoy asks where connections to
+ * addresses go; else each service of bytes has a listener.
+ */
 export function outboundListeners(
   indexed: IndexedSnapshot,
   scope: OutboundScope,
   proxy: Proxy,
   plugins: readonly TrafficPlugin[],
+  asks: boolean,
 ): EncodedResource[] {
   const context: OutboundListenerContext = {
     snapshot: indexed.snapshot,
@@ -47,7 +51,7 @@ export function outboundListeners(
     if (!byName.has(listener.name)) byName.set(listener.name, listener)
   }
   const byPort = new Map<number, ListenerTarget[]>([...scope.httpPorts.keys()].map(port => [port, []]))
-  const onDemand = scope.listenersOf(proxy.onDemand)
+  const onDemand = scope.listenersOf(asks)
   for (const port of onDemand.ports) if (!byPort.has(port)) byPort.set(port, [])
   for (const target of onDemand.targets) {
     for (const listener of addressedListeners(context, target)) add(listener)

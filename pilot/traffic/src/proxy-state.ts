@@ -14,6 +14,8 @@ export interface ProxyState {
   inboundListeners: ReadonlyMap<string, EncodedResource>
   inboundClusters: ReadonlyMap<string, EncodedResource>
   outboundListeners: ReadonlyMap<string, EncodedResource>
+  /** Whether its listeners have its Envoy ask where connections to addresses go, instead of saying so. */
+  asksForAddresses: boolean
   /** What it needs whatever it calls; made when it is asked for. */
   standingClusters: ReadonlySet<string> | undefined
   /** Of a gateway. */

@@ -33,7 +33,7 @@ const made = new WeakMap<Outside, Map<string, EncodedResource>>()
 const MAX_MADE = 10_000
 
 /**
- * The virtual host for a host that the mesh does not know, by `<table>/<host>`.
+ * The virtual host for a host that the mesh does not know, by `<table>/<host>`; for all of them, where the host is `*`.
  *
  * @param proxied whether the table is that of an HTTP proxy, to which requests say what they are for in full
  */
@@ -51,9 +51,10 @@ function makeUnknownHost(name: string, outside: Outside, proxied: boolean): Enco
   const [port, host] = [name.slice(0, slash), name.slice(slash + 1)]
   const hasPort = /^[^:]+:\d+$|\]:\d+$/.test(host)
   const authority = host.includes(':') && !hasPort ? `[${host}]` : host
+  const isWritten = hasPort || proxied || host === '*'
   const init = {
     name,
-    domains: hasPort || proxied ? [host] : [authority, `${authority}:${port}`],
+    domains: isWritten ? [host] : [authority, `${authority}:${port}`],
     includeRequestAttemptCount: !outside.hidesAttempts,
     routes: [unknownHostRoute(outside)],
     ...provenanceField(outside.causes),
