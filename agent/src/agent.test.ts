@@ -7,9 +7,9 @@ import {
   DeltaDiscoveryResponseSchema,
 } from '@seine/envoy/envoy/service/discovery/v3/discovery'
 import { silentLogger, systemClock } from '@seine/kit'
-import { eventually } from '@seine/testing'
+import { eventually, freePorts } from '@seine/testing'
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { agentPorts } from '../test/agent-ports.ts'
+import { AGENT_PORTS, agentPorts } from '../test/agent-ports.ts'
 import { TestAuthority } from '../test/authority.ts'
 import { type AdsCall, type ControlPlane, startControlPlane, tokenOf } from '../test/control-plane.ts'
 import { testSettings } from '../test/settings.ts'
@@ -40,7 +40,7 @@ beforeEach(async () => {
   patches = []
   await writeFile(join(folder, 'token'), 'token-of-reviews\n')
   await writeFile(join(folder, 'root-cert.pem'), authority.rootPem)
-  ports = await agentPorts()
+  ports = agentPorts(await freePorts(AGENT_PORTS))
   pilot = await startPilot()
   agent = new Agent({
     settings: testSettings({

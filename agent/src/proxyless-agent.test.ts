@@ -3,9 +3,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { status } from '@grpc/grpc-js'
 import { silentLogger, systemClock } from '@seine/kit'
-import { eventually } from '@seine/testing'
+import { eventually, freePorts } from '@seine/testing'
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { agentPorts } from '../test/agent-ports.ts'
+import { AGENT_PORTS, agentPorts } from '../test/agent-ports.ts'
 import { TestAuthority } from '../test/authority.ts'
 import { type ControlPlane, plainClient, same, startControlPlane, tokenOf } from '../test/control-plane.ts'
 import { testSettings } from '../test/settings.ts'
@@ -32,7 +32,7 @@ beforeEach(async () => {
   asked = []
   await writeFile(join(folder, 'token'), 'token-of-reviews\n')
   await writeFile(join(folder, 'root-cert.pem'), authority.rootPem)
-  ports = await agentPorts()
+  ports = agentPorts(await freePorts(AGENT_PORTS))
   pilot = await startControlPlane({
     tls: await authority.server([{ type: 'dns', value: 'seined.seine-system.svc' }]),
     onCsr: (csr, ttlS, token) => {

@@ -10,9 +10,9 @@ import {
 } from '@seine/envoy/envoy/service/discovery/v3/discovery'
 import { MeshModel } from '@seine/model'
 import { HEALTH_TYPE } from '@seine/pilot-discovery'
-import { eventually } from '@seine/testing'
+import { eventually, freePorts } from '@seine/testing'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { seinedPorts, seinedWith, TestPlace } from '../test/control-plane.ts'
+import { SEINED_PORTS, seinedPorts, seinedWith, TestPlace } from '../test/control-plane.ts'
 import { remoteInputs, remotePilot } from './hub-inputs.ts'
 import { PROBE_TYPE } from './registrations.ts'
 import type { Seined } from './seined.ts'
@@ -39,7 +39,7 @@ let closers: (() => void)[]
 
 beforeEach(async () => {
   place = await TestPlace.create()
-  ports = await seinedPorts()
+  ports = seinedPorts(await freePorts(SEINED_PORTS))
   running = []
   closers = []
   await writeFile(join(place.config, 'reviews.yaml'), SERVICE)
@@ -338,7 +338,7 @@ spec:
 
 describe('components apart', () => {
   it('find each other over the network: pilot its certificate, the hub what pilot knows', async () => {
-    const citadelPorts = await seinedPorts()
+    const citadelPorts = seinedPorts(await freePorts(SEINED_PORTS))
     await start({ components: ['citadel'] }, citadelPorts)
     const state = join(place.folder, 'state', 'citadel')
     await writeFile(join(place.folder, 'token'), place.token('seine-system:seined'))

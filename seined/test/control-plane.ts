@@ -3,13 +3,15 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { silentLogger, systemClock } from '@seine/kit'
-import { freePorts } from '@seine/testing'
 import { Seined } from '../src/seined.ts'
 import type { SeinedPorts, SeinedSettings } from '../src/settings.ts'
 
-/** Ports for a control plane that nobody listens on. */
-export async function seinedPorts(): Promise<SeinedPorts> {
-  const [xdsPlaintext = 0, tls = 0, http = 0, otlp = 0, hub = 0] = await freePorts(5)
+/** How many ports a control plane needs. */
+export const SEINED_PORTS = 5
+
+/** A control plane's ports, in any order. */
+export function seinedPorts(ports: readonly number[]): SeinedPorts {
+  const [xdsPlaintext = 0, tls = 0, http = 0, otlp = 0, hub = 0] = ports
   return { xdsPlaintext, tls, http, otlp, hub }
 }
 
