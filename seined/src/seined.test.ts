@@ -268,7 +268,7 @@ describe('the control plane', () => {
     running.pop()
     await start()
     expect(await entries(ports.hub)).toEqual(['10.0.0.8'])
-    const apart = await freePorts()
+    const apart = seinedPorts(await freePorts(SEINED_PORTS))
     await start({ components: ['hub'], pilotUrl: `http://127.0.0.1:${ports.http}` }, apart)
     expect(await entries(apart.hub)).toEqual(['10.0.0.8'])
   })

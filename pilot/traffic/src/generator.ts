@@ -24,14 +24,13 @@ import {
 import { touchedSecrets } from './client-secrets.ts'
 import { builtInClusters } from './clusters/inbound.ts'
 import { Demand } from './demand.ts'
-import { ruleLookup, selectorLabels } from './destination-rules.ts'
+import { ruleLookup } from './destination-rules.ts'
 import { clientCertificateOf } from './gateway/client-certificate.ts'
 import { type GatewayConfiguration, gatewayConfiguration } from './gateway/configuration.ts'
 import { passesOn } from './gateway/servers.ts'
 import { type IndexedSnapshot, indexSnapshot } from './indexed-snapshot.ts'
 import { touchedAuthorities } from './listeners/authorities.ts'
 import { sdsNamesOf } from './listeners/server-tls.ts'
-import { priorityLabels } from './locality.ts'
 import { NAME_TABLE_TYPE } from './name-table.ts'
 import { OutboundScope } from './outbound-scope.ts'
 import { PatchSets } from './patches/patch-sets.ts'
@@ -49,6 +48,7 @@ import { addChanges, noChanges, type ScopeChanges } from './scope-changes.ts'
 import type { ScopeKey } from './scope-key.ts'
 import { scopeName, versionOf } from './scope-name.ts'
 import { sidecarOf } from './sidecar-of.ts'
+import { sourceLabelNames } from './source-labels.ts'
 
 const NONE: ReadonlySet<string> = new Set()
 
@@ -472,19 +472,4 @@ function reshapedServices(
 ): ReadonlySet<MeshService> {
   const touched = changes.destinationRules.size > 0 ? hosts : changes.services
   return new Set(snapshots.flatMap(({ services }) => [...touched].flatMap(host => services.get(host) ?? [])))
-}
-
-function sourceLabelNames({ snapshot, distributions }: IndexedSnapshot): string[] {
-  const names = new Set<string>([
-    ...selectorLabels(snapshot),
-    ...priorityLabels(snapshot.destinationRules.values(), snapshot.config),
-    ...(distributions.has('same-node') ? [NODE_LABEL] : []),
-  ])
-  for (const { spec } of snapshot.virtualServices.values()) {
-    for (const route of [...(spec.http ?? []), ...(spec.tcp ?? []), ...(spec.tls ?? [])]) {
-      for (const match of route.match ?? [])
-        for (const name of Object.keys(match.sourceLabels ?? {})) names.add(name)
-    }
-  }
-  return [...names].sort()
 }
