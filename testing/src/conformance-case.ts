@@ -13,7 +13,7 @@ export interface Expected {
   readonly refused?: true
   /** The backends that may answer; all of them do where there are enough requests. */
   readonly backends?: readonly string[]
-  /** The share of the answers that comes from each backend, give or take a tenth. */
+  /** The share of the answers that comes from each backend, give or take what chance does once in a hundred thousand times. */
   readonly shares?: Readonly<Record<string, number>>
   /** One backend gives all answers, whichever. */
   readonly stuck?: boolean

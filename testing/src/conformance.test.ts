@@ -37,7 +37,7 @@ function check({ expect: wanted, times = 1, ...request }: CaseRequest, answers: 
     expect(
       Math.abs((backends[name] ?? 0) / times - share),
       `${name} of ${JSON.stringify(backends)}`,
-    ).toBeLessThan(0.1)
+    ).toBeLessThan(4.5 * Math.sqrt((share * (1 - share)) / times))
   if (wanted.connections !== undefined)
     expect(new Set(answers.map(({ seen }) => seen?.callerPort)).size, 'connections').toBe(wanted.connections)
   const [answer] = answers
