@@ -58,6 +58,26 @@ describe('a virtual service', () => {
     expect([route(), problems()]).toEqual(['v2', []])
   })
 
+  it('that mirrors to names which are looked up by what requests ask for stays as it was', () => {
+    const entry = (resolution: string) => `
+apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: {name: copies, namespace: default}
+spec: {hosts: ['*.copies.example'], resolution: ${resolution}, ports: [{number: 80, name: http, protocol: HTTP}]}
+`
+    const mirrored = routeTo('v1').replace(
+      'http: [{',
+      "http: [{mirrors: [{destination: {host: '*.copies.example'}}], ",
+    )
+    const { write, problems } = mesh(rule('v1'), routeTo('v1'), entry('DYNAMIC_DNS'))
+    write(mirrored)
+    expect(problems()).toEqual([
+      expect.stringMatching(/spec\.http\[0\]\.mirrors\[0\]\.destination\.host: .+\[mirror-to-dynamic-dns\]$/),
+    ])
+    write(entry('NONE'))
+    expect(problems()).toEqual([])
+  })
+
   it('for a host that another decides for is reported', () => {
     const { write, remove, problems } = mesh(rule('v1', 'v2'), routeTo('v1'))
     write(routeTo('v2', 'second'))

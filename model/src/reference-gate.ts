@@ -13,7 +13,8 @@ export interface ReferenceTargets {
 
 /**
  * The destinations of a virtual service that lead nowhere: hosts that no service has (IST0101, as Istio's
- * analysis names it), subsets that no DestinationRule defines, ports that the service does not have.
+ * analysis names it), subsets that no DestinationRule defines, ports that the service does not have, and mirrors that no
+ * request would reach.
  */
 export function brokenReferences(
   resource: VirtualService,
@@ -22,12 +23,12 @@ export function brokenReferences(
   const problems: Problem[] = []
   for (const { host, subset, port, path } of destinationsOf(resource)) {
     const service = findService(services, host)
-    const fail = (field: string, message: string) => {
+    const fail = (field: string, message: string, { code } = { code: 'IST0101' }) => {
       const at = `${path}.${field}`
       const position = resource.origin ? { position: resource.origin.locate(at) } : {}
       problems.push({
         severity: 'error',
-        code: 'IST0101',
+        code,
         message,
         resource: refOf(resource),
         path: at,
@@ -46,6 +47,12 @@ export function brokenReferences(
       fail(
         'port.number',
         `${host} has no port ${port}; it has ${known}; the last good version of this resource stays in force`,
+      )
+    } else if (service.resolution === 'dynamic-dns' && path.includes('.mirror')) {
+      fail(
+        'host',
+        `requests can not be mirrored to ${host}, whose names are looked up by what requests ask for (DYNAMIC_DNS): write a ServiceEntry with resolution DNS for the one that gets the copies; the last good version of this resource stays in force`,
+        { code: 'mirror-to-dynamic-dns' },
       )
     }
   }

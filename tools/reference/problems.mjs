@@ -86,6 +86,10 @@ const CODES = {
     'The hub can not read the metrics of a sidecar: its figures are missing in graphs and lists.',
     'The message says why. The hub must reach port 15020 of the pod.',
   ],
+  'mirror-to-dynamic-dns': [
+    'Requests are to be mirrored to a service whose names are looked up by what requests ask for: the copies ask for a name of nobody. The last good version of the VirtualService stays in force.',
+    'Write a ServiceEntry with resolution DNS for the host that is to get the copies.',
+  ],
   'namespace-conflict': [
     '`seinectl apply -n` names another namespace than the object does.',
     'Leave one of the two out.',
