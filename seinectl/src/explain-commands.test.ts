@@ -282,7 +282,8 @@ spec:
       `because of ConfigMap istio-system/istio data.meshNetworks.networks.east.endpoints[0].fromCidr (${file}:29:3)`,
     )
     const name = 'outbound_.80_.v1_.reviews.default.svc.cluster.local'
-    expect(ran.out).toContain(`filter chain   ${name}: passes bytes on`)
+    expect(ran.out).toContain('filter chain   tls-0: passes bytes on')
+    expect(ran.out).toContain(`cluster        ${name}: endpoints come from the mesh`)
     expect(ran.out).toContain("the caller's own TLS is passed on")
     expect(ran.out).toContain('allowed by default/reviews')
     const at = ['explain', '--from', 'between-1', 'GET', `https://${name}:15443/`, ...files]

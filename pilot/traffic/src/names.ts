@@ -20,6 +20,9 @@ export function serverNameOf(cluster: string): string {
 
 const SERVER_NAME = /^outbound_\.\d+_\.[^_]*_\.(.+)$/
 
+/** What all server names begin with that sidecars offer each other. */
+export const PASSED_ON_PREFIX = 'outbound_.'
+
 /** Whether a name is that of a cluster by which a gateway between networks passes connections on, or a server name of the mesh. */
 export function isPassedOnCluster(name: string): boolean {
   return SERVER_NAME.test(name)

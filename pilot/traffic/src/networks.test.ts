@@ -244,25 +244,30 @@ describe('a gateway between networks', () => {
     expect(addresses(nameOf('web'))).toEqual(['10.2.0.1'])
   })
 
-  it('has the chain of a service that comes beside those that were there, which stay as they are', () => {
+  it('has the cluster of a service that comes, and keeps its listener as it is', () => {
     const own = mesh(GATEWAY)
     const { write, remove } = own
-    const before = new Map(own.chains.map(chain => [chain.name, chain]))
-    expect([...before.keys()]).toContain(nameOf('web'))
-    write(service('middle', '10.96.0.3', 'web'))
-    expect(own.chains.map(({ name }) => name)).toContain(nameOf('middle'))
-    for (const chain of own.chains) if (before.has(chain.name)) expect(chain).toEqual(before.get(chain.name))
+    const before = own.chains
+    expect(before.map(({ filterChainMatch }) => filterChainMatch?.serverNames)).toEqual([['*.local']])
+    const changed = write(service('middle', '10.96.0.3', 'web'))
+    expect([...(changed.get(TypeUrl.listener) ?? [])]).toEqual([])
+    expect(own.chains).toEqual(before)
     expect(own.addresses(nameOf('middle'))).toEqual(['10.2.0.1'])
     remove(service('middle', '10.96.0.3'))
-    expect(own.chains.map(({ name }) => name)).toEqual([...before.keys()])
+    expect(own.addresses(nameOf('middle'))).toBeUndefined()
   })
 
-  it('has chains for the subsets of a rule', () => {
+  it('has clusters for the subsets of a rule, and chains where it says more than a cluster can hold', () => {
     const own = mesh(GATEWAY)
-    const { write } = own
     const subsets = [{ name: 'v1', labels: { version: 'v1' } }]
-    write(objectYaml('networking.istio.io/v1', 'DestinationRule', 'web', { host: 'web', subsets }))
-    expect(own.chains.map(({ name }) => name)).toContain('outbound_.80_.v1_.web.default.svc.cluster.local')
+    const rule = (trafficPolicy: object) =>
+      objectYaml('networking.istio.io/v1', 'DestinationRule', 'web', { host: 'web', subsets, trafficPolicy })
+    const ofSubset = 'outbound_.80_.v1_.web.default.svc.cluster.local'
+    own.write(rule({ connectionPool: { tcp: { maxConnections: 7 } } }))
+    expect(own.addresses(ofSubset)).toEqual([])
+    expect(own.chains).toHaveLength(1)
+    own.write(rule({ connectionPool: { tcp: { idleTimeout: '9s' } } }))
+    expect(own.chains.map(({ name }) => name)).toEqual([nameOf('web'), ofSubset, 'tls-2'])
   })
 
   it('keeps its listener where only endpoints come and go', () => {

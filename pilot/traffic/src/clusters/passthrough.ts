@@ -31,6 +31,10 @@ export function passthroughCluster(
         filterMetadata: {
           [TELEMETRY_METADATA]: {
             services: [{ host: service.hostname, name: service.name, namespace: service.namespace }],
+            // The listener knows no service: telemetry reads it here.
+            destination_service: service.hostname,
+            destination_service_name: service.name,
+            destination_service_namespace: service.namespace,
           },
           ...provenanceMetadata(causes),
         },

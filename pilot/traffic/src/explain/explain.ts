@@ -7,10 +7,12 @@ import {
   HttpConnectionManagerSchema,
 } from '@seine/envoy/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager'
 import { RBACSchema as NetworkRbacSchema } from '@seine/envoy/envoy/extensions/filters/network/rbac/v3/rbac'
+import { ConfigSchema as SetFilterStateSchema } from '@seine/envoy/envoy/extensions/filters/network/set_filter_state/v3/set_filter_state'
 import {
   type TcpProxy,
   TcpProxySchema,
 } from '@seine/envoy/envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy'
+import { CLUSTER_STATE } from '../listeners/server-name-cluster.ts'
 import { isPassedOnCluster, MeshAlpn, VIRTUAL_INBOUND, VIRTUAL_OUTBOUND } from '../names.ts'
 import { causesIn } from '../provenance-metadata.ts'
 import { judge, type Subject } from './authorization.ts'
@@ -183,11 +185,28 @@ function throughChain(
     }
     const proxy = unpack(configOf(filter), TcpProxySchema)
     if (proxy) {
-      const answer = tcpTargets(configuration, proxy)
+      const isNamed = chain.filters.some(namesCluster)
+      if (isNamed && !isPassedOnCluster(facts.serverName))
+        return {
+          steps,
+          verdict: { outcome: 'closed', reason: 'its server name is none of a service of the mesh' },
+        }
+      const answer = tcpTargets(configuration, isNamed ? byServerName(proxy, facts) : proxy)
       return { steps: [...steps, ...answer.steps], verdict: answer.verdict }
     }
   }
   return { steps, verdict: { outcome: 'closed', reason: 'it is no HTTP, and the chain reads only HTTP' } }
+}
+
+/** Whether a filter has the server name say the cluster. */
+function namesCluster(filter: Filter): boolean {
+  const states = unpack(configOf(filter), SetFilterStateSchema)?.onNewConnection ?? []
+  return states.some(({ key }) => key.case === 'objectKey' && key.value === CLUSTER_STATE)
+}
+
+/** The TCP proxy of a connection whose server name is that of its cluster. */
+function byServerName(proxy: TcpProxy, { serverName }: ConnectionFacts): TcpProxy {
+  return { ...proxy, clusterSpecifier: { case: 'cluster', value: serverName } }
 }
 
 function throughRequestFilters(

@@ -70,6 +70,12 @@ export interface PassedOnPort {
   readonly causes: readonly Provenance[]
 }
 
+/** The names of the clusters by which connections to a service are passed on. */
+export function passedOnNames(service: MeshService, rule: DestinationRule | undefined): string[] {
+  const subsets = ['', ...(rule?.spec.subsets ?? []).map(({ name }) => name)]
+  return service.ports.flatMap(({ number }) => subsets.map(subset => sniOf(number, subset, service.hostname)))
+}
+
 /**
  * The ports and subsets of a service.
  *

@@ -50,7 +50,8 @@ export class GatewayChains {
   ): void {
     const ranges = written.map(range => canonicalCidr(range) ?? canonicalIp(range) ?? range)
     const names = match.serverNames ?? []
-    const rest = JSON.stringify([match.sourcePrefixRanges ?? [], ranges])
+    const { sourcePrefixRanges = [], applicationProtocols = [] } = match
+    const rest = JSON.stringify([sourcePrefixRanges, applicationProtocols, ranges])
     const keyOf = (serverName: string) => `${serverName} ${match.transportProtocol ?? ''} ${rest}`
     const free = (names.length === 0 ? [''] : names).filter(one => !this.#taken.has(keyOf(one)))
     if (free.length === 0) return

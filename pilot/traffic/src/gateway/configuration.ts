@@ -2,7 +2,7 @@ import type { EncodedResource } from '@seine/envoy'
 import { destinationsOf, findService, gatewaysOf, type MeshService, virtualServiceHosts } from '@seine/model'
 import { authoritySecret, certificateSecrets, namespacedSecret } from '../listeners/server-tls.ts'
 import { clustersOfListener, clustersOfRouteConfiguration } from '../references.ts'
-import { isServedAt } from './auto-passthrough.ts'
+import { isServedAt, passedOnNames } from './auto-passthrough.ts'
 import { clientCertificateOf } from './client-certificate.ts'
 import { type GatewayListenerContext, gatewayListener } from './listeners.ts'
 import { gatewayRoutes, gatewayServices, routeTableName } from './routes.ts'
@@ -40,6 +40,7 @@ export function gatewayConfiguration(context: GatewayListenerContext): GatewayCo
   const listeners = ports.flatMap(port => gatewayListener(context, port) ?? [])
   const passing = ports.flatMap(({ servers }) => servers).filter(({ kind }) => kind === 'auto-passthrough')
   const { namespace } = context.proxy
+  const passesOn = (service: MeshService) => passing.some(bound => isServedAt(bound, service, namespace))
   const routes = [...tables].map(([name, servers]) => gatewayRoutes(context, name, servers))
   return {
     listeners,
@@ -47,14 +48,24 @@ export function gatewayConfiguration(context: GatewayListenerContext): GatewayCo
     clusters: new Set([
       ...listeners.flatMap(clustersOfListener),
       ...routes.flatMap(clustersOfRouteConfiguration),
+      ...(passing.length > 0 ? passedOnClusters(context, passesOn) : []),
     ]),
     secrets,
     hosts: hostsOf(
       context,
       ports.flatMap(({ servers }) => servers),
     ),
-    passesOn: service => passing.some(bound => isServedAt(bound, service, namespace)),
+    passesOn,
   }
+}
+
+/** The clusters that connections of other networks are sent to by their server name. */
+function* passedOnClusters(
+  { indexed, ruleFor }: GatewayListenerContext,
+  passesOn: GatewayConfiguration['passesOn'],
+): Iterable<string> {
+  for (const service of indexed.snapshot.services.values())
+    if (passesOn(service)) yield* passedOnNames(service, ruleFor(service.hostname))
 }
 
 function secretsOf({ server, kind }: BoundServer): string[] {

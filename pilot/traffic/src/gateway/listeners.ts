@@ -12,7 +12,6 @@ import {
   gatewayName,
   gatewaysOf,
   hostCovers,
-  type MeshService,
   type RoutedService,
   type RoutedTcp,
   type RoutedTls,
@@ -38,10 +37,9 @@ import { serverTlsSocket } from '../listeners/server-tls.ts'
 import { gatewayConnectionFields } from '../listeners/tcp-routing.ts'
 import { weightedTargets } from '../listeners/weighted-targets.ts'
 import type { FilterChainContext, TrafficPlugin } from '../plugin.ts'
-import type { Proxy } from '../proxy.ts'
 import { proxySettingsOf } from '../proxy-settings.ts'
-import { isServedAt, MESH_ALPNS, type PassedOnPort, passedOnPorts } from './auto-passthrough.ts'
 import { type GatewayChain, GatewayChains } from './chains.ts'
+import { passedOnChains } from './passed-on-chains.ts'
 import { type GatewayContext, gatewayServices, routeTableName } from './routes.ts'
 import { type BoundServer, type GatewayPort, hostsAt } from './servers.ts'
 
@@ -201,69 +199,6 @@ function tlsOf(
   }
   const alpn = kind === 'https' ? ['h2', 'http/1.1'] : []
   return { transportSocket: serverTlsSocket(tls, alpn, indexed.snapshot.config.tlsDefaults, credentials) }
-}
-
-/** Chains of a gateway's services; services and rules do not change, and each is read once. */
-const passedOnByService = new WeakMap<
-  Proxy,
-  WeakMap<MeshService, { inputs: unknown[]; chains: GatewayChain[] }>
->()
-
-/**
- * The chains of a server that passes connections of other networks on, one for each port and subset of the services that
- * it is for. The caller's server name says which it is; its protocol names, that it is of the mesh. No policy judges
- * here, as in Istio, since nobody knows who calls.
- */
-function passedOnChains(context: GatewayListenerContext, bound: BoundServer, port: number): GatewayChain[] {
-  const { indexed, proxy, plugins, ruleFor } = context
-  const { services, config } = indexed.snapshot
-  const known = passedOnByService.get(proxy) ?? new WeakMap()
-  passedOnByService.set(proxy, known)
-  const served = [...services.values()].filter(service => isServedAt(bound, service, proxy.namespace))
-  return served
-    .sort((a, b) => (a.hostname < b.hostname ? -1 : 1))
-    .flatMap(service => {
-      const inputs = [ruleFor(service.hostname), config, plugins, port]
-      const found = known.get(service)
-      if (found?.inputs.every((input: unknown, index: number) => input === inputs[index])) return found.chains
-      const chains = passedOnPorts(service, ruleFor(service.hostname)).map(one =>
-        passedOnChain(context, service, one, port),
-      )
-      known.set(service, { inputs, chains })
-      return chains
-    })
-}
-
-function passedOnChain(
-  context: GatewayListenerContext,
-  service: MeshService,
-  { name, port: { number }, subset, causes }: PassedOnPort,
-  port: number,
-): GatewayChain {
-  const { indexed, proxy, plugins, ruleFor } = context
-  const { hostname, name: own, namespace } = service
-  const to = { host: hostname, port: number, subset: subset?.name ?? '' }
-  // It passes on what is there already, whatever else rules say of the way.
-  const { tunnelingConfig: _, ...fields } = gatewayConnectionFields([{ to, named: hostname }], {
-    ruleFor,
-    snapshot: indexed.snapshot,
-  })
-  const built = tcpChain(
-    {
-      snapshot: indexed.snapshot,
-      proxy,
-      // To policies it is a way out of the gateway.
-      direction: 'outbound',
-      protocol: 'tcp',
-      security: 'unknown',
-      service: { hostname, name: own, namespace },
-      port,
-    },
-    plugins,
-    { statPrefix: name, clusterSpecifier: { case: 'cluster', value: name }, ...fields },
-  )
-  const match = { transportProtocol: 'tls', serverNames: [name], applicationProtocols: [...MESH_ALPNS] }
-  return { name, match, built, causes }
 }
 
 interface ConnectionRoute extends Required<Pick<GatewayChain, 'match' | 'ranges' | 'causes'>> {
