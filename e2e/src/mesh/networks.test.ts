@@ -15,15 +15,16 @@ const PORT = 15443
 const CLIENT = 'spiffe://cluster.local/ns/shop/sa/client'
 
 /**
- * The pods of `echo` and the gateway are in the east, the others in the west. The client has no route to the pods of
- * `echo`, as between networks with addresses of their own.
+ * The pods of `echo` and the gateway are in the east, the others in the west. The client does not get through to the pods
+ * of `echo`, as between networks with addresses of their own, by connections of before neither.
  */
 describeMesh('two networks', mesh => {
   const client = () => mesh().pod('client')
   const edge = () => mesh().pod('edge')
-  const routes = async (verb: 'add' | 'del') => {
+  const resets = async (verb: '-I' | '-D') => {
     for (const { ip } of mesh().pods('echo')) {
-      const { code, stderr } = await client().exec(['ip', 'route', verb, 'blackhole', `${ip}/32`])
+      const reset = ['-d', ip, '-p', 'tcp', '-j', 'REJECT', '--reject-with', 'tcp-reset']
+      const { code, stderr } = await client().exec(['iptables', '-w', '10', verb, 'OUTPUT', ...reset])
       if (code !== 0) throw new Error(stderr)
     }
   }
@@ -58,11 +59,11 @@ describeMesh('two networks', mesh => {
 
   let isCut = false
   afterEach(async () => {
-    if (isCut) await routes('del')
+    if (isCut) await resets('-D')
     isCut = false
   })
   const cut = async () => {
-    await routes('add')
+    await resets('-I')
     isCut = true
   }
 
