@@ -13,6 +13,7 @@ import { commonHosts, commonTargets, isParticular } from './common-hosts.ts'
 import type { Destination } from './destination-clusters.ts'
 import { ruleLookup } from './destination-rules.ts'
 import { Egress, type SeenPort } from './egress.ts'
+import { serviceOfGateways } from './gateway/called-service.ts'
 import { HostNames } from './host-names.ts'
 import { type HostResources, NOTHING, type PortChanges } from './host-resources.ts'
 import { allHosts, type IndexedSnapshot } from './indexed-snapshot.ts'
@@ -295,7 +296,8 @@ export class OutboundScope {
   #exported({ services }: MeshSnapshot, hostname: string): MeshService | undefined {
     const service = services.get(hostname)
     if (!service || !visibleIn(service.exportTo, service.namespace, this.key.namespace)) return undefined
-    return reachableService(service, this.key.families)
+    const reachable = reachableService(service, this.key.families)
+    return this.key.gateway ? serviceOfGateways(reachable) : reachable
   }
 
   /**
