@@ -97,15 +97,6 @@ function groupsOfWorkloads(endpoints: readonly Endpoint[]): Provenance[] {
 }
 
 /** The endpoints of a cluster that Envoy resolves by DNS: the addresses of the entry, or the host itself. */
-export function dnsLocality(
-  inputs: EndpointAssignmentInputs,
-  port: ServicePort,
-  subset: Subset | undefined,
-): LocalityInit[] {
-  return dnsReached(inputs, port, subset).groups.map(localityOf)
-}
-
-/** The same before it is Envoy's. */
 export function dnsReached(
   inputs: EndpointAssignmentInputs,
   port: ServicePort,
@@ -185,7 +176,8 @@ function reach(
   return { groups, notes: unreached.length > 0 ? notesOfUnreached(unreached, view) : [] }
 }
 
-function localityOf({ locality, priority, weight, reached }: ReachedGroup): LocalityInit {
+/** A group of endpoints in the form Envoy takes. */
+export function localityOf({ locality, priority, weight, reached }: ReachedGroup): LocalityInit {
   const [region, zone, subZone] = localityParts(locality)
   return {
     ...(region ? { locality: { region, zone, subZone } } : {}),

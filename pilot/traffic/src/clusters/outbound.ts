@@ -24,12 +24,12 @@ import { standsFor } from '../destination.ts'
 import { type EffectivePolicy, effectivePolicy, goesWhereClientWent } from '../destination-rules.ts'
 import { dynamicDiscovery } from '../dynamic-dns.ts'
 import { encode } from '../encode.ts'
-import { dnsLocality, dnsReached } from '../endpoints.ts'
+import { dnsReached, localityOf } from '../endpoints.ts'
 import type { ClientCertificate } from '../gateway/client-certificate.ts'
 import type { Init } from '../init.ts'
 import { type ClientPlace, localitySetting } from '../locality.ts'
 import { MeshAlpn, outboundClusterName, sniOf, TELEMETRY_METADATA } from '../names.ts'
-import { causesOfGateways, type NetworkView } from '../networks.ts'
+import { causesOfGateways, type NetworkView, type ReachedGroup } from '../networks.ts'
 import { originatesTls } from '../outside.ts'
 import { provenanceMetadata } from '../provenance-metadata.ts'
 import { clusterCauses } from './causes.ts'
@@ -101,7 +101,9 @@ function outboundCluster(
   const name = outboundClusterName(port.number, subset?.name ?? '', service.hostname)
   const backend = backendTlsAt(inputs, port)
   const policy = withBackendTls(effectivePolicy(rule, subset, port.number, snapshot.config), backend)
-  const reached = isResolved(service) ? dnsReached(assignmentInputs(inputs), port, subset) : undefined
+  const reached = isResolved(service)
+    ? dnsReached({ ...inputs, config: snapshot.config }, port, subset)
+    : undefined
   const provenance = [
     ...clusterCauses(inputs, port, subset, policy),
     ...backendCauses(inputs, backend),
@@ -110,7 +112,7 @@ function outboundCluster(
   const version = httpVersion(inputs, port, policy)
   const init: ClusterInit = {
     name,
-    ...discoveryFields(inputs, port, subset, policy, name),
+    ...discoveryFields(inputs, policy, name, reached?.groups ?? []),
     ...connectionPoolFields(policy.connectionPool, snapshot.config, policy.retryBudget),
     ...lbFields(inputs, policy),
     ...outlierDetectionFields(policy.outlierDetection),
@@ -140,10 +142,6 @@ function backendCauses(
 ): Provenance[] {
   if (!backend) return []
   return clientCertificate ? [backend.cause, clientCertificate.cause] : [backend.cause]
-}
-
-function assignmentInputs(inputs: OutboundClusterInputs) {
-  return { ...inputs, config: inputs.snapshot.config }
 }
 
 /** Places have shares where they are said; else only their endpoints count. */
@@ -188,10 +186,9 @@ export function edsFields(name: string): ClusterInit {
 
 function discoveryFields(
   inputs: OutboundClusterInputs,
-  port: ServicePort,
-  subset: Subset | undefined,
   policy: EffectivePolicy,
   name: string,
+  resolved: readonly ReachedGroup[],
 ): ClusterInit {
   const { service } = inputs
   if (goesWhereClientWent(service, policy))
@@ -201,7 +198,7 @@ function discoveryFields(
       return edsFields(name)
     case 'dns':
     case 'dns-round-robin': {
-      const endpoints = dnsLocality(assignmentInputs(inputs), port, subset)
+      const endpoints = resolved.map(localityOf)
       const dns = any(DnsClusterSchema, {
         dnsRefreshRate: duration(durationMs(inputs.snapshot.config.dnsRefreshRate)),
         respectDnsTtl: true,

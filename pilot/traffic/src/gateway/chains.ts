@@ -5,9 +5,8 @@ import type {
   FilterChainSchema,
 } from '@seine/envoy/envoy/config/listener/v3/listener_components'
 import type { Init } from '../init.ts'
-import { ChainList } from '../listeners/chain-list.ts'
+import { ChainList, type MatchedChain, toChain } from '../listeners/chain-list.ts'
 import type { BuiltFilters } from '../listeners/filters.ts'
-import { provenanceField } from '../provenance-metadata.ts'
 import type { BoundServer } from './servers.ts'
 
 type ChainInit = Init<typeof FilterChainSchema>
@@ -26,18 +25,13 @@ export interface GatewayChain {
   readonly name?: string
 }
 
-interface NamedChain extends Required<Omit<GatewayChain, 'built'>> {
-  readonly filters: BuiltFilters['filters']
-  readonly owner: string
-}
-
 /**
  * The chains of a gateway's listener, of which no two match the same, which Envoy refuses: the older Gateway's has it.
  * Within a server, the first that a connection fits has it.
  */
 export class GatewayChains {
   readonly provenance: Provenance[] = []
-  readonly #chains: NamedChain[] = []
+  readonly #chains: MatchedChain[] = []
   readonly #taken = new Set<string>()
 
   get isEmpty(): boolean {
@@ -71,14 +65,7 @@ export class GatewayChains {
 
   /** Envoy's. Where some are for ranges of addresses, they hide none that are for wider ones. */
   build(): ChainInit[] {
-    if (this.#chains.every(({ ranges }) => ranges.length === 0))
-      return this.#chains.map(({ name, match, filters, tls, causes }) => ({
-        name,
-        filterChainMatch: match,
-        filters,
-        ...tls,
-        ...provenanceField(causes),
-      }))
+    if (this.#chains.every(({ ranges }) => ranges.length === 0)) return this.#chains.map(toChain)
     const list = new ChainList()
     for (const chain of this.#chains) for (const one of byName(chain)) list.add(one)
     return list.build()
@@ -86,7 +73,7 @@ export class GatewayChains {
 }
 
 /** A chain for each of its server names: some may be taken in a range where others are not. */
-function byName(chain: NamedChain): NamedChain[] {
+function byName(chain: MatchedChain): MatchedChain[] {
   const names = chain.match.serverNames ?? []
   if (names.length < 2) return [chain]
   return names.map(serverName => ({

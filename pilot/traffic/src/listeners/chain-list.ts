@@ -93,7 +93,8 @@ export class ChainList {
   }
 }
 
-function toChain({ name, match, ranges, filters, causes, tls }: MatchedChain): ChainInit {
+/** The chain as it stands by itself. */
+export function toChain({ name, match, ranges, filters, causes, tls }: MatchedChain): ChainInit {
   const to = ranges.length === 0 ? {} : { prefixRanges: ranges.map(cidrRange) }
   return { name, filterChainMatch: { ...match, ...to }, filters, ...tls, ...provenanceField(causes) }
 }

@@ -21,7 +21,13 @@ import { serverIdentities } from '../clusters/server-identities.ts'
 import { standsFor } from '../destination.ts'
 import { type EffectivePolicy, effectivePolicy } from '../destination-rules.ts'
 import { encode } from '../encode.ts'
-import { chosenEndpoints, dnsLocality, type EndpointAssignmentInputs, localitiesOf } from '../endpoints.ts'
+import {
+  chosenEndpoints,
+  dnsReached,
+  type EndpointAssignmentInputs,
+  localitiesOf,
+  localityOf,
+} from '../endpoints.ts'
 import type { Init } from '../init.ts'
 import type { ClientPlace } from '../locality.ts'
 import { outboundClusterName } from '../names.ts'
@@ -168,7 +174,7 @@ function whereabouts(
     const message = `proxyless gRPC clients can not call all of ${service.hostname}: ${why}`
     return { kind: 'addresses', localities, note: { severity: 'warning', message } }
   }
-  const localities = dnsLocality(assignment, port, subset)
+  const localities = dnsReached(assignment, port, subset).groups.map(localityOf)
   const addresses = localities.flatMap(({ lbEndpoints }) => (lbEndpoints ?? []).map(addressOf))
   if (addresses.every(isAddress)) return { kind: 'addresses', localities }
   if (addresses.length === 1) return { kind: 'name', localities }
