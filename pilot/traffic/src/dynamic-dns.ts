@@ -6,19 +6,15 @@ import {
 } from '@seine/envoy/envoy/config/cluster/v3/cluster'
 import { ClusterConfigSchema } from '@seine/envoy/envoy/extensions/clusters/dynamic_forward_proxy/v3/cluster'
 import type { DnsCacheConfigSchema } from '@seine/envoy/envoy/extensions/common/dynamic_forward_proxy/v3/dns_cache'
-import type { FilterStateValueSchema } from '@seine/envoy/envoy/extensions/filters/common/set_filter_state/v3/value'
 import { FilterConfigSchema } from '@seine/envoy/envoy/extensions/filters/http/dynamic_forward_proxy/v3/dynamic_forward_proxy'
 import { ConfigSchema as SetFilterStateSchema } from '@seine/envoy/envoy/extensions/filters/http/set_filter_state/v3/set_filter_state'
-import { ConfigSchema as NetworkStateSchema } from '@seine/envoy/envoy/extensions/filters/network/set_filter_state/v3/set_filter_state'
 import { FilterConfigSchema as SniFilterConfigSchema } from '@seine/envoy/envoy/extensions/filters/network/sni_dynamic_forward_proxy/v3/sni_dynamic_forward_proxy'
-import { CelSchema } from '@seine/envoy/envoy/extensions/formatter/cel/v3/cel'
 import type { MeshService } from '@seine/model'
 import type { AddressFamilies } from './address-families.ts'
 import type { ResolvedDestination } from './destination.ts'
+import { celFormatted, formatted, onNewConnection, stateObject } from './filter-state.ts'
 import type { Init } from './init.ts'
 import type { HttpFilterInit, NetworkFilterInit } from './plugin.ts'
-
-type StateInit = Init<typeof FilterStateValueSchema>
 
 /** The type of clusters whose endpoint is what DNS gives for the name in a request, or in a TLS greeting. */
 export const DYNAMIC_CLUSTER_TYPE = 'envoy.clusters.dynamic_forward_proxy'
@@ -76,8 +72,7 @@ export function dynamicNetworkFilters(
     }),
   )
   if (host === undefined) return [lookUp]
-  const named = any(NetworkStateSchema, { onNewConnection: [state(HOST_KEY, text(host))] })
-  return [filter('envoy.filters.network.set_filter_state', named), lookUp]
+  return [onNewConnection(stateObject(HOST_KEY, formatted(host))), lookUp]
 }
 
 function filter(name: string, config: Any) {
@@ -85,32 +80,10 @@ function filter(name: string, config: Any) {
 }
 
 /** The request's host without its port: a port in it would come before the service's own. */
-const HOST_OF_REQUEST: StateInit['value'] & object = {
-  case: 'formatString',
-  value: {
-    format: {
-      case: 'textFormatSource',
-      value: { specifier: { case: 'inlineString', value: "%CEL(request.host.split(':')[0])%" } },
-    },
-    formatters: [
-      { name: 'cel', typedConfig: any(CelSchema, { celConfig: { enableStringFunctions: true } }) },
-    ],
-  },
-}
+const HOST_OF_REQUEST = celFormatted("%CEL(request.host.split(':')[0])%")
 
 const HOST_KEY = 'envoy.upstream.dynamic_host'
 const PORT_KEY = 'envoy.upstream.dynamic_port'
-
-function text(value: string): StateInit['value'] & object {
-  return {
-    case: 'formatString',
-    value: { format: { case: 'textFormatSource', value: { specifier: { case: 'inlineString', value } } } },
-  }
-}
-
-function state(name: string, value: StateInit['value'] & object): StateInit {
-  return { key: { case: 'objectKey', value: name }, value }
-}
 
 /**
  * What a route says to the filters of {@link dynamicHttpFilters}.
@@ -124,8 +97,8 @@ export function dynamicTarget(
   const name = host ?? authority?.replace(/:\d+$/, '')
   const config = any(SetFilterStateSchema, {
     onRequestHeaders: [
-      state(HOST_KEY, name === undefined ? HOST_OF_REQUEST : text(name)),
-      state(PORT_KEY, text(String(port))),
+      stateObject(HOST_KEY, name === undefined ? HOST_OF_REQUEST : formatted(name)),
+      stateObject(PORT_KEY, formatted(String(port))),
     ],
   })
   return [STATE_FILTER, config]
@@ -134,7 +107,9 @@ export function dynamicTarget(
 /** What a route for unknown hosts says: where requests name no port, it is the one that was called. */
 export const portOfCall: readonly [name: string, config: Any] = [
   STATE_FILTER,
-  any(SetFilterStateSchema, { onRequestHeaders: [state(PORT_KEY, text('%DOWNSTREAM_LOCAL_PORT%'))] }),
+  any(SetFilterStateSchema, {
+    onRequestHeaders: [stateObject(PORT_KEY, formatted('%DOWNSTREAM_LOCAL_PORT%'))],
+  }),
 ]
 
 /** What a route says of that, read back: the host that is looked up, if a certain one, and the port. */

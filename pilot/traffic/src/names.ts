@@ -81,3 +81,6 @@ export const TELEMETRY_METADATA = 'istio'
 
 /** The cluster of requests whose destination is not there. No such cluster exists. */
 export const MISSING_CLUSTER = 'MissingCluster'
+
+/** The connection's own cluster, by the name under which Envoy's TCP proxy looks for it in the connection's state. */
+export const CLUSTER_STATE = 'envoy.tcp_proxy.cluster'

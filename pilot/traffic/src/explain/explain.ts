@@ -12,8 +12,7 @@ import {
   type TcpProxy,
   TcpProxySchema,
 } from '@seine/envoy/envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy'
-import { CLUSTER_STATE } from '../listeners/server-name-cluster.ts'
-import { isPassedOnCluster, MeshAlpn, VIRTUAL_INBOUND, VIRTUAL_OUTBOUND } from '../names.ts'
+import { CLUSTER_STATE, isPassedOnCluster, MeshAlpn, VIRTUAL_INBOUND, VIRTUAL_OUTBOUND } from '../names.ts'
 import { causesIn } from '../provenance-metadata.ts'
 import { judge, type Subject } from './authorization.ts'
 import { type ProxyConfiguration, unpack } from './configuration.ts'

@@ -12,15 +12,15 @@ import { OriginalDstSchema } from '@seine/envoy/envoy/extensions/filters/listene
 import { ProxyProtocolSchema } from '@seine/envoy/envoy/extensions/filters/listener/proxy_protocol/v3/proxy_protocol'
 import { TlsInspectorSchema } from '@seine/envoy/envoy/extensions/filters/listener/tls_inspector/v3/tls_inspector'
 import { HttpConnectionManagerSchema } from '@seine/envoy/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager'
-import { ConfigSchema as SetFilterStateSchema } from '@seine/envoy/envoy/extensions/filters/network/set_filter_state/v3/set_filter_state'
 import {
   TcpProxySchema,
   UpstreamConnectMode,
 } from '@seine/envoy/envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy'
 import { familiesOf } from '../address-families.ts'
 import { dynamicHttpFilters, dynamicNetworkFilters, type LookUp } from '../dynamic-dns.ts'
+import { formatted, onNewConnection, stateObject } from '../filter-state.ts'
 import type { Init } from '../init.ts'
-import { BLACK_HOLE_CLUSTER, DESTINATION_CLUSTER_FORMAT, MeshAlpn } from '../names.ts'
+import { BLACK_HOLE_CLUSTER, CLUSTER_STATE, DESTINATION_CLUSTER_FORMAT, MeshAlpn } from '../names.ts'
 import type { FilterChainContext, HttpFilterInit, NetworkFilterInit, TrafficPlugin } from '../plugin.ts'
 import { proxySettingsOf } from '../proxy-settings.ts'
 import { headerFields, pathFields } from './http-settings.ts'
@@ -140,7 +140,9 @@ export function connectionLimits(pool: ConnectionPoolSettings | undefined): Part
 
 /** Makes connections to a sidecar say that they are not HTTP, whatever their cluster says. */
 export function meshTcp(): NetworkFilterInit {
-  return connectionState('envoy.network.application_protocols', MeshAlpn.tcp, SharedWithUpstream.ONCE)
+  return onNewConnection(
+    stateObject('envoy.network.application_protocols', formatted(MeshAlpn.tcp), SharedWithUpstream.ONCE),
+  )
 }
 
 /** How long a connection waits for the cluster of its address, in ms. */
@@ -157,34 +159,8 @@ export function onDemandChain(context: FilterChainContext, plugins: readonly Tra
       timeout: duration(CLUSTER_WAIT_MS),
     },
   })
-  const cluster = connectionState('envoy.tcp_proxy.cluster', DESTINATION_CLUSTER_FORMAT)
+  const cluster = onNewConnection(stateObject(CLUSTER_STATE, formatted(DESTINATION_CLUSTER_FORMAT)))
   return { ...built, filters: [cluster, meshTcp(), ...built.filters] }
-}
-
-/** Sets an object of the connection's state by a format. */
-function connectionState(
-  key: string,
-  inlineString: string,
-  sharedWithUpstream = SharedWithUpstream.NONE,
-): NetworkFilterInit {
-  const config = any(SetFilterStateSchema, {
-    onNewConnection: [
-      {
-        key: { case: 'objectKey', value: key },
-        value: {
-          case: 'formatString',
-          value: {
-            format: {
-              case: 'textFormatSource',
-              value: { specifier: { case: 'inlineString', value: inlineString } },
-            },
-          },
-        },
-        sharedWithUpstream,
-      },
-    ],
-  })
-  return typed('envoy.filters.network.set_filter_state', config)
 }
 
 /** Over mutual TLS the caller is known only after the handshake; what is logged when the connection opens should name it. */
