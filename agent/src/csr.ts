@@ -1,7 +1,8 @@
 import 'reflect-metadata'
 import { webcrypto } from 'node:crypto'
 import * as x509 from '@peculiar/x509'
-import { canonicalService } from '@seine/api'
+// By itself: the schemas of all kinds would be in the memory of every agent.
+import { canonicalService } from '@seine/api/canonical-service'
 import { Secret } from '@seine/kit'
 import type { AgentSettings } from './settings.ts'
 
