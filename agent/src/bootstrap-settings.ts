@@ -1,20 +1,5 @@
-import { err, ok, type Result } from '@seine/kit'
-
-/** What the injector says of Envoy's bootstrap, beside what always is in it. */
-export interface BootstrapSettings {
-  readonly stats?: {
-    /** Of the names of statistics to keep; `{pod_ip}` stands for each address of the workload. */
-    readonly prefixes?: readonly string[]
-    readonly suffixes?: readonly string[]
-    readonly regexps?: readonly string[]
-    /** The bounds of histograms, by the beginning of their names. */
-    readonly buckets?: Readonly<Record<string, readonly number[]>>
-    /** How often statistics go out, and how often unused ones are dropped. */
-    readonly flushMs?: number
-    readonly evictionMs?: number
-  }
-  readonly runtime?: Readonly<Record<string, string>>
-}
+import type { BootstrapSettings } from '@seine/api'
+import { err, isRecord, ok, type Result } from '@seine/kit'
 
 const LISTS = ['prefixes', 'suffixes', 'regexps']
 const AMOUNTS = ['flushMs', 'evictionMs']
@@ -27,14 +12,14 @@ export function readBootstrapSettings(text: string): Result<BootstrapSettings, s
   } catch {
     return err(`must be JSON, not ${text}`)
   }
-  if (!isMap(value)) return err(`must be a JSON object, not ${text}`)
+  if (!isRecord(value)) return err(`must be a JSON object, not ${text}`)
   const { stats = {}, runtime = {}, ...others } = value
   const [unknown] = Object.keys(others)
   if (unknown !== undefined) return err(`has no ${unknown}`)
-  if (!isMap(stats)) return err('stats must be an object')
+  if (!isRecord(stats)) return err('stats must be an object')
   const wrong = Object.entries(stats).find(([name, one]) => !isStatistic(name, one))
   if (wrong) return err(`stats.${wrong[0]} can not be read`)
-  if (!isMap(runtime) || !Object.values(runtime).every(one => typeof one === 'string'))
+  if (!isRecord(runtime) || !Object.values(runtime).every(one => typeof one === 'string'))
     return err('runtime must be an object of strings')
   return ok(value as BootstrapSettings)
 }
@@ -44,9 +29,5 @@ function isStatistic(name: string, value: unknown): boolean {
     Array.isArray(list) && list.every(one => typeof one === type)
   if (LISTS.includes(name)) return isListOf(value, 'string')
   if (AMOUNTS.includes(name)) return typeof value === 'number' && value >= 1
-  return name === 'buckets' && isMap(value) && Object.values(value).every(one => isListOf(one, 'number'))
-}
-
-function isMap(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
+  return name === 'buckets' && isRecord(value) && Object.values(value).every(one => isListOf(one, 'number'))
 }

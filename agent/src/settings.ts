@@ -1,9 +1,10 @@
 import type { JsonObject } from '@bufbuild/protobuf'
+import type { BootstrapSettings } from '@seine/api'
 // By itself: the schemas of all kinds would be in the memory of every agent.
 import { registeredName } from '@seine/api/registered-name'
 import { err, ok, PROXY_VERSION, type Result } from '@seine/kit'
 import type { AppProbes } from './app-probes.ts'
-import { type BootstrapSettings, readBootstrapSettings } from './bootstrap-settings.ts'
+import { readBootstrapSettings } from './bootstrap-settings.ts'
 
 /** What the agent is told about its workload and the mesh, by the environment that the injector writes. */
 export interface AgentSettings {

@@ -1,4 +1,5 @@
 import type { ConfigMap } from '@seine/api'
+import { isRecord } from '@seine/kit'
 import { parse } from 'yaml'
 
 /** What analysis reads of the mesh-wide settings. */
@@ -76,7 +77,7 @@ function calledServices(resource: ConfigMap, mesh: unknown): CalledService[] {
 
 function registriesOf(resource: ConfigMap): NetworkRegistry[] {
   const networks = at(readYaml(resource.spec.data?.['meshNetworks']), 'networks')
-  return Object.entries(isMap(networks) ? networks : {}).flatMap(([network, settings]) =>
+  return Object.entries(isRecord(networks) ? networks : {}).flatMap(([network, settings]) =>
     listOf(at(settings, 'endpoints')).flatMap(endpoint => {
       const registry = textOf(at(endpoint, 'fromRegistry'))
       return registry === undefined ? [] : [{ resource, network, registry }]
@@ -96,11 +97,7 @@ export function readYaml(text: string | undefined): unknown {
 
 /** A value inside others; undefined where there is none. */
 export function at(value: unknown, ...path: readonly string[]): unknown {
-  return path.reduce<unknown>((inner, key) => (isMap(inner) ? inner[key] : undefined), value)
-}
-
-function isMap(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
+  return path.reduce<unknown>((inner, key) => (isRecord(inner) ? inner[key] : undefined), value)
 }
 
 /** The items of a list; none for anything else. */

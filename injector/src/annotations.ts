@@ -1,9 +1,14 @@
-import { discoveryAddressField, type ObjectMeta, type OwnProxySettings } from '@seine/api'
+import {
+  discoveryAddressField,
+  type ObjectMeta,
+  type OwnProxySettings,
+  type StatisticsSettings,
+} from '@seine/api'
 import { err, ok, type Problem, type Result } from '@seine/kit'
 import { AnnotationReader, isPort, isRange, SIDECAR, TRAFFIC } from './annotation-reader.ts'
 import type { CaptureOptions } from './capture-rules.ts'
 import { type ContainerAnnotations, readContainer } from './container-annotations.ts'
-import { readStatistics, type StatisticsAnnotations } from './statistics-annotations.ts'
+import { readStatistics } from './statistics-annotations.ts'
 
 /** What a pod's annotations say of its sidecar. */
 export interface SidecarAnnotations {
@@ -11,7 +16,7 @@ export interface SidecarAnnotations {
   /** The sidecar's image, where the pod wants another than the mesh's. */
   readonly image: string | undefined
   readonly container: ContainerAnnotations
-  readonly statistics: StatisticsAnnotations
+  readonly statistics: StatisticsSettings
   /** Where the application serves metrics of its own, to be served along with the sidecar's. */
   readonly applicationMetrics: string | undefined
   /** Whether scrapers are to be sent to the sidecar: not where the pod says where, or that they are not, to scrape. */

@@ -1,4 +1,5 @@
 import type { Container } from '@seine/api'
+import { isRecord } from '@seine/kit'
 
 /** Where the agent serves what it asks the application. */
 const AGENT_PORT = 15020
@@ -48,7 +49,7 @@ export function rewriteProbes<T extends Container>(
       rewrite((container as Loose)[field], `/app-health/${container.name}/${end}`),
     ])
     const lifecycle = (container as { lifecycle?: unknown }).lifecycle
-    const handlers = isMap(lifecycle)
+    const handlers = isRecord(lifecycle)
       ? Object.entries(HANDLERS).map(([field, end]) => [
           field,
           rewrite(lifecycle[field], `/app-lifecycle/${container.name}/${end}`),
@@ -57,7 +58,7 @@ export function rewriteProbes<T extends Container>(
     return {
       ...container,
       ...given(own),
-      ...(isMap(lifecycle) ? { lifecycle: { ...lifecycle, ...given(handlers) } } : {}),
+      ...(isRecord(lifecycle) ? { lifecycle: { ...lifecycle, ...given(handlers) } } : {}),
     }
   })
   return { containers: rewritten, probes }
@@ -65,12 +66,12 @@ export function rewriteProbes<T extends Container>(
 
 /** What a probe asks the application, or undefined where the agent can't ask it. */
 function askedBy(probe: unknown, { ports = [] }: Container, host: string | undefined): AppProbe | undefined {
-  if (!isMap(probe)) return undefined
+  if (!isRecord(probe)) return undefined
   const { httpGet, tcpSocket, grpc, timeoutSeconds } = probe
   const timeout = typeof timeoutSeconds === 'number' ? { timeoutSeconds } : {}
   const place = host === undefined ? {} : { host }
   const placed = (action: unknown): Loose | undefined => {
-    if (!isMap(action) || action['host'] !== undefined) return undefined
+    if (!isRecord(action) || action['host'] !== undefined) return undefined
     const port = portOf(action['port'], ports)
     return port === undefined || port === AGENT_PORT ? undefined : { ...action, ...place, port }
   }
@@ -94,8 +95,4 @@ function inPlaintext({ scheme }: Loose): object {
 
 function given(fields: readonly (readonly unknown[])[]): object {
   return Object.fromEntries(fields.filter(([, value]) => value !== undefined) as [string, unknown][])
-}
-
-function isMap(value: unknown): value is Loose {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

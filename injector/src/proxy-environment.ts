@@ -1,12 +1,11 @@
-import { durationMs, type MeshConfig } from '@seine/api'
+import { type BootstrapSettings, durationMs, type MeshConfig, type StatisticsSettings } from '@seine/api'
 import type { LogLevels } from './container-annotations.ts'
 import type { EffectiveProxyConfig } from './proxy-config.ts'
-import type { StatisticsAnnotations } from './statistics-annotations.ts'
 
 /** What decides how an agent and its Envoy start, beside who they are and whom they call. */
 export interface ProxyStart {
   readonly config: EffectiveProxyConfig
-  readonly statistics: StatisticsAnnotations
+  readonly statistics: StatisticsSettings
   readonly levels: LogLevels
   /** Authorities that all proxies of the mesh trust beside its root, each in PEM. */
   readonly authorities: readonly string[]
@@ -42,9 +41,9 @@ export function proxyEnvironment({
 
 /** What the agent writes into Envoy's bootstrap. An annotation's list goes before the setting of the same. */
 function bootstrapSettings(
-  { proxyStatsMatcher = {}, runtimeValues }: EffectiveProxyConfig['start'],
-  statistics: StatisticsAnnotations,
-): object {
+  { proxyStatsMatcher = {}, runtimeValues = {} }: EffectiveProxyConfig['start'],
+  statistics: StatisticsSettings,
+): BootstrapSettings {
   const stats = {
     ...given('prefixes', proxyStatsMatcher.inclusionPrefixes),
     ...given('suffixes', proxyStatsMatcher.inclusionSuffixes),
@@ -53,7 +52,7 @@ function bootstrapSettings(
   }
   return {
     ...(Object.keys(stats).length > 0 ? { stats } : {}),
-    ...(Object.keys(runtimeValues ?? {}).length > 0 ? { runtime: runtimeValues } : {}),
+    ...(Object.keys(runtimeValues).length > 0 ? { runtime: runtimeValues } : {}),
   }
 }
 

@@ -1,24 +1,12 @@
-import { durationMs } from '@seine/api'
+import { durationMs, type StatisticsSettings } from '@seine/api'
+import { isRecord } from '@seine/kit'
 import { type AnnotationReader, SIDECAR } from './annotation-reader.ts'
-
-/** What annotations say of Envoy's statistics: it goes before what `proxyStatsMatcher` says, list by list. */
-export interface StatisticsAnnotations {
-  readonly prefixes?: readonly string[]
-  readonly suffixes?: readonly string[]
-  readonly regexps?: readonly string[]
-  /** The bounds of histograms, by the beginning of their names. */
-  readonly buckets?: Readonly<Record<string, readonly number[]>>
-  /** Milliseconds. */
-  readonly flushMs?: number
-  /** Milliseconds; a multiple of the former. */
-  readonly evictionMs?: number
-}
 
 /** How often Envoy's statistics go out where nobody says, in ms. */
 const FLUSH_MS = 2000
 
-/** Reads what annotations say of Envoy's statistics. */
-export function readStatistics(reader: AnnotationReader): StatisticsAnnotations {
+/** Reads what annotations say of Envoy's statistics: it goes before what `proxyStatsMatcher` says, list by list. */
+export function readStatistics(reader: AnnotationReader): StatisticsSettings {
   const lists = {
     ...list(reader, 'prefixes', 'statsInclusionPrefixes'),
     ...list(reader, 'suffixes', 'statsInclusionSuffixes'),
@@ -57,7 +45,7 @@ function length(reader: AnnotationReader, annotation: string): number | undefine
 }
 
 function bucketsIn(value: unknown): Readonly<Record<string, readonly number[]>> | undefined {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) return undefined
+  if (!isRecord(value)) return undefined
   const entries: [string, unknown][] = Object.entries(value)
   return entries.every((entry): entry is [string, number[]] => isGrowing(entry[1]))
     ? Object.fromEntries(entries)

@@ -1,7 +1,7 @@
 import { mkdir, readFile, rename, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { canonicalIp } from '@seine/api'
-import { type Clock, type Closable, errorMessage, type Logger } from '@seine/kit'
+import { type Clock, type Closable, errorMessage, isRecord, type Logger } from '@seine/kit'
 import type { Health, RegisteringWorkload } from '@seine/model'
 
 /** What is written down of a workload that has registered. */
@@ -127,9 +127,7 @@ function isHealth(value: unknown): value is Health {
 }
 
 function recordOf(value: unknown): Record<string, unknown> | undefined {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
-    ? (value as Record<string, unknown>)
-    : undefined
+  return isRecord(value) ? value : undefined
 }
 
 function isText(value: unknown): value is string {

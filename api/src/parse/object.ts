@@ -1,4 +1,4 @@
-import { err, ok, type Problem, type ResourceRef, type Result } from '@seine/kit'
+import { err, isRecord, ok, type Problem, type ResourceRef, type Result } from '@seine/kit'
 import type { z } from 'zod'
 import type { KindDefinition } from '../kind-definition.ts'
 import { apiVersionOf, definitionOf, kindDefinitions } from '../kinds.ts'
@@ -201,7 +201,7 @@ const AS_WRITTEN: Readonly<Partial<Record<string, string>>> = {
 /** A field that is null is the same as one that is not there, as for Kubernetes. */
 function withoutNulls(value: unknown, asWritten: string | undefined): unknown {
   if (Array.isArray(value)) return value.map(item => withoutNulls(item, asWritten))
-  if (!isObject(value)) return value
+  if (!isRecord(value)) return value
   const entries = Object.entries(value).filter(([, inner]) => inner !== null)
   return Object.fromEntries(
     entries.map(([key, inner]) => [key, key === asWritten ? inner : withoutNulls(inner, asWritten)]),
@@ -215,7 +215,7 @@ interface Head {
 }
 
 function readHead(input: unknown, report: Reporter): Head | undefined {
-  if (!isObject(input))
+  if (!isRecord(input))
     return report.fail(INVALID, '', 'must be an object with apiVersion, kind, metadata and spec')
   const { apiVersion, kind } = input
   if (typeof kind !== 'string' || typeof apiVersion !== 'string') {
@@ -236,10 +236,10 @@ function readHead(input: unknown, report: Reporter): Head | undefined {
 /** What an object of unknown kind calls itself. */
 function namedBy(input: unknown): ResourceRef | undefined {
   const textIn = (object: unknown, key: string) => {
-    const value = isObject(object) ? object[key] : undefined
+    const value = isRecord(object) ? object[key] : undefined
     return typeof value === 'string' ? value : ''
   }
-  const metadata = isObject(input) ? input['metadata'] : undefined
+  const metadata = isRecord(input) ? input['metadata'] : undefined
   const kind = textIn(input, 'kind')
   const [namespace, name] = [textIn(metadata, 'namespace'), textIn(metadata, 'name')]
   return kind === '' ? undefined : { kind, namespace, name }
@@ -290,7 +290,7 @@ function unknownKind(apiVersion: string, kind: string): [message: string, isOthe
 }
 
 function readMetadata(input: unknown, definition: KindDefinition, report: Reporter): ObjectMeta | undefined {
-  if (!isObject(input) || typeof input['name'] !== 'string')
+  if (!isRecord(input) || typeof input['name'] !== 'string')
     return report.fail(INVALID, 'metadata.name', 'a name is needed')
   const name = input['name']
   const isLabel = NAMED_BY_LABELS.has(definition.kind)
@@ -335,7 +335,7 @@ function stringMap(
   report: Reporter,
 ): Record<string, string> | undefined {
   if (input === undefined || input === null) return {}
-  if (!isObject(input)) return report.fail(INVALID, formatPath(path), 'must be a map of strings')
+  if (!isRecord(input)) return report.fail(INVALID, formatPath(path), 'must be a map of strings')
   for (const [key, value] of Object.entries(input)) {
     if (typeof value !== 'string')
       return report.fail(
@@ -348,11 +348,7 @@ function stringMap(
 }
 
 function isOwner(input: unknown): input is { kind: string; name: string } {
-  return isObject(input) && typeof input['kind'] === 'string' && typeof input['name'] === 'string'
-}
-
-function isObject(input: unknown): input is Record<string, unknown> {
-  return typeof input === 'object' && input !== null && !Array.isArray(input)
+  return isRecord(input) && typeof input['kind'] === 'string' && typeof input['name'] === 'string'
 }
 
 function withoutEnvelope(object: Record<string, unknown>): Record<string, unknown> {
